@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+# What the tests, examples and benchmarks of this repository share; users of the library see none of it.
+
+foreach(component io image)
+  if(NOT TARGET fewstep::${component})
+    message(FATAL_ERROR
+      "fewstep: the tests, examples and benchmarks need nlohmann_json, libjpeg and libpng; fewstep::${component} "
+      "is missing one; install them or set FEWSTEP_BUILD_TESTS, _EXAMPLES and _BENCHMARKS=OFF")
+  endif()
+endforeach()
+
+# Becomes an error with CMAKE_COMPILE_WARNING_AS_ERROR, which the presets for development set.
+add_library(fewstep_warnings INTERFACE)
+target_compile_options(fewstep_warnings INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow)
+
+# Link to this from every executable of the repository.
+add_library(fewstep_own INTERFACE)
+target_link_libraries(fewstep_own INTERFACE fewstep::fewstep fewstep::io fewstep::image fewstep_warnings)
+if(FEWSTEP_NATIVE)
+  target_compile_options(fewstep_own INTERFACE -march=native)
+endif()
+
+set(CMAKE_CXX_EXTENSIONS OFF)
+
+find_program(FEWSTEP_CCACHE ccache)
+if(FEWSTEP_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${FEWSTEP_CCACHE})
+endif()

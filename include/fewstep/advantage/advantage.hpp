@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/error.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace fewstep {
+
+/// How rewards become advantages: a(rewards[B], prompts[B], out[B]), where prompts[i] identifies what sample i was
+/// conditioned on. Runs on the host, once an update, on the rewards of all ranks.
+///
+/// The compiler cannot check: out does not depend on anything but the calls so far and their order; a call on a batch
+/// no larger than one before, with prompts seen before, allocates nothing; a model with a memory has
+/// serialize(archive), which calls archive("name", value) on all of it.
+///
+/// Smallest model:
+///   struct raw_reward {
+///     void operator()(std::span<const float> rewards, std::span<const std::int32_t>, std::span<float> out) const {
+///       std::copy(rewards.begin(), rewards.end(), out.begin());
+///     }
+///   };
+/// Models here: prompt_buffer_advantage, group_advantage, batch_advantage.
+template <class A>
+concept advantage = requires(A& a, std::span<const float> rewards, std::span<const std::int32_t> prompts,
+                             std::span<float> out) {
+  { a(rewards, prompts, out) } -> std::same_as<void>;
+};
+
+namespace detail {
+
+struct mean_and_deviation {
+  double mean, deviation;
+};
+
+/// Mean and population standard deviation (divisor n), two passes in double, in the order of the values.
+[[nodiscard]] inline mean_and_deviation statistics(std::span<const float> values) {
+  double sum = 0;
+  for (const float value : values) sum += static_cast<double>(value);
+  const double mean = sum / static_cast<double>(values.size());
+  double squares = 0;
+  for (const float value : values) {
+    const double difference = static_cast<double>(value) - mean;
+    squares += difference * difference;
+  }
+  return {mean, std::sqrt(squares / static_cast<double>(values.size()))};
+}
+
+/// (reward - mean) / (deviation + epsilon), clipped to [-clip, clip].
+[[nodiscard]] inline float standardized(float reward_value, mean_and_deviation of, float epsilon, float clip) {
+  const double scaled = (static_cast<double>(reward_value) - of.mean) / (of.deviation + static_cast<double>(epsilon));
+  return static_cast<float>(std::clamp(scaled, -static_cast<double>(clip), static_cast<double>(clip)));
+}
+
+/// Refuses arrays of different lengths, an empty batch, rewards that are not finite and useless settings, before any
+/// memory has changed.
+inline void check_advantage_call(std::string_view who, std::span<const float> rewards,
+                                 std::span<const std::int32_t> prompts, std::span<const float> out, float clip,
+                                 float epsilon) {
+  expects(!rewards.empty(), [&] { return message(who, ": the batch is empty; give at least one reward"); });
+  expects(prompts.size() == rewards.size() && out.size() == rewards.size(), [&] {
+    return message(who, ": there are ", rewards.size(), " rewards but ", prompts.size(), " prompts and room for ",
+                   out.size(), " advantages; the three must agree");
+  });
+  expects(clip > 0, [&] { return message(who, ": clip is ", clip, "; it must be positive (infinity for none)"); });
+  expects(epsilon >= 0, [&] { return message(who, ": epsilon is ", epsilon, "; it must not be negative"); });
+  for (std::size_t i = 0; i < rewards.size(); ++i)
+    expects(std::isfinite(rewards[i]), [&] {
+      return message(who, ": the reward of sample ", i, " (prompt ", prompts[i], ") is ", rewards[i],
+                     "; rewards must be finite");
+    });
+}
+
+}  // namespace detail
+
+}  // namespace fewstep

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/backend/cpu/attention.hpp>
+#include <fewstep/backend/cpu/buffer.hpp>
+#include <fewstep/backend/cpu/conv2d.hpp>
+#include <fewstep/backend/cpu/executor.hpp>
+#include <fewstep/backend/cpu/norm.hpp>
+#include <fewstep/backend/cpu/product.hpp>
+#include <fewstep/core/error.hpp>
+#include <fewstep/core/tensor.hpp>
+
+#include <omp.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <vector>
+
+namespace fewstep {
+
+/// The CPU: arrays in host memory, rows of the batch shared out over OpenMP threads.
+///
+/// The number of threads is a property of the object and never changes a bit of any result: parallel regions cut work
+/// into blocks whose size does not depend on it.
+class cpu_backend {
+ public:
+  template <class T>
+  using buffer = cpu_buffer<T>;
+  using executor_type = cpu_executor;
+
+  struct options {
+    int threads = 0;  ///< 0: as many as OpenMP would use
+  };
+
+  cpu_backend() : cpu_backend(options{}) {}
+  explicit cpu_backend(options o)
+      : executors_(static_cast<std::size_t>(o.threads > 0 ? o.threads : default_threads())) {
+    expects(o.threads >= 0, [&] { return message("cpu_backend: threads is ", o.threads, "; use 0 (all) or more"); });
+  }
+
+  [[nodiscard]] int threads() const { return static_cast<int>(executors_.size()); }
+  [[nodiscard]] cpu_executor& executor(int thread) { return executors_[static_cast<std::size_t>(thread)]; }
+
+  template <class T>
+  [[nodiscard]] buffer<T> allocate(index_t n) {
+    return buffer<T>(n);
+  }
+
+  /// task(executor, thread, i) for i in [0, tasks); tasks are independent and run in any order on any thread.
+  template <class Task>
+  void parallel_for(index_t tasks, const Task& task) {
+    const int team = static_cast<int>(std::min<index_t>(threads(), tasks));
+    if (team <= 1) {
+      for (index_t i = 0; i < tasks; ++i) task(executors_[0], 0, i);
+      return;
+    }
+#pragma omp parallel for num_threads(team) schedule(dynamic, 1)
+    for (index_t i = 0; i < tasks; ++i) {
+      const int thread = omp_get_thread_num();
+      task(executors_[static_cast<std::size_t>(thread)], thread, i);
+    }
+  }
+
+  /// f(i) for i in [0, n): a scalar kernel mapped over an array.
+  template <class Kernel>
+  void for_each(index_t n, const Kernel& f) {
+    parallel_for((n + map_block - 1) / map_block, [&](cpu_executor&, int, index_t block) {
+      const index_t last = std::min(n, (block + 1) * map_block);
+      for (index_t i = block * map_block; i < last; ++i) f(i);
+    });
+  }
+
+  /// Sum of term(i) over [0, n) in double: fixed blocks, each in a fixed order, added in order.
+  template <class Term>
+  [[nodiscard]] double sum(index_t n, const Term& term) {
+    const index_t blocks = (n + map_block - 1) / map_block;
+    if (static_cast<index_t>(partial_sums_.size()) < blocks) partial_sums_.resize(static_cast<std::size_t>(blocks));
+    parallel_for(blocks, [&](cpu_executor&, int, index_t block) {
+      constexpr index_t lanes = 8;
+      double partial[lanes] = {};
+      const index_t first = block * map_block, last = std::min(n, first + map_block);
+      index_t i = first;
+      for (; i + lanes <= last; i += lanes)
+        for (index_t lane = 0; lane < lanes; ++lane) partial[lane] += term(i + lane);
+      for (; i < last; ++i) partial[0] += term(i);
+      double total = 0;
+      for (const double value : partial) total += value;
+      partial_sums_[static_cast<std::size_t>(block)] = total;
+    });
+    double total = 0;
+    for (index_t block = 0; block < blocks; ++block) total += partial_sums_[static_cast<std::size_t>(block)];
+    return total;
+  }
+
+  template <class T>
+  void copy_to_host(const T* device, T* host, index_t n) {
+    std::memmove(host, device, static_cast<std::size_t>(n) * sizeof(T));
+  }
+  template <class T>
+  void copy_to_device(const T* host, T* device, index_t n) {
+    std::memmove(device, host, static_cast<std::size_t>(n) * sizeof(T));
+  }
+  void synchronize() {}
+
+ private:
+  static constexpr index_t map_block = 16384;
+  static int default_threads() { return std::max(1, omp_get_max_threads()); }
+
+  std::vector<cpu_executor> executors_;
+  std::vector<double> partial_sums_;
+};
+
+/// Owning array on the CPU.
+template <class T, int Rank>
+using cpu_tensor = tensor<T, Rank, cpu_backend>;
+
+}  // namespace fewstep

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/view.hpp>
+
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <new>
+
+namespace fewstep {
+
+/// Zero-initialised host memory on a 64-byte boundary.
+template <class T>
+class cpu_buffer {
+ public:
+  static constexpr std::size_t alignment = 64;
+
+  cpu_buffer() = default;
+  explicit cpu_buffer(index_t n)
+      : data_(static_cast<T*>(::operator new (static_cast<std::size_t>(n) * sizeof(T), std::align_val_t{alignment}))) {
+    std::memset(static_cast<void*>(data_.get()), 0, static_cast<std::size_t>(n) * sizeof(T));
+  }
+  [[nodiscard]] T* data() { return data_.get(); }
+  [[nodiscard]] const T* data() const { return data_.get(); }
+
+ private:
+  struct release {
+    void operator()(T* p) const { ::operator delete (p, std::align_val_t{alignment}); }
+  };
+  std::unique_ptr<T, release> data_;
+};
+
+}  // namespace fewstep

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/backend/cpu/executor.hpp>
+#include <fewstep/backend/cpu/product.hpp>
+#include <fewstep/nn/shapes.hpp>
+
+/// Convolutions of the CPU backend, channels last: x[N,H,W,C], y[N,Ho,Wo,Co], weight[kernel,kernel,C,Co].
+/// They are products whose left rows are found through pointers, one to the input pixel under each tap (a row of zeros
+/// outside the image): no gathered copy of the image exists (indirect convolution, Dukhan 2019).
+
+namespace fewstep {
+namespace detail {
+
+/// rows[tap][r]: where the input pixel under each tap of output pixels first .. first + count - 1 begins.
+template <class T>
+void point_under(const conv2d_shape& s, const T* image, const T* zeros, index_t first, index_t count, const T** rows) {
+  for (index_t r = 0; r < count; ++r) {
+    const index_t top = (first + r) / s.out_width() * s.stride - s.padding();
+    const index_t left = (first + r) % s.out_width() * s.stride - s.padding();
+    for (index_t ky = 0; ky < s.kernel; ++ky)
+      for (index_t kx = 0; kx < s.kernel; ++kx) {
+        const index_t y = top + ky, x = left + kx;
+        const bool inside = y >= 0 && y < s.height && x >= 0 && x < s.width;
+        rows[(ky * s.kernel + kx) * count + r] = inside ? image + (y * s.width + x) * s.in_channels : zeros;
+      }
+  }
+}
+
+/// rows[tap][r]: where the upstream gradient of the output pixel begins that sees input pixel first + r through the
+/// tap.
+template <class T>
+void point_over(const conv2d_shape& s, const T* upstream, const T* zeros, index_t first, index_t count,
+                const T** rows) {
+  for (index_t r = 0; r < count; ++r) {
+    const index_t bottom = (first + r) / s.width + s.padding(), right = (first + r) % s.width + s.padding();
+    for (index_t ky = 0; ky < s.kernel; ++ky)
+      for (index_t kx = 0; kx < s.kernel; ++kx) {
+        index_t y = bottom - ky, x = right - kx;
+        bool seen = y >= 0 && x >= 0;
+        if (s.stride > 1) {
+          seen = seen && y % s.stride == 0 && x % s.stride == 0;
+          y /= s.stride;
+          x /= s.stride;
+        }
+        seen = seen && y < s.out_height() && x < s.out_width();
+        rows[(ky * s.kernel + kx) * count + r] = seen ? upstream + (y * s.out_width() + x) * s.out_channels : zeros;
+      }
+  }
+}
+
+}  // namespace detail
+
+/// y = conv(x, weight) + bias; with `accumulate` it is added to y.
+template <class T>
+void conv2d_forward(cpu_executor& executor, const conv2d_shape& s, const T* x, const T* weight, const T* bias, T* y,
+                    bool accumulate = false) {
+  const index_t outputs = s.out_height() * s.out_width();
+  const T* zeros = executor.template scratch<T>(cpu_executor::zeros, s.in_channels);
+  for (index_t n = 0; n < s.samples; ++n) {
+    const T* image = x + n * s.height * s.width * s.in_channels;
+    detail::multiply_segments(executor, outputs, s.out_channels, s.kernel * s.kernel, s.in_channels, weight,
+                              s.out_channels, y + n * outputs * s.out_channels, s.out_channels, accumulate, bias,
+                              [&](index_t first, index_t count, const T** rows) {
+                                detail::point_under(s, image, zeros, first, count, rows);
+                              });
+  }
+}
+
+/// Overwrites gx with the gradient of the convolution with respect to its input, for upstream gradient gy;
+/// weight_transposed is [kernel,kernel,Co,C].
+template <class T>
+void conv2d_backward_input(cpu_executor& executor, const conv2d_shape& s, const T* gy, const T* weight_transposed,
+                           T* gx) {
+  const index_t outputs = s.out_height() * s.out_width(), inputs = s.height * s.width, c = s.in_channels;
+  const T* zeros = executor.template scratch<T>(cpu_executor::zeros, s.out_channels);
+  for (index_t n = 0; n < s.samples; ++n) {
+    const T* upstream = gy + n * outputs * s.out_channels;
+    detail::multiply_segments(executor, inputs, c, s.kernel * s.kernel, s.out_channels, weight_transposed, c,
+                              gx + n * inputs * c, c, false, static_cast<const T*>(nullptr),
+                              [&](index_t first, index_t count, const T** rows) {
+                                detail::point_over(s, upstream, zeros, first, count, rows);
+                              });
+  }
+}
+
+/// weight_gradient and bias_gradient += gradients of the convolution, samples and pixels in order.
+template <class T>
+void conv2d_backward_weight(cpu_executor& executor, const conv2d_shape& s, const T* x, const T* gy, T* weight_gradient,
+                            T* bias_gradient) {
+  const index_t outputs = s.out_height() * s.out_width(), taps = s.kernel * s.kernel;
+  const index_t c = s.in_channels, co = s.out_channels;
+  const T* zeros = executor.template scratch<T>(cpu_executor::zeros, c);
+  const T** rows = executor.template scratch<const T*>(cpu_executor::pointers, outputs * taps);
+  for (index_t n = 0; n < s.samples; ++n) {
+    const T* upstream = gy + n * outputs * co;
+    add_column_sums(executor, matrix<const T>{upstream, {outputs, co}}, vec<T>{bias_gradient, {co}});
+    detail::point_under(s, x + n * s.height * s.width * c, zeros, 0, outputs, rows);
+    for (index_t tap = 0; tap < taps; ++tap)
+      detail::multiply_outer(executor, outputs, c, co, rows + tap * outputs, upstream, co,
+                             weight_gradient + tap * c * co, co);
+  }
+}
+
+template <class... Arguments>
+void conv2d_forward(dry_executor&, const Arguments&...) {}
+template <class... Arguments>
+void conv2d_backward_input(dry_executor&, const Arguments&...) {}
+template <class... Arguments>
+void conv2d_backward_weight(dry_executor&, const Arguments&...) {}
+
+}  // namespace fewstep

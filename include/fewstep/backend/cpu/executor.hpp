@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/backend/cpu/buffer.hpp>
+#include <fewstep/core/view.hpp>
+
+#include <array>
+#include <cstddef>
+
+namespace fewstep {
+
+/// Runs network operations one after the other on the calling thread. A cpu_backend owns one for each of its threads;
+/// parallelism is over rows of the batch, never inside an operation, so an operation's bits cannot depend on the number
+/// of threads. The operations themselves are free functions found by argument-dependent lookup
+/// (fewstep/backend/cpu/*.hpp).
+class cpu_executor {
+ public:
+  /// Scratch arrays that may be in use at the same time.
+  enum scratch_slot { work, pointers, columns, transposed, zeros, slots };
+
+  /// f(i) for i in [0, n), in order.
+  template <class F>
+  void for_each(index_t n, const F& f) {
+    for (index_t i = 0; i < n; ++i) f(i);
+  }
+
+  /// n elements, valid until the slot is asked for again. Grows on first use and then stays: steady state allocates
+  /// nothing. Memory is zero when new, and `zeros` is never written.
+  template <class T>
+  [[nodiscard]] T* scratch(scratch_slot slot, index_t n) {
+    auto& slab = areas_[slot];
+    const std::size_t bytes = static_cast<std::size_t>(n) * sizeof(T);
+    if (bytes > slab.bytes) slab = {cpu_buffer<std::byte>(static_cast<index_t>(bytes)), bytes};
+    return reinterpret_cast<T*>(slab.memory.data());
+  }
+
+ private:
+  struct area {
+    cpu_buffer<std::byte> memory;
+    std::size_t bytes = 0;
+  };
+  std::array<area, slots> areas_;
+};
+
+/// Executor of the dry run: every operation is accepted and does nothing. With a measuring arena it tells how much
+/// memory a network needs.
+struct dry_executor {
+  template <class F>
+  void for_each(index_t, const F&) {}
+};
+
+}  // namespace fewstep

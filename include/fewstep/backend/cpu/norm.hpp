@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/backend/cpu/executor.hpp>
+#include <fewstep/core/elementary.hpp>
+#include <fewstep/nn/shapes.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <type_traits>
+
+/// Group and layer normalisation of the CPU backend. Group normalisation, the scale-shift conditioning and the
+/// activation that follow it are one affine map per (sample, channel) and one activation, so they are one pass:
+///   y = act( x * slope[c] + offset[c] ).
+
+namespace fewstep {
+
+namespace detail {
+
+inline constexpr index_t channel_block = 16;
+
+/// Calls f(width, first channel) over [0, channels) in blocks whose width the compiler knows, so that a block's sums
+/// stay in registers while the positions are walked in order.
+template <class F>
+void for_each_channel_block(index_t channels, const F& f) {
+  index_t c = 0;
+  for (; c + channel_block <= channels; c += channel_block) f(std::integral_constant<index_t, channel_block>{}, c);
+  for (; c < channels; ++c) f(std::integral_constant<index_t, 1>{}, c);
+}
+
+/// The affine map of one channel: normalisation, gain and bias, then (1 + scale) and shift of the conditioning.
+template <class T>
+struct channel_affine {
+  T slope, offset;
+};
+
+template <class T>
+channel_affine<T> group_norm_affine(const norm_statistics<T>& s, T gamma, T beta, T scale, T shift) {
+  const T gain = (T(1) + scale) * gamma;
+  return {s.rstd * gain, (T(1) + scale) * beta + shift - s.mean * s.rstd * gain};
+}
+
+/// slope[C] and offset[C] of sample n.
+template <class T>
+void group_norm_affines(const group_norm_shape& s, index_t n, const T* gamma, const T* beta, const T* scale_shift,
+                        const norm_statistics<T>* stats, T* slope, T* offset) {
+  const T* row = scale_shift == nullptr ? nullptr : scale_shift + n * 2 * s.channels;
+  for (index_t j = 0; j < s.channels; ++j) {
+    const auto map = group_norm_affine(stats[j / s.group_width()], gamma[j], beta[j], row == nullptr ? T(0) : row[j],
+                                       row == nullptr ? T(0) : row[s.channels + j]);
+    slope[j] = map.slope;
+    offset[j] = map.offset;
+  }
+}
+
+/// Mean and reciprocal deviation of each group of one image, in two passes; `sums` is scratch of C elements.
+template <class T>
+void group_statistics(const group_norm_shape& s, const T* image, T* sums, norm_statistics<T>* stats) {
+  const index_t c = s.channels, width = s.group_width();
+  const double count = static_cast<double>(s.positions * width);
+  const auto group_mean = [&](index_t g) {
+    double sum = 0;
+    for (index_t j = g * width; j < (g + 1) * width; ++j) sum += static_cast<double>(sums[j]);
+    return sum / count;
+  };
+  for_each_channel_block(c, [&](auto block, index_t j) {
+    T sum[block] = {};
+    for (index_t i = 0; i < s.positions; ++i)
+      for (index_t l = 0; l < block; ++l) sum[l] += image[i * c + j + l];
+    std::copy_n(sum, index_t{block}, sums + j);
+  });
+  for (index_t g = 0; g < s.groups; ++g) stats[g].mean = static_cast<T>(group_mean(g));
+  for_each_channel_block(c, [&](auto block, index_t j) {
+    T sum[block] = {}, mean[block];
+    for (index_t l = 0; l < block; ++l) mean[l] = stats[(j + l) / width].mean;
+    for (index_t i = 0; i < s.positions; ++i)
+      for (index_t l = 0; l < block; ++l) {
+        const T centred = image[i * c + j + l] - mean[l];
+        sum[l] += centred * centred;
+      }
+    std::copy_n(sum, index_t{block}, sums + j);
+  });
+  for (index_t g = 0; g < s.groups; ++g)
+    stats[g].rstd = static_cast<T>(1.0 / std::sqrt(group_mean(g) + static_cast<double>(s.epsilon)));
+}
+
+}  // namespace detail
+
+/// y = act((GN(x) gamma + beta) (1 + scale) + shift); scale_shift[samples, 2*channels] holds scale, then shift, or is
+/// null. statistics[samples, groups] is kept for the backward pass.
+template <class T>
+void group_norm_forward(cpu_executor& executor, const group_norm_shape& s, const T* x, const T* gamma, const T* beta,
+                        const T* scale_shift, norm_statistics<T>* statistics, T* y) {
+  const index_t c = s.channels, p = s.positions;
+  T* slope = executor.template scratch<T>(cpu_executor::work, 2 * c);
+  T* offset = slope + c;
+  for (index_t n = 0; n < s.samples; ++n) {
+    const T* image = x + n * p * c;
+    T* out = y + n * p * c;
+    norm_statistics<T>* stats = statistics + n * s.groups;
+    detail::group_statistics(s, image, slope, stats);
+    detail::group_norm_affines(s, n, gamma, beta, scale_shift, stats, slope, offset);
+    detail::for_each_channel_block(c, [&](auto block, index_t j) {
+      T a[block], b[block], v[block];
+      std::copy_n(slope + j, index_t{block}, a);
+      std::copy_n(offset + j, index_t{block}, b);
+      for (index_t i = 0; i < p; ++i) {
+        std::copy_n(image + i * c + j, index_t{block}, v);
+        for (index_t l = 0; l < block; ++l) v[l] = v[l] * a[l] + b[l];
+        if (s.after == activation::silu)
+          for (index_t l = 0; l < block; ++l) v[l] = v[l] * sigmoid(v[l]);
+        std::copy_n(v, index_t{block}, out + i * c + j);
+      }
+    });
+  }
+}
+
+/// Overwrites gx with the gradient with respect to x; adds to gamma_gradient and beta_gradient (skipped when null);
+/// overwrites scale_shift_gradient[samples, 2*channels] when scale_shift is given.
+template <class T>
+void group_norm_backward(cpu_executor& executor, const group_norm_shape& s, const T* x, const T* gamma, const T* beta,
+                         const T* scale_shift, const norm_statistics<T>* statistics, const T* gy, T* gx,
+                         T* gamma_gradient, T* beta_gradient, T* scale_shift_gradient) {
+  const index_t c = s.channels, p = s.positions, width = s.group_width();
+  T* slope = executor.template scratch<T>(cpu_executor::work, 4 * c);
+  T *offset = slope + c, *sum_g = slope + 2 * c, *sum_gx = slope + 3 * c;
+  for (index_t n = 0; n < s.samples; ++n) {
+    const T* image = x + n * p * c;
+    const T* upstream = gy + n * p * c;
+    T* out = gx + n * p * c;
+    const norm_statistics<T>* stats = statistics + n * s.groups;
+    detail::group_norm_affines(s, n, gamma, beta, scale_shift, stats, slope, offset);
+    // Through the activation; sums of the gradient, and of the gradient times the centred input.
+    detail::for_each_channel_block(c, [&](auto block, index_t j) {
+      T a[block], b[block], mean[block], v[block], g[block], total_g[block] = {}, total_gx[block] = {};
+      std::copy_n(slope + j, index_t{block}, a);
+      std::copy_n(offset + j, index_t{block}, b);
+      for (index_t l = 0; l < block; ++l) mean[l] = stats[(j + l) / width].mean;
+      for (index_t i = 0; i < p; ++i) {
+        std::copy_n(image + i * c + j, index_t{block}, v);
+        std::copy_n(upstream + i * c + j, index_t{block}, g);
+        if (s.after == activation::silu)
+          for (index_t l = 0; l < block; ++l) {
+            const T value = v[l] * a[l] + b[l];
+            const T gate = sigmoid(value);
+            g[l] *= gate * (T(1) + value * (T(1) - gate));
+          }
+        for (index_t l = 0; l < block; ++l) {
+          total_g[l] += g[l];
+          total_gx[l] += g[l] * (v[l] - mean[l]);
+        }
+        std::copy_n(g, index_t{block}, out + i * c + j);
+      }
+      std::copy_n(total_g, index_t{block}, sum_g + j);
+      std::copy_n(total_gx, index_t{block}, sum_gx + j);
+    });
+    // gx = slope g - rstd (mean(h) + xhat mean(h xhat)) with h = (1 + scale) gamma g, means over the group.
+    const T* row = scale_shift == nullptr ? nullptr : scale_shift + n * 2 * c;
+    const double count = static_cast<double>(p * width);
+    for (index_t group = 0; group < s.groups; ++group) {
+      const auto [mean, rstd] = stats[group];
+      double mean_h = 0, mean_hx = 0;
+      for (index_t j = group * width; j < (group + 1) * width; ++j) {
+        const T scale = T(1) + (row == nullptr ? T(0) : row[j]);
+        const T g = sum_g[j], g_normalised = sum_gx[j] * rstd;
+        mean_h += static_cast<double>(scale * gamma[j] * g);
+        mean_hx += static_cast<double>(scale * gamma[j] * g_normalised);
+        if (gamma_gradient != nullptr) {
+          gamma_gradient[j] += scale * g_normalised;
+          beta_gradient[j] += scale * g;
+        }
+        if (row != nullptr) {
+          scale_shift_gradient[n * 2 * c + j] = gamma[j] * g_normalised + beta[j] * g;
+          scale_shift_gradient[n * 2 * c + c + j] = g;
+        }
+      }
+      const T on_x = static_cast<T>(-mean_hx / count) * rstd * rstd;
+      const T constant = static_cast<T>(-mean_h / count) * rstd - on_x * mean;
+      for (index_t j = group * width; j < (group + 1) * width; ++j) {
+        sum_g[j] = on_x;
+        sum_gx[j] = constant;
+      }
+    }
+    detail::for_each_channel_block(c, [&](auto block, index_t j) {
+      T a[block], b[block], d[block], v[block], g[block];
+      std::copy_n(slope + j, index_t{block}, a);
+      std::copy_n(sum_g + j, index_t{block}, b);
+      std::copy_n(sum_gx + j, index_t{block}, d);
+      for (index_t i = 0; i < p; ++i) {
+        std::copy_n(image + i * c + j, index_t{block}, v);
+        std::copy_n(out + i * c + j, index_t{block}, g);
+        for (index_t l = 0; l < block; ++l) g[l] = g[l] * a[l] + v[l] * b[l] + d[l];
+        std::copy_n(g, index_t{block}, out + i * c + j);
+      }
+    });
+  }
+}
+
+/// Layer normalisation of every row of x[rows, channels] (Ba et al. 2016): y = (x - mean) rstd gamma + beta.
+template <class T>
+void layer_norm_forward(cpu_executor&, float epsilon, input<matrix<const T>> x, const T* gamma, const T* beta,
+                        norm_statistics<T>* statistics, matrix<T> y) {
+  const index_t c = x.cols();
+  for (index_t r = 0; r < x.rows(); ++r) {
+    const T* in = x.row(r);
+    T* out = y.row(r);
+    double sum = 0, squares = 0;
+    for (index_t j = 0; j < c; ++j) sum += static_cast<double>(in[j]);
+    const double mean = sum / static_cast<double>(c);
+    for (index_t j = 0; j < c; ++j) {
+      const double centred = static_cast<double>(in[j]) - mean;
+      squares += centred * centred;
+    }
+    statistics[r] = {static_cast<T>(mean),
+                     static_cast<T>(1.0 / std::sqrt(squares / static_cast<double>(c) + static_cast<double>(epsilon)))};
+    for (index_t j = 0; j < c; ++j) out[j] = (in[j] - statistics[r].mean) * statistics[r].rstd * gamma[j] + beta[j];
+  }
+}
+
+/// Overwrites gx; adds to the gradients of gain and bias (skipped when null).
+template <class T>
+void layer_norm_backward(cpu_executor&, input<matrix<const T>> x, const T* gamma, const norm_statistics<T>* statistics,
+                         input<matrix<const T>> gy, matrix<T> gx, T* gamma_gradient, T* beta_gradient) {
+  const index_t c = x.cols();
+  for (index_t r = 0; r < x.rows(); ++r) {
+    const T *in = x.row(r), *g = gy.row(r);
+    T* out = gx.row(r);
+    const auto [mean, rstd] = statistics[r];
+    double mean_g = 0, mean_gx = 0;
+    for (index_t j = 0; j < c; ++j) {
+      const T normalised = (in[j] - mean) * rstd;
+      mean_g += static_cast<double>(g[j] * gamma[j]);
+      mean_gx += static_cast<double>(g[j] * gamma[j] * normalised);
+      if (gamma_gradient != nullptr) {
+        gamma_gradient[j] += g[j] * normalised;
+        beta_gradient[j] += g[j];
+      }
+    }
+    mean_g /= static_cast<double>(c);
+    mean_gx /= static_cast<double>(c);
+    for (index_t j = 0; j < c; ++j)
+      out[j] = rstd * (g[j] * gamma[j] - static_cast<T>(mean_g) - (in[j] - mean) * rstd * static_cast<T>(mean_gx));
+  }
+}
+
+template <class... Arguments>
+void group_norm_forward(dry_executor&, const Arguments&...) {}
+template <class... Arguments>
+void group_norm_backward(dry_executor&, const Arguments&...) {}
+template <class... Arguments>
+void layer_norm_forward(dry_executor&, const Arguments&...) {}
+template <class... Arguments>
+void layer_norm_backward(dry_executor&, const Arguments&...) {}
+
+}  // namespace fewstep

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/error.hpp>
+#include <fewstep/core/view.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <span>
+#include <stdexcept>
+
+namespace fewstep {
+
+/// Bump allocator over borrowed memory: networks take their activations from it and give all of them back at once.
+/// A measuring arena has no memory; it hands out null pointers and counts, so that a dry run of the very same network
+/// code tells the exact number of bytes before anything is allocated.
+class arena {
+ public:
+  static constexpr std::size_t alignment = 64;
+
+  /// Measuring arena.
+  arena() = default;
+  explicit arena(std::span<std::byte> memory) : base_(memory.data()), capacity_(memory.size()) {}
+
+  /// Uninitialised array of n elements; throws std::length_error when the arena is exhausted.
+  template <class T>
+  [[nodiscard]] T* allocate(index_t n) {
+    const std::size_t bytes = (static_cast<std::size_t>(n) * sizeof(T) + alignment - 1) / alignment * alignment;
+    const std::size_t first = used_;
+    used_ += bytes;
+    peak_ = std::max(peak_, used_);
+    if (base_ == nullptr) return nullptr;
+    if (used_ > capacity_)
+      throw std::length_error(
+          message("arena: ", used_, " bytes are needed but only ", capacity_, " were planned for this network"));
+    return reinterpret_cast<T*>(base_ + first);
+  }
+
+  template <class T, int Rank>
+  [[nodiscard]] tensor_view<T, Rank> allocate(std::array<index_t, Rank> shape) {
+    return {allocate<T>(tensor_view<T, Rank>(nullptr, shape).size()), shape};
+  }
+
+  [[nodiscard]] std::size_t used() const { return used_; }
+  [[nodiscard]] std::size_t peak() const { return peak_; }
+  /// Gives back everything allocated since `used()` was `mark`.
+  void rewind(std::size_t mark = 0) { used_ = mark; }
+
+ private:
+  std::byte* base_ = nullptr;
+  std::size_t capacity_ = 0;
+  std::size_t used_ = 0;
+  std::size_t peak_ = 0;
+};
+
+}  // namespace fewstep

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <source_location>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace fewstep {
+
+/// Joins its arguments with operator<< into one message, e.g. message("horizon is ", 1, "; use horizon >= 2").
+template <class... Parts>
+[[nodiscard]] std::string message(const Parts&... parts) {
+  std::ostringstream text;
+  (text << ... << parts);
+  return std::move(text).str();
+}
+
+/// Throws std::invalid_argument unless the condition holds.
+/// The sentence names the thing, its value and the remedy; the place of the check is appended in brackets.
+/// Costly sentences belong into the callable overload, which is evaluated only on failure.
+inline void expects(bool condition, std::string_view sentence,
+                    std::source_location where = std::source_location::current()) {
+  if (!condition) throw std::invalid_argument(message(sentence, " [", where.function_name(), "]"));
+}
+
+/// As above; `describe()` returns the sentence and runs only on failure.
+template <class Describe>
+requires requires(const Describe& describe) { std::string(describe()); }
+void expects(bool condition, const Describe& describe, std::source_location where = std::source_location::current()) {
+  if (!condition) expects(false, std::string_view(describe()), where);
+}
+
+}  // namespace fewstep

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/detail/config.hpp>
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <type_traits>
+
+namespace fewstep {
+
+/// Signed index and extent type of every array.
+using index_t = std::int64_t;
+
+/// Borrowed, contiguous, row-major array of `Rank` extents. Trivially copyable, so kernels take it by value.
+/// It does not own; the tensor it comes from must outlive it.
+template <class T, int Rank>
+struct tensor_view {
+  static_assert(Rank >= 1, "tensor_view: rank must be at least 1");
+  using value_type = std::remove_const_t<T>;
+
+  T* data = nullptr;
+  std::array<index_t, Rank> extents{};
+
+  tensor_view() = default;
+  FEWSTEP_HD constexpr tensor_view(T* first, std::array<index_t, Rank> shape) : data(first), extents(shape) {}
+
+  /// A view of mutable elements converts to a view of const ones.
+  template <class U>
+  requires(std::is_same_v<const U, T> && !std::is_same_v<U, T>) FEWSTEP_HD
+      constexpr tensor_view(const tensor_view<U, Rank>& other)  // NOLINT: implicit as for std::span
+      : data(other.data), extents(other.extents) {}
+
+  [[nodiscard]] FEWSTEP_HD constexpr index_t size() const {
+    index_t n = 1;
+    for (int axis = 0; axis < Rank; ++axis) n *= extents[static_cast<std::size_t>(axis)];
+    return n;
+  }
+  [[nodiscard]] FEWSTEP_HD constexpr index_t extent(int axis) const { return extents[static_cast<std::size_t>(axis)]; }
+  [[nodiscard]] FEWSTEP_HD constexpr T* begin() const { return data; }
+  [[nodiscard]] FEWSTEP_HD constexpr T* end() const { return data + size(); }
+
+  /// Elements along the leading axis and the number of values in one of them.
+  [[nodiscard]] FEWSTEP_HD constexpr index_t rows() const { return extents[0]; }
+  [[nodiscard]] FEWSTEP_HD constexpr index_t cols() const requires(Rank == 2) { return extents[1]; }
+
+  /// Start of row r (leading axis).
+  [[nodiscard]] FEWSTEP_HD constexpr T* row(index_t r) const {
+    index_t stride = 1;
+    for (int axis = 1; axis < Rank; ++axis) stride *= extents[static_cast<std::size_t>(axis)];
+    return data + r * stride;
+  }
+
+  [[nodiscard]] FEWSTEP_HD constexpr T& operator[](index_t i) const requires(Rank == 1) { return data[i]; }
+  [[nodiscard]] FEWSTEP_HD constexpr T& operator()(index_t r, index_t c) const requires(Rank == 2) {
+    return data[r * extents[1] + c];
+  }
+
+  /// Rows [first, first + count) along the leading axis.
+  [[nodiscard]] FEWSTEP_HD constexpr tensor_view subview(index_t first, index_t count) const {
+    auto shape = extents;
+    shape[0] = count;
+    return {row(first), shape};
+  }
+};
+
+/// A [rows, columns] array; the library's batches are [B, D].
+template <class T>
+using matrix = tensor_view<T, 2>;
+
+/// A one-dimensional array.
+template <class T>
+using vec = tensor_view<T, 1>;
+
+/// Parameter type that takes part in no template argument deduction, so that a view of mutable elements converts to a
+/// view of const ones at the call.
+template <class View>
+using input = std::type_identity_t<View>;
+
+template <class T>
+[[nodiscard]] constexpr vec<T> as_vec(std::span<T> values) {
+  return {values.data(), {static_cast<index_t>(values.size())}};
+}
+
+template <class T>
+[[nodiscard]] constexpr std::span<T> as_span(vec<T> view) {
+  return {view.data, static_cast<std::size_t>(view.size())};
+}
+
+}  // namespace fewstep

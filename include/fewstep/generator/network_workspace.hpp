@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/arena.hpp>
+#include <fewstep/core/tensor.hpp>
+
+#include <cstddef>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace fewstep {
+
+/// Memory of a library network between forward and backward: one tape and one slab of activations for each unit of
+/// rows in flight, and per thread a slab of temporaries and a partial gradient. Sizes come from a dry run.
+template <class Backend, class Tape>
+class network_workspace {
+ public:
+  struct plan {
+    index_t units = 0;                 ///< evaluations in flight
+    std::size_t activation_bytes = 0;  ///< of one evaluation
+    std::size_t temporary_bytes = 0;   ///< of one backward pass
+    index_t gradients = 0;             ///< length of the partial gradient
+    index_t parameters = 0;            ///< length of the transposed parameters
+  };
+
+  network_workspace(Backend& backend, const plan& p)
+      : plan_(p),
+        tapes_(static_cast<std::size_t>(p.units)),
+        thread_tapes_(static_cast<std::size_t>(backend.threads())),
+        activations_(backend, {p.units * static_cast<index_t>(p.activation_bytes)}),
+        temporaries_(backend, {backend.threads() * static_cast<index_t>(temporary_slab(p))}),
+        partials_(backend, {backend.threads() * p.gradients}),
+        transposed_(backend, {p.parameters}) {}
+
+  /// Bytes of a workspace that follows the plan on a backend of so many threads.
+  [[nodiscard]] static std::size_t bytes(const plan& p, int threads) {
+    const auto t = static_cast<std::size_t>(threads);
+    return static_cast<std::size_t>(p.units) * (p.activation_bytes + sizeof(Tape)) + t * temporary_slab(p) +
+           (t * static_cast<std::size_t>(p.gradients) + static_cast<std::size_t>(p.parameters)) * sizeof(float);
+  }
+
+  [[nodiscard]] index_t units() const { return plan_.units; }
+  [[nodiscard]] Tape& tape(index_t unit) { return tapes_[static_cast<std::size_t>(unit)]; }
+  [[nodiscard]] Tape& thread_tape(int thread) { return thread_tapes_[static_cast<std::size_t>(thread)]; }
+  [[nodiscard]] arena activations(index_t unit) { return slab(activations_, unit, plan_.activation_bytes); }
+  [[nodiscard]] arena temporaries(int thread) { return slab(temporaries_, thread, temporary_slab(plan_)); }
+  [[nodiscard]] vec<float> partial(int thread) {
+    return partials_.view().subview(thread * plan_.gradients, plan_.gradients);
+  }
+  [[nodiscard]] vec<float> transposed() { return transposed_.view(); }
+
+ private:
+  /// A prediction takes its activations from the thread's slab.
+  static std::size_t temporary_slab(const plan& p) { return std::max(p.activation_bytes, p.temporary_bytes); }
+  static arena slab(tensor<std::byte, 1, Backend>& memory, index_t which, std::size_t bytes) {
+    return arena(std::span<std::byte>(memory.data() + static_cast<std::size_t>(which) * bytes, bytes));
+  }
+
+  plan plan_;
+  std::vector<Tape> tapes_, thread_tapes_;
+  tensor<std::byte, 1, Backend> activations_, temporaries_;
+  tensor<float, 1, Backend> partials_, transposed_;
+};
+
+/// Adds to `total` the gradients of `blocks` blocks of rows, each computed by add_block(executor, thread, block,
+/// partial) into a zeroed partial of the thread's, in the order of the blocks: the result depends neither on the
+/// number of threads nor on how the blocks are spread over calls.
+template <class Backend, class Workspace, class AddBlock>
+void accumulate_in_order(Backend& backend, Workspace& workspace, index_t blocks, vec<float> total,
+                         const AddBlock& add_block) {
+  const index_t threads = backend.threads();
+  for (index_t first = 0; first < blocks; first += threads) {
+    const index_t wave = std::min(threads, blocks - first);
+    backend.parallel_for(wave, [&](auto& executor, int thread, index_t slot) {
+      const vec<float> partial = workspace.partial(static_cast<int>(slot));
+      std::fill_n(partial.data, partial.size(), 0.0f);
+      add_block(executor, thread, first + slot, partial);
+    });
+    backend.for_each(total.size(), [&](index_t i) {
+      float sum = total[i];
+      for (index_t slot = 0; slot < wave; ++slot) sum += workspace.partial(static_cast<int>(slot))[i];
+      total.data[i] = sum;
+    });
+  }
+}
+
+}  // namespace fewstep

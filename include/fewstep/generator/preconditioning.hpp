@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/detail/config.hpp>
+
+#include <cmath>
+#include <concepts>
+#include <type_traits>
+
+namespace fewstep {
+
+/// How the raw network output o = network(in x, t) becomes the prediction f = skip x + out o.
+struct coefficients {
+  float in, skip, out;
+};
+
+/// How a noised sample is made: x_t = signal x_0 + noise eps, eps ~ N(0, I).
+struct noise_level {
+  float signal, noise;
+};
+
+/// The same in double precision, where differences of levels are taken.
+struct exact_noise_level {
+  double signal, noise;
+};
+
+/// What connects a network to the process it was trained on: p(t) gives {in, skip, out}, p.level(t) the noise at t.
+///
+/// Times are floats in [min_time, max_time], larger meaning noisier; models with discrete timesteps round to the
+/// nearest one. noise_floor() is the noise that f keeps: a consistency function lands on the sample at that level
+/// (sigma_min), all others on the clean sample (0).
+///
+/// The compiler cannot check: the functor is pure and callable from device code, level's noise / signal does not fall
+/// with t, and f is the prediction of the clean sample (or of the sample at the floor).
+///
+/// Smallest model:
+///   struct plain {
+///     FEWSTEP_HD coefficients operator()(float) const { return {1, 0, 1}; }
+///     FEWSTEP_HD noise_level level(float t) const { return {1, t}; }
+///     FEWSTEP_HD float noise_floor() const { return 0; }
+///     FEWSTEP_HD float min_time() const { return 0; }
+///     FEWSTEP_HD float max_time() const { return 1; }
+///   };
+/// Models here: edm_consistency, edm_denoiser, lcm, epsilon_prediction, velocity_prediction, flow_matching.
+template <class P>
+concept preconditioning = std::is_trivially_copyable_v<P> && requires(const P p, float t) {
+  { p(t) } -> std::same_as<coefficients>;
+  { p.level(t) } -> std::same_as<noise_level>;
+  { p.noise_floor() } -> std::same_as<float>;
+  { p.min_time() } -> std::same_as<float>;
+  { p.max_time() } -> std::same_as<float>;
+};
+
+/// A preconditioning whose times are the integers 0 .. training_steps() - 1 of a variance-preserving process
+/// (signal^2 + noise^2 = 1).
+template <class P>
+concept discrete_preconditioning = preconditioning<P> && requires(const P p) {
+  { p.training_steps() } -> std::same_as<int>;
+};
+
+/// Levels in double precision where the model has them (a member exact_level), else those of level().
+template <preconditioning P>
+FEWSTEP_HD exact_noise_level exact_level(const P& p, float t) {
+  if constexpr (requires { p.exact_level(t); }) {
+    return p.exact_level(t);
+  } else {
+    const noise_level rounded = p.level(t);
+    return {static_cast<double>(rounded.signal), static_cast<double>(rounded.noise)};
+  }
+}
+
+/// Standard deviation of the state a trajectory starts from at time t: 1 for a variance-preserving process, else the
+/// noise at t.
+template <preconditioning P>
+FEWSTEP_HD float initial_sigma(const P& p, float t) {
+  if constexpr (discrete_preconditioning<P>)
+    return 1.0f;
+  else
+    return p.level(t).noise;
+}
+
+namespace detail {
+
+FEWSTEP_HD inline noise_level rounded(const exact_noise_level& level) {
+  return {static_cast<float>(level.signal), static_cast<float>(level.noise)};
+}
+
+/// Karras et al. 2022, table 1, with the boundary moved from 0 to `floor` (Song et al. 2023, appendix C).
+FEWSTEP_HD inline coefficients edm_coefficients(double sigma_data, double floor, double t) {
+  const double variance = sigma_data * sigma_data;
+  const double total = std::sqrt(t * t + variance);
+  const double above = t - floor;
+  return {static_cast<float>(1.0 / total), static_cast<float>(variance / (above * above + variance)),
+          static_cast<float>(sigma_data * above / total)};
+}
+
+}  // namespace detail
+
+/// Consistency function in the EDM form: Song, Dhariwal, Chen and Sutskever 2023 (arXiv:2303.01469), appendix C.
+/// x_t = x_0 + t eps; skip = sd^2 / ((t - sigma_min)^2 + sd^2), out = sd (t - sigma_min) / sqrt(t^2 + sd^2),
+/// in = 1 / sqrt(t^2 + sd^2), so that f(x, sigma_min) = x exactly.
+struct edm_consistency {
+  float sigma_data = 0.5f;
+  float sigma_min = 0.002f;
+  float sigma_max = 80.0f;
+
+  [[nodiscard]] FEWSTEP_HD coefficients operator()(float t) const {
+    return detail::edm_coefficients(static_cast<double>(sigma_data), static_cast<double>(sigma_min),
+                                    static_cast<double>(t));
+  }
+  [[nodiscard]] FEWSTEP_HD noise_level level(float t) const { return {1.0f, t}; }
+  [[nodiscard]] FEWSTEP_HD float noise_floor() const { return sigma_min; }
+  [[nodiscard]] FEWSTEP_HD float min_time() const { return sigma_min; }
+  [[nodiscard]] FEWSTEP_HD float max_time() const { return sigma_max; }
+};
+
+/// Denoiser of Karras, Aittala, Aila and Laine 2022 (arXiv:2206.00364), table 1: as edm_consistency with the boundary
+/// at 0, f being the expected clean sample.
+struct edm_denoiser {
+  float sigma_data = 0.5f;
+  float sigma_min = 0.002f;
+  float sigma_max = 80.0f;
+
+  [[nodiscard]] FEWSTEP_HD coefficients operator()(float t) const {
+    return detail::edm_coefficients(static_cast<double>(sigma_data), 0.0, static_cast<double>(t));
+  }
+  [[nodiscard]] FEWSTEP_HD noise_level level(float t) const { return {1.0f, t}; }
+  [[nodiscard]] FEWSTEP_HD float noise_floor() const { return 0.0f; }
+  [[nodiscard]] FEWSTEP_HD float min_time() const { return sigma_min; }
+  [[nodiscard]] FEWSTEP_HD float max_time() const { return sigma_max; }
+};
+
+/// The variance-preserving process of latent diffusion: beta_s rises from beta_start to beta_end with its square root
+/// linear in s ("scaled linear"); abar_t = prod_{s <= t} (1 - beta_s), signal = sqrt(abar), noise = sqrt(1 - abar).
+struct scaled_linear_schedule {
+  int training_steps = 1000;
+  double beta_start = 0.00085;
+  double beta_end = 0.012;
+
+  /// The timestep nearest to t, within the schedule.
+  [[nodiscard]] FEWSTEP_HD int timestep(float t) const {
+    const int last = training_steps - 1;
+    if (!(t > 0.0f)) return 0;
+    return t >= static_cast<float>(last) ? last : static_cast<int>(t + 0.5f);
+  }
+
+  /// abar at a timestep; costs one product per step from 0.
+  [[nodiscard]] FEWSTEP_HD double alpha_bar(int step) const {
+    const double first = std::sqrt(beta_start);
+    const double slope = (std::sqrt(beta_end) - first) / (training_steps - 1);
+    double product = 1.0;
+    for (int s = 0; s <= step; ++s) {
+      const double root = first + slope * s;
+      product *= 1.0 - root * root;
+    }
+    return product;
+  }
+
+  [[nodiscard]] FEWSTEP_HD exact_noise_level level(float t) const {
+    const double signal_squared = alpha_bar(timestep(t));
+    return {std::sqrt(signal_squared), std::sqrt(1.0 - signal_squared)};
+  }
+};
+
+/// Clean prediction of a network that predicts the noise, xhat0 = (x - noise o) / signal: Ho, Jain and Abbeel 2020
+/// (arXiv:2006.11239); with the DDIM sampler this is the policy of DDPO. Time is the integer timestep.
+struct epsilon_prediction {
+  scaled_linear_schedule schedule{};
+
+  [[nodiscard]] FEWSTEP_HD coefficients operator()(float t) const {
+    const auto [signal, noise] = schedule.level(t);
+    return {1.0f, static_cast<float>(1.0 / signal), static_cast<float>(-noise / signal)};
+  }
+  [[nodiscard]] FEWSTEP_HD exact_noise_level exact_level(float t) const { return schedule.level(t); }
+  [[nodiscard]] FEWSTEP_HD noise_level level(float t) const { return detail::rounded(schedule.level(t)); }
+  [[nodiscard]] FEWSTEP_HD float noise_floor() const { return 0.0f; }
+  [[nodiscard]] FEWSTEP_HD float min_time() const { return 0.0f; }
+  [[nodiscard]] FEWSTEP_HD float max_time() const { return static_cast<float>(schedule.training_steps - 1); }
+  [[nodiscard]] FEWSTEP_HD int training_steps() const { return schedule.training_steps; }
+};
+
+/// Clean prediction of a network that predicts v = signal eps - noise x_0, xhat0 = signal x - noise o: Salimans and Ho
+/// 2022 (arXiv:2202.00512), appendix D. Time is the integer timestep.
+struct velocity_prediction {
+  scaled_linear_schedule schedule{};
+
+  [[nodiscard]] FEWSTEP_HD coefficients operator()(float t) const {
+    const auto [signal, noise] = schedule.level(t);
+    return {1.0f, static_cast<float>(signal), static_cast<float>(-noise)};
+  }
+  [[nodiscard]] FEWSTEP_HD exact_noise_level exact_level(float t) const { return schedule.level(t); }
+  [[nodiscard]] FEWSTEP_HD noise_level level(float t) const { return detail::rounded(schedule.level(t)); }
+  [[nodiscard]] FEWSTEP_HD float noise_floor() const { return 0.0f; }
+  [[nodiscard]] FEWSTEP_HD float min_time() const { return 0.0f; }
+  [[nodiscard]] FEWSTEP_HD float max_time() const { return static_cast<float>(schedule.training_steps - 1); }
+  [[nodiscard]] FEWSTEP_HD int training_steps() const { return schedule.training_steps; }
+};
+
+/// Latent consistency function: Luo, Tan, Huang, Li and Zhao 2023 (arXiv:2310.04378), equation (9). The network
+/// predicts the noise; f = c_out(t) xhat0 + c_skip(t) x with c_skip = sd^2 / ((s t)^2 + sd^2),
+/// c_out = s t / sqrt((s t)^2 + sd^2), s the timestep scaling; written here as skip and out of the raw prediction.
+struct lcm {
+  scaled_linear_schedule schedule{};
+  double sigma_data = 0.5;
+  double timestep_scaling = 10.0;
+
+  /// {c_skip, c_out} of the boundary condition.
+  struct boundary {
+    double skip, out;
+  };
+  [[nodiscard]] FEWSTEP_HD boundary boundary_at(float t) const {
+    const double scaled = timestep_scaling * schedule.timestep(t);
+    const double total = scaled * scaled + sigma_data * sigma_data;
+    return {sigma_data * sigma_data / total, scaled / std::sqrt(total)};
+  }
+
+  [[nodiscard]] FEWSTEP_HD coefficients operator()(float t) const {
+    const auto [signal, noise] = schedule.level(t);
+    const auto [c_skip, c_out] = boundary_at(t);
+    return {1.0f, static_cast<float>(c_skip + c_out / signal), static_cast<float>(-c_out * noise / signal)};
+  }
+  [[nodiscard]] FEWSTEP_HD exact_noise_level exact_level(float t) const { return schedule.level(t); }
+  [[nodiscard]] FEWSTEP_HD noise_level level(float t) const { return detail::rounded(schedule.level(t)); }
+  [[nodiscard]] FEWSTEP_HD float noise_floor() const { return 0.0f; }
+  [[nodiscard]] FEWSTEP_HD float min_time() const { return 0.0f; }
+  [[nodiscard]] FEWSTEP_HD float max_time() const { return static_cast<float>(schedule.training_steps - 1); }
+  [[nodiscard]] FEWSTEP_HD int training_steps() const { return schedule.training_steps; }
+};
+
+/// Straight-line flow, x_t = (1 - t) x_0 + t eps: Liu, Gong and Liu 2022 (arXiv:2209.03003), Lipman et al. 2022
+/// (arXiv:2210.02747). The network predicts the velocity eps - x_0, hence f = x - t o.
+struct flow_matching {
+  [[nodiscard]] FEWSTEP_HD coefficients operator()(float t) const { return {1.0f, 1.0f, -t}; }
+  [[nodiscard]] FEWSTEP_HD exact_noise_level exact_level(float t) const {
+    return {1.0 - static_cast<double>(t), static_cast<double>(t)};
+  }
+  [[nodiscard]] FEWSTEP_HD noise_level level(float t) const { return {1.0f - t, t}; }
+  [[nodiscard]] FEWSTEP_HD float noise_floor() const { return 0.0f; }
+  [[nodiscard]] FEWSTEP_HD float min_time() const { return 0.0f; }
+  [[nodiscard]] FEWSTEP_HD float max_time() const { return 1.0f; }
+};
+
+static_assert(preconditioning<edm_consistency> && preconditioning<edm_denoiser> && preconditioning<flow_matching>);
+static_assert(discrete_preconditioning<lcm> && discrete_preconditioning<epsilon_prediction> &&
+              discrete_preconditioning<velocity_prediction>);
+static_assert(!discrete_preconditioning<edm_consistency> && !discrete_preconditioning<flow_matching>);
+
+}  // namespace fewstep

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/nn/activation.hpp>
+#include <fewstep/nn/embedding.hpp>
+#include <fewstep/nn/mlp.hpp>
+#include <fewstep/nn/unet.hpp>
+
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace fewstep {
+
+struct text_unet_options {
+  unet_options unet;
+  index_t vocabulary = 0;          ///< number of tokens, padding (0) included
+  index_t text_width = 128;        ///< of a word's embedding
+  std::vector<float> frequencies;  ///< of the noise level's Fourier features; empty: 32 from 1/4 to 64, geometric
+
+  [[nodiscard]] static std::vector<float> default_frequencies() {
+    std::vector<float> f(32);
+    for (std::size_t j = 0; j < f.size(); ++j) f[j] = 0.25f * std::exp2(8.0f * static_cast<float>(j) / 31.0f);
+    return f;
+  }
+};
+
+/// U-Net conditioned on a noise level and a text: the condition is SiLU(time MLP(Fourier features) + text MLP(bag of
+/// words)). x[N,H,W,C] (already scaled by in(t)), times[N], tokens[N,L] to the raw output o[N,H,W,C].
+template <class T>
+class text_unet_network {
+ public:
+  struct tape {
+    typename mlp<T>::tape time, text;
+    typename bag_of_words<T>::tape words;
+    typename elementwise<T, silu>::tape condition;
+    typename unet<T>::tape unet;
+  };
+
+  text_unet_network() = default;
+  text_unet_network(parameter_layout& layout, const text_unet_options& o) : options_(o) {
+    expects(o.vocabulary >= 2, [&] {
+      return message("text_unet: vocabulary is ", o.vocabulary, "; it holds padding and at least one word");
+    });
+    if (options_.frequencies.empty()) options_.frequencies = text_unet_options::default_frequencies();
+    const index_t width = o.unet.condition;
+    time_ = mlp<T>(layout, "time", {2 * static_cast<index_t>(options_.frequencies.size()), width, width});
+    words_ = bag_of_words<T>(layout, "words", o.vocabulary, o.text_width);
+    text_ = mlp<T>(layout, "text", {o.text_width, width, width});
+    unet_ = unet<T>(layout, "unet", o.unet);
+  }
+
+  [[nodiscard]] const text_unet_options& options() const { return options_; }
+
+  /// Low-rank adapters on the time and text MLPs, the conditioning, the 1x1 skips and the attention projections.
+  void adapt(parameter_layout& adapters, const lora_options& o) {
+    time_.adapt(adapters, o);
+    text_.adapt(adapters, o);
+    unet_.adapt(adapters, o);
+  }
+
+  template <class Pass>
+  images<T> forward(Pass& p, images<const T> x, vec<const float> times, matrix<const std::int32_t> tokens,
+                    tape& kept) const {
+    const matrix<T> waves = fourier_features<T>(p, times, as_vec(std::span<const float>(options_.frequencies)));
+    const matrix<T> sum = time_.forward(p, waves, kept.time);
+    const matrix<T> text = text_.forward(p, words_.forward(p, tokens, kept.words), kept.text);
+    p.executor.for_each(sum.size(), add_into<T>{text.data, sum.data});
+    const matrix<T> condition = elementwise<T, silu>{}.forward(p, sum, kept.condition);
+    return unet_.forward(p, x, condition, kept.unet);
+  }
+
+  /// Adds parameter gradients; returns the gradient of x.
+  template <class Pass>
+  images<T> backward(Pass& p, images<const T> gy, const tape& kept) const {
+    matrix<T> condition = p.memory.template allocate<T, 2>(kept.condition.x.extents);
+    p.executor.for_each(condition.size(), zero{condition.data});
+    const images<T> gx = unet_.backward(p, gy, condition, kept.unet);
+    const matrix<T> sum = elementwise<T, silu>{}.backward(p, condition, kept.condition);
+    words_.backward(p, text_.backward(p, sum, kept.text), kept.words);
+    time_.backward(p, sum, kept.time);
+    return gx;
+  }
+
+ private:
+  struct zero {
+    T* data;
+    FEWSTEP_HD void operator()(index_t i) const { data[i] = T(0); }
+  };
+  text_unet_options options_;
+  mlp<T> time_, text_;
+  bag_of_words<T> words_;
+  unet<T> unet_;
+};
+
+}  // namespace fewstep

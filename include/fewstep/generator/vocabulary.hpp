@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/error.hpp>
+#include <fewstep/core/view.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace fewstep {
+
+/// A text as word numbers, padded with 0. Order carries no meaning for a bag of words.
+struct token_list {
+  static constexpr index_t length = 10;
+  std::array<std::int32_t, 10> ids{};
+  friend bool operator==(const token_list&, const token_list&) = default;
+};
+
+/// The rows of a batch's texts as one matrix [N, length].
+[[nodiscard]] inline matrix<const std::int32_t> token_matrix(vec<const token_list> texts) {
+  static_assert(sizeof(token_list) == token_list::length * sizeof(std::int32_t));
+  return {texts.size() > 0 ? texts.data->ids.data() : nullptr, {texts.size(), token_list::length}};
+}
+
+/// Words that a text encoder knows: word i of the list is token i + 1; token 0 is padding.
+class vocabulary {
+ public:
+  struct encoding {
+    token_list tokens;
+    std::vector<std::string> unknown;    ///< words left out because they are not known
+    std::vector<std::string> left_over;  ///< known words beyond the first token_list::length
+  };
+
+  vocabulary() = default;
+  explicit vocabulary(std::vector<std::string> words) : words_(std::move(words)) {
+    for (std::size_t i = 0; i < words_.size(); ++i) {
+      const bool is_new = numbers_.emplace(words_[i], static_cast<std::int32_t>(i + 1)).second;
+      expects(is_new, [&] { return message("vocabulary: the word '", words_[i], "' stands in it twice"); });
+    }
+  }
+
+  /// Number of tokens, padding included.
+  [[nodiscard]] index_t size() const { return static_cast<index_t>(words_.size()) + 1; }
+  [[nodiscard]] const std::vector<std::string>& words() const { return words_; }
+
+  /// Token of a word; 0 if it is not known.
+  [[nodiscard]] std::int32_t token(std::string_view word) const {
+    const auto found = numbers_.find(std::string(word));
+    return found == numbers_.end() ? 0 : found->second;
+  }
+
+  /// Splits at white space and commas, ignores case, and leaves out what is not known (named in the result).
+  [[nodiscard]] encoding encode(std::string_view text) const {
+    encoding result;
+    std::size_t used = 0;
+    for (const std::string& word : split(text)) {
+      const std::int32_t id = token(word);
+      if (id == 0)
+        result.unknown.push_back(word);
+      else if (used < result.tokens.ids.size())
+        result.tokens.ids[used++] = id;
+      else
+        result.left_over.push_back(word);
+    }
+    return result;
+  }
+
+  [[nodiscard]] static std::vector<std::string> split(std::string_view text) {
+    std::vector<std::string> words;
+    std::string word;
+    const auto finish = [&] {
+      if (!word.empty()) words.push_back(std::exchange(word, {}));
+    };
+    for (const char c : text) {
+      const auto byte = static_cast<unsigned char>(c);
+      if (std::isspace(byte) != 0 || c == ',')
+        finish();
+      else
+        word.push_back(static_cast<char>(std::tolower(byte)));
+    }
+    finish();
+    return words;
+  }
+
+ private:
+  std::vector<std::string> words_;
+  std::unordered_map<std::string, std::int32_t> numbers_;
+};
+
+}  // namespace fewstep

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/error.hpp>
+#include <fewstep/core/view.hpp>
+#include <fewstep/io/checkpoint_archive.hpp>
+#include <fewstep/io/crc32c.hpp>
+#include <fewstep/io/file.hpp>
+#include <fewstep/io/safetensors.hpp>
+
+#include <algorithm>
+#include <concepts>
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace fewstep::detail {
+
+inline constexpr std::string_view checkpoint_format_key = "fewstep.format";
+inline constexpr std::string_view checkpoint_crc_key = "fewstep.crc32c";
+inline constexpr std::string_view checkpoint_format = "fewstep checkpoint 1";
+
+/// CRC-32C over all metadata (but the checksum itself) and over all tensors with name, type and shape, as eight digits.
+template <class Tensors>
+[[nodiscard]] std::string content_checksum(const Tensors& tensors) {
+  std::uint32_t crc = 0;
+  const auto add_text = [&](std::string_view text) {
+    const std::uint64_t length = text.size();
+    crc = crc32c(bytes_of(text), crc32c(std::as_bytes(std::span(&length, 1)), crc));
+  };
+  for (const auto& [key, value] : tensors.metadata())
+    if (key != checkpoint_crc_key) add_text(key), add_text(value);
+  for (const auto& name : tensors.names()) {
+    add_text(name);
+    add_text(info(tensors.type(name)).name);
+    crc = crc32c(std::as_bytes(std::span(tensors.shape(name))), crc);
+    crc = crc32c(tensors.bytes(name), crc);
+  }
+  std::string digits(8, '0');
+  for (std::size_t i = 0; i < 8; ++i) digits[i] = "0123456789abcdef"[(crc >> (28 - 4 * i)) & 0xfu];
+  return digits;
+}
+
+/// An open checkpoint: its content and the names that were asked for.
+struct checkpoint_content {
+  explicit checkpoint_content(const std::filesystem::path& path)
+      : name(path.string()), tensors(safetensors_file::load(path)) {
+    const auto& lines = tensors.metadata();
+    const auto format = lines.find(checkpoint_format_key);
+    const auto crc = lines.find(checkpoint_crc_key);
+    if (format == lines.end() || crc == lines.end()) fail("is a safetensors file, but no checkpoint");
+    if (const auto found = content_checksum(tensors); found != crc->second)
+      fail("is damaged: its checksum is ", found, ", but ", crc->second, " was written");
+    if (format->second != checkpoint_format)
+      fail("is '", format->second, "'; this version of the library reads '", checkpoint_format, "'");
+  }
+
+  template <class... Parts>
+  [[noreturn]] void fail(const Parts&... parts) const {
+    throw std::runtime_error(message("checkpoint '", name, "' ", parts...));
+  }
+
+  /// A string of the checkpoint; fails if it is missing.
+  [[nodiscard]] const std::string& text(const std::string& key) const {
+    const auto found = tensors.metadata().find(key);
+    if (found == tensors.metadata().end()) fail("has no string '", key, "'");
+    return found->second;
+  }
+
+  std::string name;
+  safetensors_file tensors;
+};
+
+/// First pass of loading: compares every name, type, shape and must_match value with the file and changes nothing.
+class checkpoint_checker : public checkpoint_archive<checkpoint_checker> {
+ public:
+  static constexpr bool saves = false;
+  static constexpr bool loads = false;
+
+  explicit checkpoint_checker(const checkpoint_content& content) : content_(&content) {}
+
+  template <class T>
+  void must_match(std::string_view name, const T& value) {
+    (*this)(name, value);
+    const auto full = prefix_ + std::string(name);
+    if constexpr (std::same_as<T, std::string>) {
+      if (content_->text(full) != value) refuse(full, content_->text(full), value);
+    } else {
+      static_assert(number<T>, "checkpoint: must_match compares numbers, enums and std::string");
+      T stored{};
+      std::memcpy(&stored, content_->tensors.bytes(full).data(), sizeof(T));
+      if (std::memcmp(&stored, &value, sizeof(T)) == 0) return;
+      if constexpr (std::is_enum_v<T>)
+        refuse(full, +static_cast<std::underlying_type_t<T>>(stored), +static_cast<std::underlying_type_t<T>>(value));
+      else
+        refuse(full, +stored, +value);
+    }
+  }
+
+  /// Fails if the file has values that nobody asked for.
+  void finish() const {
+    for (const auto& name : content_->tensors.names())
+      if (!asked_->contains(name)) content_->fail("has a value '", name, "' that this program does not know");
+    for (const auto& [key, value] : content_->tensors.metadata())
+      if (key != checkpoint_format_key && key != checkpoint_crc_key && !asked_->contains(key))
+        content_->fail("has a string '", key, "' that this program does not know");
+  }
+
+ private:
+  friend class checkpoint_archive<checkpoint_checker>;
+
+  template <class T>
+  void values(const std::string& name, std::span<T>, std::span<const index_t> shape) {
+    check_type<T>(name);
+    const auto& stored = content_->tensors.shape(name);
+    if (!std::equal(stored.begin(), stored.end(), shape.begin(), shape.end()))
+      content_->fail("holds '", name, "' with shape ", shape_text(stored), ", but this program expects ",
+                     shape_text(shape));
+  }
+
+  template <class Vector>
+  void resizable(const std::string& name, const Vector&) {
+    check_type<typename Vector::value_type>(name);
+    if (content_->tensors.shape(name).size() != 1)
+      content_->fail("holds '", name, "' with shape ", shape_text(content_->tensors.shape(name)),
+                     ", but this program expects one dimension");
+  }
+
+  template <class Vector>
+  void list(std::string_view name, const Vector&) {
+    auto section = scope(name);
+    std::uint64_t size = 0;
+    section("size", size);
+    content_->tensors.read(section.prefix_ + "size", std::span(&size, 1));
+    if (size > content_->tensors.names().size() + content_->tensors.metadata().size())
+      content_->fail("says that '", prefix_, name, "' has ", size, " parts; the file has fewer values than that");
+    for (std::uint64_t i = 0; i < size; ++i) {
+      typename Vector::value_type part{};
+      section(std::to_string(i), part);
+    }
+  }
+
+  void text(const std::string& name, const std::string&) {
+    ask(name);
+    (void)content_->text(name);
+  }
+
+  template <class T>
+  void check_type(const std::string& name) {
+    ask(name);
+    if (!content_->tensors.contains(name)) content_->fail("has no value '", name, "'");
+    constexpr auto wanted = element_type_of<std::remove_cv_t<T>>();
+    if (const auto stored = content_->tensors.type(name); stored != wanted)
+      content_->fail("holds '", name, "' as ", info(stored).name, ", but this program expects ", info(wanted).name);
+  }
+
+  void ask(const std::string& name) {
+    expects(asked_->insert(name).second,
+            [&] { return message("checkpoint: two values have the name '", name, "'; put one into a scope"); });
+  }
+
+  template <class T>
+  [[noreturn]] void refuse(const std::string& name, const T& stored, const T& value) const {
+    content_->fail("was made with ", name, " = ", stored, ", but this run has ", value,
+                   "; resume with the old value or start a new run");
+  }
+
+  const checkpoint_content* content_;
+  std::shared_ptr<std::set<std::string, std::less<>>> asked_ = std::make_shared<std::set<std::string, std::less<>>>();
+};
+
+}  // namespace fewstep::detail

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/nn/parameters.hpp>
+#include <fewstep/nn/pass.hpp>
+
+#include <cmath>
+#include <optional>
+#include <string>
+
+namespace fewstep {
+
+/// Low-rank adaptation (Hu et al. 2021): y += (alpha / rank) (x A) B with A [in, rank] normal of variance 1/rank and
+/// B [rank, out] zero at the start. The adapters live in flat arrays of their own; the base stays frozen.
+struct lora_options {
+  index_t rank = 16;
+  float alpha = 32;
+};
+
+/// y[M,out] = x[M,in] W + bias. A 1x1 convolution over channels-last pixels is this layer with `as_convolution`, which
+/// only changes the layout of its file.
+template <class T>
+class linear {
+ public:
+  struct tape {
+    matrix<const T> x;
+    matrix<const T> reduced;  ///< x A of the adapter, [M, rank]
+  };
+  struct options {
+    bool as_convolution = false;
+    float gain = 1.0f;  ///< of the initial deviation gain / sqrt(in); 0 starts at zero
+  };
+
+  linear() = default;
+  linear(parameter_layout& layout, const std::string& name, index_t in, index_t out, options o = {})
+      : name_(name), in_(in), out_(out) {
+    const float deviation = o.gain / std::sqrt(static_cast<float>(in));
+    weight_ = o.as_convolution ? layout.add(name + ".weight", slice_kind::convolution, {1, 1, in, out}, 0, deviation)
+                               : layout.add(name + ".weight", slice_kind::linear, {in, out}, 0, deviation);
+    bias_ = layout.add_constant(name + ".bias", out, 0);
+  }
+
+  /// Adds a low-rank adapter whose parameters are reserved in `adapters`.
+  void adapt(parameter_layout& adapters, const lora_options& o) {
+    expects(o.rank > 0, [&] { return message("lora: rank is ", o.rank, " for '", name_, "'; use rank >= 1"); });
+    low_rank_ = low_rank{};
+    low_rank_->rank = o.rank;
+    low_rank_->scale = static_cast<T>(o.alpha) / static_cast<T>(o.rank);
+    low_rank_->a = adapters.add(name_ + ".lora_A.weight", slice_kind::linear, {in_, o.rank}, 0,
+                                1.0f / std::sqrt(static_cast<float>(o.rank)));
+    low_rank_->b = adapters.add(name_ + ".lora_B.weight", slice_kind::linear, {o.rank, out_}, 0, 0);
+  }
+
+  [[nodiscard]] index_t in() const { return in_; }
+  [[nodiscard]] index_t out() const { return out_; }
+
+  template <class Pass>
+  matrix<T> forward(Pass& p, matrix<const T> x, tape& kept) const {
+    const index_t rows = x.rows();
+    matrix<T> y = p.memory.template allocate<T, 2>({rows, out_});
+    product(p.executor, x, matrix<const T>{p.parameter(weight_), {in_, out_}}, y, false, p.parameter(bias_));
+    kept.x = x;
+    if (low_rank_) {
+      matrix<T> reduced = p.memory.template allocate<T, 2>({rows, low_rank_->rank});
+      product(p.executor, x, a(p), reduced);
+      p.executor.for_each(reduced.size(), scale_by{reduced.data, low_rank_->scale});
+      product(p.executor, matrix<const T>(reduced), b(p), y, true);
+      kept.reduced = reduced;
+    }
+    return y;
+  }
+
+  template <class Pass>
+  matrix<T> backward(Pass& p, matrix<const T> gy, const tape& kept) const {
+    matrix<T> gx = p.memory.template allocate<T, 2>({gy.rows(), in_});
+    product(p.executor, gy, matrix<const T>{p.transposed(weight_), {out_, in_}}, gx);
+    if (p.trains_parameters()) {
+      product_tn_add(p.executor, kept.x, gy, matrix<T>{p.gradient(weight_), {in_, out_}});
+      add_column_sums(p.executor, gy, vec<T>{p.gradient(bias_), {out_}});
+    }
+    if (low_rank_) {
+      matrix<T> g = p.memory.template allocate<T, 2>({gy.rows(), low_rank_->rank});
+      product_nt(p.executor, gy, b(p), g);
+      p.executor.for_each(g.size(), scale_by{g.data, low_rank_->scale});
+      product_nt(p.executor, matrix<const T>(g), a(p), gx, true);
+      if (p.arrays.adapter_gradients != nullptr) {
+        product_tn_add(p.executor, kept.reduced, gy,
+                       matrix<T>{p.adapter_gradient(low_rank_->b), {low_rank_->rank, out_}});
+        product_tn_add(p.executor, kept.x, matrix<const T>(g),
+                       matrix<T>{p.adapter_gradient(low_rank_->a), {in_, low_rank_->rank}});
+      }
+    }
+    return gx;
+  }
+
+ private:
+  struct low_rank {
+    index_t rank = 0, a = 0, b = 0;
+    T scale = 0;
+  };
+  struct scale_by {
+    T* data;
+    T factor;
+    FEWSTEP_HD void operator()(index_t i) const { data[i] *= factor; }
+  };
+  template <class Pass>
+  matrix<const T> a(const Pass& p) const {
+    return {p.adapter(low_rank_->a), {in_, low_rank_->rank}};
+  }
+  template <class Pass>
+  matrix<const T> b(const Pass& p) const {
+    return {p.adapter(low_rank_->b), {low_rank_->rank, out_}};
+  }
+
+  std::string name_;
+  index_t in_ = 0, out_ = 0, weight_ = 0, bias_ = 0;
+  std::optional<low_rank> low_rank_;
+};
+
+}  // namespace fewstep

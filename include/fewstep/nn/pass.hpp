@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/arena.hpp>
+#include <fewstep/core/view.hpp>
+
+namespace fewstep {
+
+/// Flat arrays of one model as a network sees them: parameters, and the low-rank adapters if it has any.
+/// Null gradients mean "frozen": the backward pass then skips that part.
+template <class T>
+struct network_arrays {
+  const T* parameters = nullptr;
+  const T* adapters = nullptr;
+  T* parameter_gradients = nullptr;
+  T* adapter_gradients = nullptr;
+  const T* transposed = nullptr;  ///< parameters with every matrix transposed (transpose_parameters), for backward
+};
+
+/// One evaluation of a network: where it runs, with which arrays, and the memory it takes activations from.
+///
+/// Modules are structs with
+///   y  = forward(pass, x, tape)    keeps in `tape`, a struct of the module, what its backward needs;
+///   gx = backward(pass, gy, tape)  adds parameter gradients and returns the gradient of x.
+/// Results live in the pass's arena; nothing is freed before the arena is rewound.
+template <class T, class Executor>
+struct pass {
+  Executor& executor;
+  network_arrays<T> arrays;
+  arena& memory;
+
+  [[nodiscard]] const T* parameter(index_t offset) const { return at(arrays.parameters, offset); }
+  [[nodiscard]] const T* adapter(index_t offset) const { return at(arrays.adapters, offset); }
+  [[nodiscard]] T* gradient(index_t offset) const { return at(arrays.parameter_gradients, offset); }
+  [[nodiscard]] T* adapter_gradient(index_t offset) const { return at(arrays.adapter_gradients, offset); }
+  [[nodiscard]] const T* transposed(index_t offset) const { return at(arrays.transposed, offset); }
+  /// Whether parameter gradients are wanted.
+  [[nodiscard]] bool trains_parameters() const { return arrays.parameter_gradients != nullptr; }
+
+ private:
+  template <class U>
+  static U* at(U* base, index_t offset) {
+    return base == nullptr ? nullptr : base + offset;
+  }
+};
+
+}  // namespace fewstep

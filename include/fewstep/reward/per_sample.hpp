@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/view.hpp>
+#include <fewstep/reward/check.hpp>
+#include <fewstep/reward/for_each_sample.hpp>
+#include <fewstep/reward/reward.hpp>
+
+#include <cstddef>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+namespace fewstep {
+
+struct per_sample_settings {
+  int threads = 1;  ///< 1: one after the other; 0: OpenMP's default; more than 1 needs a function that is thread-safe
+};
+
+/// Makes a reward out of a function of one sample:
+///
+///   per_sample([](vec<const float> sample, const prompt& p) { return -std::abs(sample[0] - p.target); })
+///
+/// `sample` is [D]; the function returns one number. An exception it throws leaves the call unchanged; with several
+/// failing samples it is the one of the smallest index. Whether the function fits is checked where a batch is judged,
+/// not before: a generic lambda is never called on trial.
+template <class Function>
+class per_sample {
+ public:
+  explicit per_sample(Function function, per_sample_settings settings = {})
+      : function_(std::move(function)), settings_(settings) {}
+
+  template <class Context>
+  void operator()(matrix<const float> samples, std::span<const Context> contexts, std::span<float> out) {
+    static_assert(std::is_invocable_r_v<float, Function&, vec<const float>, const Context&>,
+                  "per_sample: the function must be callable as f(vec<const float> sample, const Context& context) and "
+                  "return a number");
+    detail::expect_reward_batch(samples, contexts.size(), out.size());
+    detail::for_each_sample(samples.rows(), settings_.threads, [&](index_t i) {
+      const auto at = static_cast<std::size_t>(i);
+      out[at] = static_cast<float>(function_(vec<const float>(samples.row(i), {samples.cols()}), contexts[at]));
+    });
+  }
+
+ private:
+  Function function_;
+  per_sample_settings settings_;
+};
+
+}  // namespace fewstep

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/error.hpp>
+#include <fewstep/core/view.hpp>
+#include <fewstep/reward/check.hpp>
+#include <fewstep/reward/reward.hpp>
+
+#include <array>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+namespace fewstep {
+
+/// One part of a weighted_sum: `weighted{0.7f, jpeg_compressibility{}, "jpeg"}`. The name is for curves, and optional.
+template <class Reward>
+struct weighted {
+  float weight;
+  Reward part;
+  std::string name = {};
+};
+template <class Reward>
+weighted(float, Reward) -> weighted<Reward>;
+template <class Reward, class Name>
+weighted(float, Reward, Name) -> weighted<Reward>;
+
+/// The reward  sum_k weight_k * part_k(sample, context):
+///
+///   weighted_sum(weighted{0.7f, first}, weighted{0.3f, second})
+///
+/// Each part judges the whole batch, in the order given; its values before weighting stay readable until the next call.
+/// The buffers grow to the largest batch seen and are then reused.
+/// A part is held by value; pass std::ref(part) to share one.
+template <class... Rewards>
+class weighted_sum {
+  static_assert(sizeof...(Rewards) >= 1, "weighted_sum: give at least one weighted{weight, reward}");
+
+ public:
+  explicit weighted_sum(weighted<Rewards>... parts) : parts_(std::move(parts)...) {}
+
+  template <class Context>
+  requires(reward<Rewards, Context>&&...) void operator()(matrix<const float> samples,
+                                                          std::span<const Context> contexts, std::span<float> out) {
+    detail::expect_reward_batch(samples, contexts.size(), out.size());
+    for (auto& values : values_) values.resize(out.size());
+    for (float& total : out) total = 0.0f;
+    each_part([&](auto& term, std::vector<float>& values) {
+      term.part(samples, contexts, std::span<float>(values));
+      for (std::size_t i = 0; i < out.size(); ++i) out[i] += term.weight * values[i];
+    });
+  }
+
+  [[nodiscard]] static constexpr std::size_t size() { return sizeof...(Rewards); }
+
+  /// The part's own values [B] in the last call, not weighted; empty before the first.
+  [[nodiscard]] std::span<const float> values(std::size_t part) const {
+    expects(part < size(), [&] { return message("weighted_sum: there is no part ", part, "; it has ", size()); });
+    return values_[part];
+  }
+
+  [[nodiscard]] std::span<const float> values(std::string_view name) const {
+    for (std::size_t part = 0; part < size(); ++part)
+      if (this->name(part) == name) return values_[part];
+    expects(false, [&] {
+      std::string known;
+      for (std::size_t part = 0; part < size(); ++part) known += (part ? ", " : "") + this->name(part);
+      return message("weighted_sum: no part is called '", name, "'; the parts are: ", known);
+    });
+    return {};
+  }
+
+  /// The name given to a part, or its index as text.
+  [[nodiscard]] std::string name(std::size_t part) const {
+    expects(part < size(), [&] { return message("weighted_sum: there is no part ", part, "; it has ", size()); });
+    std::string found;
+    std::apply(
+        [&](const auto&... terms) {
+          std::size_t at = 0;
+          ((at++ == part ? void(found = terms.name) : void()), ...);
+        },
+        parts_);
+    return found.empty() ? std::to_string(part) : found;
+  }
+
+ private:
+  template <class Visit>
+  void each_part(const Visit& visit) {
+    std::apply(
+        [&](auto&... terms) {
+          std::size_t at = 0;
+          (visit(terms, values_[at++]), ...);
+        },
+        parts_);
+  }
+
+  std::tuple<weighted<Rewards>...> parts_;
+  std::array<std::vector<float>, sizeof...(Rewards)> values_;
+};
+
+}  // namespace fewstep

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/error.hpp>
+#include <fewstep/generator/preconditioning.hpp>
+#include <fewstep/sampler/sampler.hpp>
+#include <fewstep/sampler/step_table.hpp>
+#include <fewstep/sampler/time_grid.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <vector>
+
+namespace fewstep {
+
+/// DDIM with noise: Song, Meng and Ermon 2020 (arXiv:2010.02502), equations (12) and (16), for any pair of levels
+/// (signal, noise) at t and (signal', noise') at the next time:
+///
+///   eps = (x - signal f) / noise
+///   s   = eta (noise' / noise) sqrt(noise^2 - (signal / signal')^2 noise'^2)
+///   x'  = signal' f + sqrt(noise'^2 - s^2) eps + s z
+///
+/// Scaling x leaves this alone, so it holds for variance-preserving and -exploding processes and flows alike. eta = 1
+/// is ancestral sampling (DDPM), the policy of DDPO (Black et al. 2023, arXiv:2305.13301); eta = 0 is deterministic
+/// and trains nothing. The result is the last state; a last row that lands on zero noise is not trained.
+struct ddim_sampler {
+  float eta = 1.0f;
+  /// One per network call, falling. Empty: for integer timesteps those of DDPO ("leading" spacing, 981 961 ... 1 for 50
+  /// calls of 1000), else default_times.
+  std::vector<float> times = {};
+  int steps_offset = 1;  ///< added to the leading timesteps; with 0 the last call would have no noise to train
+
+  template <preconditioning P>
+  [[nodiscard]] step_table table(const P& p, int network_calls) const {
+    expects(eta >= 0.0f && eta <= 1.0f,
+            [&] { return message("ddim_sampler: eta is ", eta, "; it must be in [0, 1]"); });
+    const std::vector<float> grid = network_times(p, network_calls);
+
+    step_table table;
+    table.initial_sigma = initial_sigma(p, grid.front());
+    for (std::size_t i = 0; i < grid.size(); ++i) {
+      const float next_time = i + 1 < grid.size() ? grid[i + 1] : landing_time(p, network_calls);
+      table.rows.push_back(transition_row(p, grid[i], next_time));
+    }
+    const bool deterministic = eta == 0.0f;
+    const bool lands_clean =
+        !deterministic && table.rows.back().sigma == 0.0f && exact_level(p, table.rows.back().next_time).noise == 0.0;
+    table.trained = deterministic ? 0 : table.horizon() - (lands_clean ? 1 : 0);
+    table.result = emitted::state;
+    check(table);
+    return table;
+  }
+
+ private:
+  template <preconditioning P>
+  [[nodiscard]] std::vector<float> network_times(const P& p, int network_calls) const {
+    if constexpr (discrete_preconditioning<P>) {
+      if (times.empty() && network_calls >= 1) {
+        const int spacing = p.training_steps() / network_calls;
+        expects(steps_offset >= 0 && spacing >= 1 && spacing * (network_calls - 1) + steps_offset < p.training_steps(),
+                [&] {
+                  return message("ddim_sampler: horizon ", network_calls, " with steps_offset ", steps_offset,
+                                 " leaves the ", p.training_steps(), " timesteps of this generator; use fewer calls");
+                });
+        std::vector<float> grid;
+        for (int i = network_calls - 1; i >= 0; --i) grid.push_back(static_cast<float>(spacing * i + steps_offset));
+        return grid;
+      }
+    }
+    return checked_times(p, times, network_calls, "ddim_sampler");
+  }
+
+  /// Where the last call leads: a spacing below it but not under 0 for the leading timesteps, else the cleanest time.
+  template <preconditioning P>
+  [[nodiscard]] float landing_time(const P& p, int network_calls) const {
+    if constexpr (discrete_preconditioning<P>) {
+      if (times.empty()) return static_cast<float>(std::max(steps_offset - p.training_steps() / network_calls, 0));
+    }
+    return p.min_time();
+  }
+
+  template <preconditioning P>
+  [[nodiscard]] step_row transition_row(const P& p, float time, float next_time) const {
+    const auto [in, skip, out] = p(time);
+    const exact_noise_level now = exact_level(p, time);
+    const exact_noise_level next = exact_level(p, next_time);
+    const double ratio = now.signal / next.signal * next.noise;
+    const double variance_drop = std::max(now.noise * now.noise - ratio * ratio, 0.0);
+    const double sigma = static_cast<double>(eta) * (next.noise / now.noise) * std::sqrt(variance_drop);
+    const double direction = std::sqrt(std::max(next.noise * next.noise - sigma * sigma, 0.0)) / now.noise;
+    const double along_f = next.signal - direction * now.signal;
+    return {time,
+            next_time,
+            static_cast<float>(direction + along_f * static_cast<double>(skip)),
+            static_cast<float>(along_f * static_cast<double>(out)),
+            static_cast<float>(sigma),
+            in,
+            skip,
+            out};
+  }
+};
+
+static_assert(sampler<ddim_sampler, epsilon_prediction> && sampler<ddim_sampler, edm_denoiser> &&
+              sampler<ddim_sampler, flow_matching>);
+
+}  // namespace fewstep

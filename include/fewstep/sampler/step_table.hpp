@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/error.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace fewstep {
+
+/// One network call of a sampler: x' ~ N(a x + b o, sigma^2 I) with o the raw output at `time`. As x' = p x + q f
+/// + sigma z and f = skip x + out o, a = p + q skip and b = q out; skip and out stand here too because f cannot be had
+/// from a and b. `next_time` is the noise level of x' (for documentation and step rewards; nothing is computed from
+/// it).
+struct step_row {
+  float time, next_time, a, b, sigma, in, skip, out;
+};
+
+/// What the last call hands to the decoder and the reward: the state x', or the clean prediction f.
+enum class emitted : std::uint8_t { state, clean };
+
+/// What becomes of the last transition, where a sampler's clean prediction is the result. The noise of that transition
+/// never reaches the reward, so its score has zero expectation and a variance.
+enum class last_step : std::uint8_t {
+  reference,  ///< as RLCM was published: noised back to its own time, trained; the reward sees f
+  mask,       ///< result f, the last transition is deterministic and not trained: same expected gradient, less variance
+  stochastic,  ///< the reward sees x' = f + final_sigma z, which makes the last action real
+};
+
+/// A sampler, computed: everything that a rollout and a policy gradient need of it. The horizon is the number of rows.
+struct step_table {
+  std::vector<step_row> rows;
+  int trained = 0;  ///< the first so many rows carry a log-probability and a gradient
+  emitted result = emitted::state;
+  float initial_sigma = 1.0f;  ///< the trajectory starts from N(0, initial_sigma^2 I)
+
+  [[nodiscard]] int horizon() const { return static_cast<int>(rows.size()); }
+};
+
+/// Refuses a table that a rollout or a log-probability could not use.
+/// Throws std::invalid_argument with a sentence that names the row.
+inline void check(const step_table& table) {
+  expects(!table.rows.empty(), "step_table: there are no rows; ask the sampler for at least one network call");
+  expects(table.trained >= 0 && table.trained <= table.horizon(), [&] {
+    return message("step_table: trained is ", table.trained, " but there are ", table.horizon(),
+                   " rows; trained counts rows from the first");
+  });
+  expects(std::isfinite(table.initial_sigma) && table.initial_sigma > 0, [&] {
+    return message("step_table: initial_sigma is ", table.initial_sigma, "; it must be finite and positive");
+  });
+  for (std::size_t i = 0; i < table.rows.size(); ++i) {
+    const step_row& row = table.rows[i];
+    for (const float value : {row.time, row.next_time, row.a, row.b, row.sigma, row.in, row.skip, row.out})
+      expects(std::isfinite(value), [&] {
+        return message("step_table: row ", i, " (time ", row.time, " to ", row.next_time,
+                       ") is not finite; a sampler may not divide by the noise or the signal where it is 0");
+      });
+    expects(row.sigma >= 0, [&] { return message("step_table: row ", i, " has the negative sigma ", row.sigma); });
+    if (static_cast<int>(i) >= table.trained) continue;
+    expects(row.sigma > 0, [&] {
+      return message(
+          "step_table: row ", i, " (time ", row.time, " to ", row.next_time,
+          ") is trained but its sigma is 0, so it has no log-probability; leave it out of `trained`, or give "
+          "the transition noise");
+    });
+    expects(row.b != 0, [&] {
+      return message(
+          "step_table: row ", i, " (time ", row.time,
+          ") is trained but b is 0, so the network has no say in it; leave it out of `trained`, or move its time");
+    });
+  }
+}
+
+}  // namespace fewstep

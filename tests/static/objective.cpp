@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fewstep/objective/clipped_surrogate.hpp>
+#include <fewstep/objective/objective.hpp>
+#include <fewstep/objective/reinforce.hpp>
+
+namespace {
+
+using fewstep::surrogate;
+using fewstep::transition;
+
+enum class drop { nothing, call, const_call, result, trivial_copy };
+
+template <drop D = drop::nothing>
+struct archetype {
+  archetype() = delete;
+  archetype(const archetype&) = default;
+  archetype(const archetype&) requires(D == drop::trivial_copy) {}
+  archetype& operator=(const archetype&) = delete;
+
+  surrogate operator()(transition) const requires(D == drop::nothing || D == drop::trivial_copy);
+  surrogate operator()(transition) requires(D == drop::const_call);
+  float operator()(transition) const requires(D == drop::result);
+};
+
+static_assert(fewstep::objective<archetype<>>);
+static_assert(!fewstep::objective<archetype<drop::call>>);
+static_assert(!fewstep::objective<archetype<drop::const_call>>);
+static_assert(!fewstep::objective<archetype<drop::result>>);
+static_assert(!fewstep::objective<archetype<drop::trivial_copy>>, "an objective is passed to kernels by value");
+
+static_assert(fewstep::objective<fewstep::reinforce>);
+static_assert(fewstep::objective<fewstep::clipped_surrogate>);
+static_assert(!fewstep::objective<int>);
+
+// On policy the slope is the advantage, at compile time already.
+static_assert(fewstep::clipped_surrogate{}({0.0f, 0.3f, 1.0f, 1.0f, 0}).slope == 0.3f);
+static_assert(fewstep::reinforce{}({0.0f, 0.3f, 1.0f, 1.0f, 0}).slope == 0.3f);
+
+}  // namespace

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fewstep/reward/async.hpp>
+#include <fewstep/reward/per_sample.hpp>
+#include <fewstep/reward/reward.hpp>
+#include <fewstep/reward/weighted_sum.hpp>
+
+#include <functional>
+
+namespace {
+
+struct prompt {
+  int id;
+};
+using samples_type = fewstep::matrix<const float>;
+using contexts_type = std::span<const prompt>;
+using out_type = std::span<float>;
+
+enum class drop { nothing, call, result, mutable_samples, mutable_contexts, out };
+
+template <drop D = drop::nothing>
+struct archetype {
+  archetype() = delete;
+  archetype(const archetype&) = delete;
+  archetype& operator=(const archetype&) = delete;
+
+  void operator()(samples_type, contexts_type, out_type) requires(D == drop::nothing);
+  float operator()(samples_type, contexts_type, out_type) requires(D == drop::result);
+  void operator()(fewstep::matrix<float>, contexts_type, out_type) requires(D == drop::mutable_samples);
+  void operator()(samples_type, std::span<prompt>, out_type) requires(D == drop::mutable_contexts);
+  void operator()(samples_type, contexts_type) requires(D == drop::out);
+};
+
+static_assert(fewstep::reward<archetype<>, prompt>);
+static_assert(!fewstep::reward<archetype<>, int>, "a reward is one for a type of context");
+static_assert(!fewstep::reward<archetype<drop::call>, prompt>);
+static_assert(!fewstep::reward<archetype<drop::result>, prompt>);
+static_assert(!fewstep::reward<archetype<drop::mutable_samples>, prompt>);
+static_assert(!fewstep::reward<archetype<drop::mutable_contexts>, prompt>);
+static_assert(!fewstep::reward<archetype<drop::out>, prompt>);
+static_assert(fewstep::reward<std::reference_wrapper<archetype<>>, prompt>, "a reward can be shared by std::ref");
+
+enum class lack { nothing, call, ticket, submit, submit_result, wait_ticket, wait_all };
+
+template <lack L>
+struct ticket_of {
+  struct ticket {};
+};
+template <>
+struct ticket_of<lack::ticket> {};
+
+template <lack L = lack::nothing>
+struct async_archetype : ticket_of<L> {
+  void operator()(samples_type, contexts_type, out_type) requires(L != lack::call);
+  typename ticket_of<L == lack::ticket ? lack::nothing : L>::ticket submit(samples_type, contexts_type,
+                                                                           out_type) requires(L != lack::submit &&
+                                                                                              L != lack::submit_result);
+  void submit(samples_type, contexts_type, out_type) requires(L == lack::submit_result);
+  void wait(typename ticket_of<L == lack::ticket ? lack::nothing : L>::ticket) requires(L != lack::wait_ticket);
+  void wait() requires(L != lack::wait_all);
+};
+
+static_assert(fewstep::async_reward<async_archetype<>, prompt>);
+static_assert(!fewstep::async_reward<async_archetype<lack::call>, prompt>);
+static_assert(!fewstep::async_reward<async_archetype<lack::ticket>, prompt>);
+static_assert(!fewstep::async_reward<async_archetype<lack::submit>, prompt>);
+static_assert(!fewstep::async_reward<async_archetype<lack::submit_result>, prompt>);
+static_assert(!fewstep::async_reward<async_archetype<lack::wait_ticket>, prompt>);
+static_assert(!fewstep::async_reward<async_archetype<lack::wait_all>, prompt>);
+
+struct brightness {
+  void operator()(samples_type, contexts_type, out_type) const;
+};
+static_assert(fewstep::reward<brightness, prompt>);
+static_assert(fewstep::reward<const brightness, prompt>);
+static_assert(!fewstep::async_reward<brightness, prompt>);
+static_assert(fewstep::async_reward<fewstep::async<brightness>, prompt>);
+static_assert(!fewstep::async_reward<fewstep::async<brightness>, int>);
+static_assert(fewstep::reward<fewstep::weighted_sum<brightness, fewstep::async<brightness>>, prompt>);
+static_assert(!fewstep::reward<fewstep::weighted_sum<brightness>, int>);
+
+using generic = decltype([](auto sample, const auto& context) { return context.no_such_member + sample; });
+static_assert(fewstep::reward<fewstep::per_sample<generic>, prompt>, "a generic lambda is not called on trial");
+
+}  // namespace

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fewstep/io/checkpoint.hpp>
+
+#include "temporary_directory.hpp"
+#include "test.hpp"
+
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <random>
+
+namespace {
+
+struct moments {
+  std::vector<float> first;
+  std::uint64_t steps = 0;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive("first", first);
+    archive("steps", steps);
+  }
+  friend bool operator==(const moments&, const moments&) = default;
+};
+
+enum class phase : std::uint8_t { rollout, update };
+
+struct run_state {
+  std::vector<float> parameters = std::vector<float>(6);  // fixed length: saved through a view
+  std::vector<double> curve;
+  std::vector<std::int32_t> prompts;
+  std::vector<std::int64_t> wide;
+  std::array<std::uint32_t, 2> key{};
+  std::uint64_t counter = 0;
+  float rate = 0;
+  double clock = 0;
+  bool warm = false;
+  phase now = phase::rollout;
+  std::string text;
+  std::vector<std::string> names;
+  std::vector<moments> groups;
+  std::vector<std::vector<float>> history;
+  std::map<std::int64_t, double> means;
+  moments inner;
+  int horizon = 4;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive("parameters",
+            fewstep::matrix<float>(parameters.data(), {2, static_cast<std::int64_t>(parameters.size()) / 2}));
+    archive("curve", curve);
+    archive("prompts", prompts);
+    archive("wide", wide);
+    archive("key", key);
+    archive("counter", counter);
+    archive("rate", rate);
+    archive("clock", clock);
+    archive("warm", warm);
+    archive("now", now);
+    archive("text", text);
+    archive("names", names);
+    archive("groups", groups);
+    archive("history", history);
+    auto section = archive.scope("inner");
+    inner.serialize(section);
+    archive.must_match("horizon", horizon);
+
+    std::vector<std::int64_t> keys;
+    std::vector<double> values;
+    if constexpr (Archive::saves)
+      for (const auto& [key_, value] : means) keys.push_back(key_), values.push_back(value);
+    archive("means.keys", keys);
+    archive("means.values", values);
+    if constexpr (Archive::loads) {
+      means.clear();
+      for (std::size_t i = 0; i < keys.size(); ++i) means[keys[i]] = values[i];
+    }
+  }
+};
+
+run_state full_state() {
+  run_state state;
+  state.parameters = {std::bit_cast<float>(0x7fc12345u),        std::bit_cast<float>(0xff800001u),       -0.0f,
+                      std::numeric_limits<float>::denorm_min(), -std::numeric_limits<float>::infinity(), 0.1f};
+  state.curve = {std::bit_cast<double>(0x7ff8000000abcdefu), -0.0, 5e-324};
+  state.prompts = {-1, 2147483647};
+  state.wide = {std::numeric_limits<std::int64_t>::min()};
+  state.key = {0xffffffffu, 7};
+  state.counter = 0xffffffffffffffffu;
+  state.rate = 1e-45f;
+  state.clock = 0.1;
+  state.warm = true;
+  state.now = phase::update;
+  state.text = "a \"quoted\"\nline, \u00e9";
+  state.names = {"x", "", "z"};
+  state.groups = {{{1, 2}, 3}, {{}, 4}};
+  state.history = {{1}, {}, {2, 3}};
+  state.means = {{-5, 0.5}, {9, 1.5}};
+  state.inner = {{8, 9}, 10};
+  return state;
+}
+
+template <class T>
+bool same_bits(const T& a, const T& b) {
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(a[0])) == 0);
+}
+
+bool same(const run_state& a, const run_state& b) {
+  return same_bits(a.parameters, b.parameters) && same_bits(a.curve, b.curve) && a.prompts == b.prompts &&
+         a.wide == b.wide && a.key == b.key && a.counter == b.counter &&
+         std::bit_cast<std::uint32_t>(a.rate) == std::bit_cast<std::uint32_t>(b.rate) && a.clock == b.clock &&
+         a.warm == b.warm && a.now == b.now && a.text == b.text && a.names == b.names && a.groups == b.groups &&
+         a.history == b.history && a.means == b.means && a.inner == b.inner;
+}
+
+/// Large enough that a kill often finds it half written.
+struct counted {
+  std::uint64_t step = 0;
+  std::vector<float> values = std::vector<float>(500'000);
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive("step", step);
+    archive("values", values);
+  }
+};
+
+/// Saves with one callable, expects loading with the other to fail with this sentence.
+template <class Save, class Load>
+void check_refused(const Save& save, Load load, const std::string& complaint) {
+  const temporary_directory directory;
+  fewstep::save_checkpoint(directory / "c", save);
+  CAPTURE(complaint);
+  CHECK_THROWS_WITH(fewstep::load_checkpoint(directory / "c", load), contains(complaint) && contains("/c'"));
+}
+
+}  // namespace
+
+TEST_CASE("checkpoint: every kind of value comes back bit for bit", "[io]") {
+  const temporary_directory directory;
+  auto saved = full_state();
+  fewstep::save_checkpoint(directory / "c", saved);
+  run_state loaded;
+  REQUIRE_FALSE(same(saved, loaded));
+  loaded.groups.resize(7);
+  loaded.means[3] = 4;
+  fewstep::load_checkpoint(directory / "c", loaded);
+  CHECK(same(saved, loaded));
+
+  fewstep::save_checkpoint(directory / "again", loaded);
+  CHECK(text_of(directory / "c") == text_of(directory / "again"));
+  const auto plain = fewstep::safetensors_file::load(directory / "c");
+  CHECK(plain.shape("parameters") == std::vector<fewstep::index_t>{2, 3});
+  CHECK(plain.contains("inner.first"));
+  CHECK(plain.metadata().at("text") == saved.text);
+}
+
+TEST_CASE("checkpoint: what does not fit is named", "[io]") {
+  float x = 1;
+  double d = 1;
+  std::vector<float> three(3);
+  std::vector<float> four(4);
+  std::string text = "t";
+  const auto save = [&](auto& archive) { archive("x", x); };
+  check_refused(
+      save, [&](auto& archive) { archive("y", x); }, "has no value 'y'");
+  check_refused(
+      save, [&](auto&) {}, "has a value 'x' that this program does not know");
+  check_refused(
+      save, [&](auto& archive) { archive("x", d); }, "holds 'x' as F32, but this program expects F64");
+  check_refused(
+      save, [&](auto& archive) { archive("x", std::span(four)); },
+      "holds 'x' with shape [], but this program expects [4]");
+  check_refused(
+      save, [&](auto& archive) { archive("x", four); }, "expects one dimension");
+  check_refused(
+      save, [&](auto& archive) { archive("x", text); }, "has no string 'x'");
+  check_refused([&](auto& archive) { archive("s", text); }, [](auto&) {},
+                "has a string 's' that this program does not");
+  check_refused([&](auto& archive) { archive("v", std::span(three)); },
+                [&](auto& archive) { archive("v", std::span(four)); }, "shape [3], but this program expects [4]");
+  check_refused([&](auto& archive) { archive.must_match("horizon", 4); },
+                [&](auto& archive) { archive.must_match("horizon", 8); }, "made with horizon = 4, but this run has 8");
+  check_refused([&](auto& archive) { archive.must_match("name", std::string("adam")); },
+                [&](auto& archive) { archive.must_match("name", std::string("sgd")); },
+                "name = adam, but this run has sgd");
+  check_refused([&](auto& archive) { archive.must_match("now", phase::update); },
+                [&](auto& archive) { archive.must_match("now", phase::rollout); }, "now = 1, but this run has 0");
+  check_refused([&](auto& archive) { archive("n.size", std::uint64_t{1} << 62); },
+                [names = std::vector<std::string>()](auto& archive) mutable { archive("n", names); },
+                "says that 'n' has 4611686018427387904 parts");
+
+  const auto twice = [&](auto& archive) { archive("x", x), archive("x", x); };
+  const temporary_directory directory;
+  CHECK_THROWS_WITH(fewstep::save_checkpoint(directory / "c", twice), contains("two values have the name 'x'"));
+  fewstep::save_checkpoint(directory / "c", save);
+  CHECK_THROWS_WITH(fewstep::load_checkpoint(directory / "c", twice), contains("two values have the name 'x'"));
+  CHECK_THROWS_WITH(fewstep::load_checkpoint(directory / "absent", save), contains("absent"));
+  fewstep::safetensors_writer plain;
+  plain.add("x", {}, std::span<const float>(&x, 1));
+  plain.write(directory / "plain");
+  CHECK_THROWS_WITH(fewstep::load_checkpoint(directory / "plain", save), contains("no checkpoint"));
+}
+
+TEST_CASE("checkpoint: a refused file leaves the object as it was", "[io]") {
+  const temporary_directory directory;
+  auto saved = full_state();
+  saved.horizon = 5;  // the very last comparison fails
+  fewstep::save_checkpoint(directory / "c", saved);
+  run_state target;
+  target.groups.resize(2);
+  target.means[1] = 2;
+  const auto before = target;
+  CHECK_THROWS_WITH(fewstep::load_checkpoint(directory / "c", target), contains("horizon"));
+  CHECK(same(target, before));
+}
+
+TEST_CASE("checkpoint: any truncation and any changed byte is refused or harmless", "[io]") {
+  const temporary_directory directory;
+  auto saved = full_state();
+  fewstep::save_checkpoint(directory / "c", saved);
+  const auto whole = text_of(directory / "c");
+  const auto data = whole.rfind(std::string("}"));
+  const run_state before;
+  for (std::size_t at = 0; at < whole.size(); at += at < data - 20 ? 7 : 1) {
+    CAPTURE(at, data, whole.size());
+    run_state target;
+    put_text(directory / "d", whole.substr(0, at));
+    CHECK_THROWS_AS(fewstep::load_checkpoint(directory / "d", target), std::runtime_error);
+    CHECK(same(target, before));
+
+    auto changed = whole;
+    changed[at] = static_cast<char>(changed[at] ^ 0x04);
+    put_text(directory / "d", changed);
+    try {
+      fewstep::load_checkpoint(directory / "d", target);
+      CHECK(same(target, saved));
+    } catch (const std::exception&) {
+      CHECK(same(target, before));
+    }
+    if (at > data + 8) CHECK_THROWS_WITH(fewstep::load_checkpoint(directory / "d", target), contains("checksum"));
+  }
+}
+
+TEST_CASE("checkpoint: a full disk leaves the old one", "[io]") {
+  const temporary_directory directory;
+  auto saved = full_state();
+  fewstep::save_checkpoint(directory / "c", saved);
+  auto large = saved;
+  large.curve.resize(100000);
+  CHECK_THAT(error_on_full_disk(65536, [&] { fewstep::save_checkpoint(directory / "c", large); }),
+             contains("/c'") && contains("File too large"));
+  run_state loaded;
+  fewstep::load_checkpoint(directory / "c", loaded);
+  CHECK(same(loaded, saved));
+  CHECK(directory.files() == 1);
+}
+
+TEST_CASE("checkpoint: a kill at any moment leaves the old or the new one", "[io]") {
+  const temporary_directory directory;
+  counted state;
+  fewstep::save_checkpoint(directory / "c", state);
+  const std::uint32_t seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937 random(seed);
+  std::ptrdiff_t most_files = 0;
+  std::uint64_t last = 0;
+  for (int round = 0; round < 20; ++round) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      for (;;) {
+        ++state.step;
+        std::fill(state.values.begin(), state.values.end(), static_cast<float>(state.step));
+        fewstep::save_checkpoint(directory / "c", state);
+      }
+    }
+    ::usleep(static_cast<useconds_t>(random() % 40000));
+    ::kill(child, SIGKILL);
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    REQUIRE(WIFSIGNALED(status));
+    REQUIRE(WTERMSIG(status) == SIGKILL);
+    most_files = std::max(most_files, directory.files());
+
+    fewstep::load_checkpoint(directory / "c", state);
+    REQUIRE(state.step >= last);
+    REQUIRE(state.values == std::vector<float>(500'000, static_cast<float>(state.step)));
+    last = state.step;
+  }
+  CHECK(last > 0);
+  CHECK(most_files > 1);  // at least one kill came while a temporary was being written
+  fewstep::remove_stale_temporaries(directory.path());
+  CHECK(directory.files() == 1);
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "test.hpp"
+
+#include <fewstep/sampler/ddim.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <vector>
+
+using fewstep::ddim_sampler;
+
+TEST_CASE("ddim_sampler has the timesteps and deviations of DDPO") {
+  const auto table = ddim_sampler{}.table(fewstep::epsilon_prediction{}, 50);
+  REQUIRE(table.horizon() == 50);
+  CHECK(table.trained == 50);
+  CHECK(table.result == fewstep::emitted::state);
+  CHECK(table.initial_sigma == 1.0f);
+  for (std::size_t i = 0; i < 50; ++i) CHECK(table.rows[i].time == 981.0f - 20.0f * static_cast<float>(i));
+  CHECK(table.rows.back().next_time == 0.0f);
+  const auto deviation = [&](float time) {
+    return static_cast<double>(
+        std::find_if(table.rows.begin(), table.rows.end(), [&](const auto& row) { return row.time == time; })->sigma);
+  };
+  CHECK(deviation(981) == Approx(0.454463).margin(6e-7));
+  CHECK(deviation(961) == Approx(0.448282).margin(6e-7));
+  CHECK(deviation(501) == Approx(0.294785).margin(6e-7));
+  CHECK(deviation(41) == Approx(0.099887).margin(6e-7));
+  CHECK(deviation(21) == Approx(0.039480).margin(6e-7));
+  CHECK(deviation(1) == Approx(0.020648).margin(6e-7));
+}
+
+TEST_CASE("a ddim_sampler row is the published step in terms of abar, written out") {
+  const fewstep::epsilon_prediction p;
+  const double x = 0.62, eps = -0.87;
+  for (const double eta : {0.0, 0.4, 1.0}) {
+    const auto table = ddim_sampler{.eta = static_cast<float>(eta)}.table(p, 50);
+    for (const auto& row : table.rows) {
+      const double now = p.schedule.alpha_bar(static_cast<int>(row.time));
+      const double next = p.schedule.alpha_bar(std::max(static_cast<int>(row.time) - 20, 0));
+      const double rate = static_cast<double>(static_cast<float>(eta));
+      const double variance = rate * rate * (1 - next) / (1 - now) * (1 - now / next);
+      const double clean = (x - std::sqrt(1 - now) * eps) / std::sqrt(now);
+      const double mean = std::sqrt(next) * clean + std::sqrt(1 - next - variance) * eps;
+      CAPTURE(eta, row.time);
+      CHECK(static_cast<double>(row.a) * x + static_cast<double>(row.b) * eps == Approx(mean).margin(2e-6));
+      CHECK(static_cast<double>(row.sigma) == Approx(std::sqrt(variance)).margin(1e-7));
+    }
+  }
+}
+
+TEST_CASE("ddim_sampler gives the same trajectory in variance-preserving and -exploding coordinates") {
+  const fewstep::epsilon_prediction preserving;
+  const auto latent = ddim_sampler{}.table(preserving, 10);
+  std::vector<float> sigmas;
+  for (const auto& row : latent.rows) {
+    const auto [signal, noise] = preserving.exact_level(row.time);
+    sigmas.push_back(static_cast<float>(noise / signal));
+  }
+  const auto [last_signal, last_noise] = preserving.exact_level(0);
+  const fewstep::edm_denoiser exploding{.sigma_min = static_cast<float>(last_noise / last_signal)};
+  const auto pixel = ddim_sampler{.times = sigmas}.table(exploding, 10);
+  for (std::size_t i = 0; i < 10; ++i) {
+    const auto& vp = latent.rows[i];
+    const auto& ve = pixel.rows[i];
+    const double next_signal = preserving.exact_level(vp.next_time).signal;
+    const double now_signal = preserving.exact_level(vp.time).signal;
+    // x_ve = x_vp / signal. Both rows are x' = p x + q f + sigma z with the same f.
+    const double q_vp = static_cast<double>(vp.b) / static_cast<double>(vp.out);
+    const double q_ve = static_cast<double>(ve.b) / static_cast<double>(ve.out);
+    const double p_vp = static_cast<double>(vp.a) - q_vp * static_cast<double>(vp.skip);
+    const double p_ve = static_cast<double>(ve.a) - q_ve * static_cast<double>(ve.skip);
+    CAPTURE(i);
+    CHECK(static_cast<double>(vp.sigma) / next_signal == Approx(static_cast<double>(ve.sigma)).epsilon(1e-5));
+    CHECK(q_vp / next_signal == Approx(q_ve).epsilon(1e-5));
+    CHECK(p_vp * now_signal / next_signal == Approx(p_ve).margin(1e-4));
+  }
+}
+
+TEST_CASE("ddim_sampler with eta 0 is deterministic and trains nothing") {
+  const auto table = ddim_sampler{.eta = 0.0f}.table(fewstep::edm_denoiser{}, 5);
+  CHECK(table.trained == 0);
+  for (const auto& row : table.rows) {
+    CAPTURE(row.time);
+    CHECK(row.sigma == 0.0f);
+    // Euler's step of the probability flow: x' = x + (t' - t) (x - f) / t.
+    const double t = static_cast<double>(row.time), next = static_cast<double>(row.next_time);
+    const double a = next / t + (1 - next / t) * static_cast<double>(row.skip);
+    CHECK(static_cast<double>(row.a) == Approx(a).epsilon(1e-6));
+    CHECK(static_cast<double>(row.b) == Approx((1 - next / t) * static_cast<double>(row.out)).epsilon(1e-6));
+  }
+  CHECK(table.rows.back().next_time == 0.002f);
+}
+
+TEST_CASE("ddim_sampler on a flow lands on the sample without noise, and does not train that row") {
+  const auto table = ddim_sampler{}.table(fewstep::flow_matching{}, 4);
+  CHECK(table.trained == 3);
+  CHECK(table.rows[0].a == Approx(0.25));
+  CHECK(table.rows[0].sigma == 0.75f);
+  CHECK(table.rows[3].sigma == 0.0f);
+  CHECK(table.rows[3].a == 1.0f);
+  CHECK(table.rows[3].b == -0.25f);
+}
+
+TEST_CASE("ddim_sampler keeps the marginal of a Gaussian data law") {
+  // x_0 ~ N(0, 1): with the exact denoiser, f = signal x / (signal^2 + noise^2), one step from the marginal at t leads
+  // towards the marginal at t'; the exact variance of its result in closed form, as the rows tell it.
+  const fewstep::edm_denoiser p{.sigma_max = 5.0f};
+  const auto table = ddim_sampler{}.table(p, 400);
+  double variance = 1 + 25.0;
+  for (const auto& row : table.rows) {
+    const double t = static_cast<double>(row.time);
+    const double q = static_cast<double>(row.b) / static_cast<double>(row.out);
+    const double gain = static_cast<double>(row.a) - q * static_cast<double>(row.skip) + q / (1 + t * t);
+    variance = gain * gain * variance + static_cast<double>(row.sigma) * static_cast<double>(row.sigma);
+  }
+  CHECK(variance == Approx(1.0).epsilon(0.03));
+}
+
+TEST_CASE("ddim_sampler refuses what it cannot do, by name") {
+  const fewstep::epsilon_prediction p;
+  CHECK_THROWS_WITH(ddim_sampler{.eta = 1.5f}.table(p, 50), contains("eta is 1.5; it must be in [0, 1]"));
+  CHECK_THROWS_WITH(ddim_sampler{.steps_offset = 0}.table(p, 50),
+                    contains("row 49 (time 0 to 0) is trained but its sigma is 0"));
+  CHECK_THROWS_WITH(ddim_sampler{}.table(p, 1000), contains("leaves the 1000 timesteps"));
+  CHECK_THROWS_WITH(ddim_sampler{}.table(p, 0), contains("0 network calls"));
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "test.hpp"
+
+#include <fewstep/sampler/time_grid.hpp>
+
+#include <cmath>
+#include <vector>
+
+using fewstep::checked_times;
+using fewstep::default_times;
+
+TEST_CASE("karras_times is evenly spaced in the rho-th root and leaves the landing out") {
+  const auto times = fewstep::karras_times(80.0f, 0.002f, 4);
+  REQUIRE(times.size() == 4);
+  CHECK(times[0] == 80.0f);
+  const double step = (std::pow(0.002, 1 / 7.0) - std::pow(80.0, 1 / 7.0)) / 4;
+  for (std::size_t i = 0; i < times.size(); ++i)
+    CHECK(std::pow(static_cast<double>(times[i]), 1 / 7.0) ==
+          Approx(std::pow(80.0, 1 / 7.0) + step * static_cast<double>(i)).epsilon(1e-6));
+}
+
+TEST_CASE("default times suit the process") {
+  CHECK(default_times(fewstep::edm_consistency{}, 3) == fewstep::karras_times(80.0f, 0.002f, 3));
+  CHECK(default_times(fewstep::flow_matching{}, 4) == std::vector<float>{1.0f, 0.75f, 0.5f, 0.25f});
+  CHECK(default_times(fewstep::epsilon_prediction{}, 4) == std::vector<float>{999, 749, 499, 249});
+  CHECK(default_times(fewstep::epsilon_prediction{}, 1) == std::vector<float>{999});
+  CHECK_THROWS_WITH(default_times(fewstep::epsilon_prediction{}, 1001), contains("1001 network calls"));
+}
+
+TEST_CASE("times asked for are taken as they are, or refused by name") {
+  const fewstep::edm_consistency p;
+  const std::vector<float> times = {40.0f, 6.0f, 2.0f, 0.6f};
+  CHECK(checked_times(p, times, 4, "test") == times);
+  CHECK_THROWS_WITH(checked_times(p, times, 3, "test"), contains("test: times has 4 entries but the horizon is 3"));
+  CHECK_THROWS_WITH(checked_times(p, {}, 0, "test"), contains("test: 0 network calls"));
+  CHECK_THROWS_WITH(checked_times(p, std::vector<float>{1.0f, 1.0f}, 2, "test"), contains("times[1] is 1 after 1"));
+  CHECK_THROWS_WITH(checked_times(p, std::vector<float>{90.0f}, 1, "test"), contains("times[0] is 90, outside"));
+  CHECK_THROWS_WITH(checked_times(p, std::vector<float>{std::nanf("")}, 1, "test"), contains("times[0] is"));
+}
