@@ -17,11 +17,11 @@ struct text_unet_options {
   unet_options unet;
   index_t vocabulary = 0;          ///< number of tokens, padding (0) included
   index_t text_width = 128;        ///< of a word's embedding
-  std::vector<float> frequencies;  ///< of the noise level's Fourier features; empty: 32 from 1/4 to 64, geometric
+  std::vector<float> frequencies;  ///< of the noise level's Fourier features; empty: 32 from 1/8 to 8, geometric
 
   [[nodiscard]] static std::vector<float> default_frequencies() {
     std::vector<float> f(32);
-    for (std::size_t j = 0; j < f.size(); ++j) f[j] = 0.25f * std::exp2(8.0f * static_cast<float>(j) / 31.0f);
+    for (std::size_t j = 0; j < f.size(); ++j) f[j] = 0.125f * std::exp2(6.0f * static_cast<float>(j) / 31.0f);
     return f;
   }
 };

@@ -14,7 +14,7 @@ struct published_level {
 };
 
 // The scaled-linear schedule of latent diffusion and the boundary condition of its consistency models, computed in
-// double precision by an independent program (NumPy).
+// double precision by an independent program.
 const std::vector<published_level> published = {{0, 0.99915000, 0.99957491, 0.02915476, 1, 0},
                                                 {1, 0.99829603, 0.99914765, 0.04127920, 2.494e-3, 0.9987523389},
                                                 {99, 0.89546277, 0.94628895, 0.32332217, 2.551e-7, 0.9999998725},

@@ -9,7 +9,7 @@
 TEST_CASE("read_file gives every byte of a file", "[io]") {
   const temporary_directory directory;
   std::string text;
-  for (int i = 0; i < 100000; ++i) text += static_cast<char>(i * i % 251);
+  for (int i = 0; i < 100000; ++i) text += static_cast<char>(i % 251);
   put_text(directory / "a", text);
   const auto bytes = fewstep::read_file(directory / "a");
   REQUIRE(bytes.size() == text.size());

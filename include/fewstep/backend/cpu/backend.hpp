@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <exception>
 #include <vector>
 
 namespace fewstep {
@@ -47,19 +48,27 @@ class cpu_backend {
     return buffer<T>(n);
   }
 
-  /// task(executor, thread, i) for i in [0, tasks); tasks are independent and run in any order on any thread.
+  /// task(executor, thread, i) for i in [0, tasks); tasks are independent and run in any order on any thread. If tasks
+  /// throw, the caller gets one of the exceptions. The team is the same whatever the number of tasks: the OpenMP
+  /// runtime would allocate a new one whenever its size changes.
   template <class Task>
   void parallel_for(index_t tasks, const Task& task) {
-    const int team = static_cast<int>(std::min<index_t>(threads(), tasks));
-    if (team <= 1) {
+    if (threads() == 1 || tasks <= 1) {
       for (index_t i = 0; i < tasks; ++i) task(executors_[0], 0, i);
       return;
     }
-#pragma omp parallel for num_threads(team) schedule(dynamic, 1)
+    std::exception_ptr failure;
+#pragma omp parallel for num_threads(threads()) schedule(dynamic, 1)
     for (index_t i = 0; i < tasks; ++i) {
       const int thread = omp_get_thread_num();
-      task(executors_[static_cast<std::size_t>(thread)], thread, i);
+      try {
+        task(executors_[static_cast<std::size_t>(thread)], thread, i);
+      } catch (...) {
+#pragma omp critical(fewstep_parallel_for)
+        if (failure == nullptr) failure = std::current_exception();
+      }
     }
+    if (failure != nullptr) std::rethrow_exception(failure);
   }
 
   /// f(i) for i in [0, n): a scalar kernel mapped over an array.

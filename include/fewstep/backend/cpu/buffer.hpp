@@ -17,9 +17,12 @@ class cpu_buffer {
   static constexpr std::size_t alignment = 64;
 
   cpu_buffer() = default;
-  explicit cpu_buffer(index_t n)
-      : data_(static_cast<T*>(::operator new (static_cast<std::size_t>(n) * sizeof(T), std::align_val_t{alignment}))) {
-    std::memset(static_cast<void*>(data_.get()), 0, static_cast<std::size_t>(n) * sizeof(T));
+  /// An empty buffer has a null pointer.
+  explicit cpu_buffer(index_t n) {
+    if (n == 0) return;
+    const std::size_t bytes = static_cast<std::size_t>(n) * sizeof(T);
+    data_.reset(static_cast<T*>(::operator new (bytes, std::align_val_t{alignment})));
+    std::memset(static_cast<void*>(data_.get()), 0, bytes);
   }
   [[nodiscard]] T* data() { return data_.get(); }
   [[nodiscard]] const T* data() const { return data_.get(); }

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/error.hpp>
+#include <fewstep/core/random.hpp>
+#include <fewstep/core/tensor.hpp>
+#include <fewstep/generator/generator.hpp>
+#include <fewstep/optimizer/optimizer.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace fewstep {
+
+/// Where training examples come from: fills x[B,D] and contexts[B] for one step of training, as a function of the step.
+template <class S, class Context>
+concept example_source = requires(S& source, std::int64_t step, matrix<float> x, std::span<Context> contexts) {
+  { source(step, x, contexts) } -> std::same_as<void>;
+};
+
+struct consistency_training_options {
+  std::int64_t steps = 5200;
+  index_t batch = 48;
+  int stages = 3;  ///< after stage 0, the plain denoiser; all take an equal share of the steps
+  float log_time_mean = -1.1f,
+        log_time_deviation = 2.0f;  ///< ln t ~ N(mean, deviation^2), kept within the model's times
+  float q = 2, k = 8, b = 1;        ///< of the mapping t -> r
+  float huber = 0;                  ///< c of the pseudo-Huber distance over the whole sample
+  float sigma_data = 0.5f;          ///< of stage 0's weight
+  float max_gradient_norm = 1;
+  float average_decay = 0.999f;
+  rate_schedule schedule{};
+  std::uint64_t seed = 0;
+};
+
+/// Easy consistency tuning: Geng et al. 2024 (arXiv:2406.14548). A denoiser is trained first (stage 0, r = 0); then
+/// stage s pulls f(x_t, t) to f(x_r, r) at the same noise with
+///   r = max(0, t (1 - q^-s (1 + k sigmoid(-b t)))),
+/// the loss per sample being w (sqrt(|f_t - f_r|^2 + c^2) - c) with w = 1 / (t - r), and
+/// w = sqrt(1/t^2 + 1/sigma_data^2) in stage 0 (Karras et al. 2022, table 1, square root since the loss is a norm).
+template <class Backend, class Generator, class Optimizer>
+requires generator<Generator, Backend> && optimizer<Optimizer, Backend>
+class consistency_training {
+ public:
+  using context_type = typename Generator::context_type;
+  struct report {
+    std::int64_t step;
+    int stage;
+    double loss, gradient_norm;
+  };
+
+  consistency_training(Backend& backend, Generator& model, Optimizer rule, consistency_training_options o)
+      : backend_(backend),
+        model_(model),
+        rule_(rule),
+        options_(o),
+        size_(model.sample_size()),
+        state_(rule.make_state(backend, model.parameters().size())),
+        workspace_(model.make_workspace(backend, o.batch)),
+        average_(backend, {model.parameters().size()}),
+        clean_(backend, {o.batch, size_}),
+        noised_(backend, {o.batch, size_}),
+        earlier_(backend, {o.batch, size_}),
+        output_(backend, {o.batch, size_}),
+        earlier_output_(backend, {o.batch, size_}),
+        times_(static_cast<std::size_t>(o.batch)),
+        earlier_times_(times_.size()),
+        losses_(times_.size()),
+        contexts_(times_.size()) {
+    expects(o.batch > 0 && o.steps > 0 && o.stages >= 0, [&] {
+      return message("consistency_training: batch is ", o.batch, ", steps ", o.steps, ", stages ", o.stages,
+                     "; batch and steps must be positive and stages not negative");
+    });
+    const vec<float> p = model.parameters();
+    std::copy_n(p.data, p.size(), average_.data());
+  }
+
+  [[nodiscard]] std::int64_t index() const { return index_; }
+  [[nodiscard]] bool finished() const { return index_ >= options_.steps; }
+  /// Exponential moving average of the parameters: what is worth keeping.
+  [[nodiscard]] vec<const float> average() const { return average_.view(); }
+  [[nodiscard]] int stage(std::int64_t step) const {
+    return static_cast<int>(step * (options_.stages + 1) / options_.steps);
+  }
+
+  /// One optimizer step on one batch from the source.
+  template <example_source<context_type> Source>
+  report step(Source& source) {
+    const int stage_now = stage(index_);
+    source(index_, clean_.view(), std::span<context_type>(contexts_));
+    draw_times(stage_now);
+    noise_samples();
+
+    const vec<const context_type> contexts = as_vec(std::span<const context_type>(contexts_));
+    if (stage_now > 0)
+      model_.predict(backend_, {earlier_.view(), as_vec(std::span<const float>(earlier_times_)), contexts},
+                     earlier_output_.view(), workspace_);
+    const batch<context_type> rows{noised_.view(), as_vec(std::span<const float>(times_)), contexts};
+    model_.forward(backend_, rows, output_.view(), workspace_);
+    loss_and_gradient();
+    const vec<float> gradients = model_.gradients();
+    std::fill_n(gradients.data, gradients.size(), 0.0f);
+    model_.backward(backend_, rows, output_.view(), workspace_);
+
+    double loss = 0;
+    for (const double value : losses_) loss += value / static_cast<double>(options_.batch);
+    const double norm = gradient_norm(backend_, gradients);
+    if (!std::isfinite(loss) || !std::isfinite(norm))
+      throw std::runtime_error(message("consistency_training: step ", index_, " has loss ", loss, " and gradient norm ",
+                                       norm, "; nothing was changed; lower the learning rate"));
+    const float decay =
+        std::min(options_.average_decay, static_cast<float>(index_ + 1) / static_cast<float>(index_ + 10));
+    rule_.update(backend_, state_, {model_.parameters(), gradients, average_.view(), decay},
+                 {options_.schedule(index_), clip_factor(norm, options_.max_gradient_norm)});
+    return {index_++, stage_now, loss, norm};
+  }
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive("parameters", model_.parameters());
+    archive("average", average_.view());
+    archive("optimizer", state_);
+    archive("step", index_);
+  }
+
+ private:
+  void draw_times(int stage_now) {
+    const auto p = model_.preconditioner();
+    const double shrink = std::pow(static_cast<double>(options_.q), -stage_now);
+    const random_stream source{options_.seed, stream::training_times};
+    for (std::size_t i = 0; i < times_.size(); ++i) {
+      const auto sample = static_cast<std::uint64_t>(index_ * options_.batch) + i;
+      const double t = std::clamp(
+          std::exp(static_cast<double>(options_.log_time_mean + options_.log_time_deviation * source.normal(sample))),
+          static_cast<double>(p.min_time()) * 1.001, static_cast<double>(p.max_time()));
+      const double slope =
+          1.0 + static_cast<double>(options_.k) / (1.0 + std::exp(static_cast<double>(options_.b) * t));
+      times_[i] = static_cast<float>(t);
+      const double r = stage_now == 0 ? 0.0 : t * (1.0 - shrink * slope);
+      earlier_times_[i] = r > static_cast<double>(p.min_time()) ? static_cast<float>(r) : times_[i];
+    }
+  }
+
+  /// x_t and x_r from the same noise. Where r is 0 the target is the clean sample; such rows are marked by r = t.
+  void noise_samples() {
+    const auto p = model_.preconditioner();
+    const random_stream source{options_.seed, stream::training_noise};
+    backend_.parallel_for(options_.batch, [&](auto&, int, index_t r) {
+      const auto i = static_cast<std::size_t>(r);
+      float* z = output_.view().row(r);
+      fill_normal(source, static_cast<std::uint64_t>(index_ * options_.batch + r), 0, z, size_);
+      const noise_level late = p.level(times_[i]), early = p.level(earlier_times_[i]);
+      const float* x = clean_.view().row(r);
+      for (index_t d = 0; d < size_; ++d) {
+        noised_.view()(r, d) = late.signal * x[d] + late.noise * z[d];
+        earlier_.view()(r, d) = early.signal * x[d] + early.noise * z[d];
+      }
+    });
+  }
+
+  /// Overwrites output_ with d loss / d o.
+  void loss_and_gradient() {
+    const auto p = model_.preconditioner();
+    backend_.parallel_for(options_.batch, [&](auto&, int, index_t r) {
+      const auto i = static_cast<std::size_t>(r);
+      const float t = times_[i], early = earlier_times_[i];
+      const bool to_clean = early == t;
+      const coefficients late = p(t), before = p(early);
+      const float *x = noised_.view().row(r), *y = to_clean ? clean_.view().row(r) : earlier_.view().row(r);
+      const float* oy = earlier_output_.view().row(r);
+      float* o = output_.view().row(r);
+      double squares = 0;
+      for (index_t d = 0; d < size_; ++d) {
+        const float target = to_clean ? y[d] : before.skip * y[d] + before.out * oy[d];
+        o[d] = late.skip * x[d] + late.out * o[d] - target;
+        squares += static_cast<double>(o[d]) * static_cast<double>(o[d]);
+      }
+      const double c = static_cast<double>(options_.huber), distance = std::sqrt(squares + c * c);
+      const double td = static_cast<double>(t), sd = static_cast<double>(options_.sigma_data);
+      const double weight = stage(index_) == 0 ? std::sqrt(1.0 / (td * td) + 1.0 / (sd * sd))
+                                               : 1.0 / (td - (to_clean ? 0.0 : static_cast<double>(early)));
+      losses_[i] = weight * (distance - c);
+      const float factor =
+          static_cast<float>(weight / std::max(distance, 1e-12) / static_cast<double>(options_.batch)) * late.out;
+      for (index_t d = 0; d < size_; ++d) o[d] *= factor;
+    });
+  }
+
+  Backend& backend_;
+  Generator& model_;
+  Optimizer rule_;
+  consistency_training_options options_;
+  index_t size_;
+  typename Optimizer::template state<Backend> state_;
+  typename Generator::workspace_type workspace_;
+  tensor<float, 1, Backend> average_;
+  tensor<float, 2, Backend> clean_, noised_, earlier_, output_, earlier_output_;
+  std::vector<float> times_, earlier_times_;
+  std::vector<double> losses_;
+  std::vector<context_type> contexts_;
+  std::int64_t index_ = 0;
+};
+
+}  // namespace fewstep

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// Everything that needs a C++20 compiler, OpenMP and nothing else. Files and pictures are components of their own:
+/// fewstep/io/*.hpp (nlohmann_json) and fewstep/image/*.hpp (libjpeg-turbo, libpng).
+
+#include <fewstep/advantage/batch.hpp>
+#include <fewstep/advantage/group.hpp>
+#include <fewstep/advantage/prompt_buffer.hpp>
+#include <fewstep/algorithm/consistency_training.hpp>
+#include <fewstep/algorithm/policy_gradient.hpp>
+#include <fewstep/algorithm/rlcm.hpp>
+#include <fewstep/backend/cpu/backend.hpp>
+#include <fewstep/generator/mlp_generator.hpp>
+#include <fewstep/generator/text_unet.hpp>
+#include <fewstep/mdp/prompts.hpp>
+#include <fewstep/objective/clipped_surrogate.hpp>
+#include <fewstep/objective/reinforce.hpp>
+#include <fewstep/optimizer/adam.hpp>
+#include <fewstep/optimizer/sgd.hpp>
+#include <fewstep/regularizer/kl_to_reference.hpp>
+#include <fewstep/reward/async.hpp>
+#include <fewstep/reward/per_sample.hpp>
+#include <fewstep/reward/weighted_sum.hpp>
+#include <fewstep/sampler/consistency.hpp>
+#include <fewstep/sampler/ddim.hpp>
+#include <fewstep/sampler/lcm.hpp>

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/generator/generator.hpp>
+#include <fewstep/generator/network_workspace.hpp>
+#include <fewstep/nn/embedding.hpp>
+#include <fewstep/nn/mlp.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <type_traits>
+#include <vector>
+
+namespace fewstep {
+
+/// Network of mlp_generator: o = MLP([x, Fourier features of t, one-hot class]), x[M,D] already scaled by in(t),
+/// times[M], classes[M]. With `classes` 0 there is no conditioning.
+template <class T>
+class mlp_network {
+ public:
+  struct options {
+    index_t dimension = 2;
+    index_t classes = 0;
+    std::vector<index_t> hidden = {64, 64};
+    std::vector<float> frequencies = {0.5f, 1.0f, 2.0f, 4.0f};
+  };
+  struct tape {
+    typename mlp<T>::tape layers;
+  };
+
+  mlp_network() = default;
+  mlp_network(parameter_layout& layout, const options& o) : options_(o) {
+    std::vector<index_t> widths{input_width()};
+    widths.insert(widths.end(), o.hidden.begin(), o.hidden.end());
+    widths.push_back(o.dimension);
+    layers_ = mlp<T>(layout, "mlp", widths);
+  }
+
+  [[nodiscard]] const options& settings() const { return options_; }
+
+  template <class Pass>
+  matrix<T> forward(Pass& p, matrix<const T> x, vec<const float> times, vec<const std::int32_t> classes,
+                    tape& kept) const {
+    const matrix<T> waves = fourier_features<T>(p, times, as_vec(std::span<const float>(options_.frequencies)));
+    const matrix<T> joined = p.memory.template allocate<T, 2>({x.rows(), input_width()});
+    p.executor.for_each(x.rows(), join{x, waves, classes, joined});
+    return layers_.forward(p, joined, kept.layers);
+  }
+
+  /// Adds parameter gradients.
+  template <class Pass>
+  void backward(Pass& p, matrix<const T> gy, const tape& kept) const {
+    layers_.backward(p, gy, kept.layers);
+  }
+
+ private:
+  struct join {
+    matrix<const T> x, waves;
+    vec<const std::int32_t> classes;
+    matrix<T> joined;
+    FEWSTEP_HD void operator()(index_t r) const {
+      T* out = joined.row(r);
+      for (index_t i = 0; i < x.cols(); ++i) *out++ = x(r, i);
+      for (index_t i = 0; i < waves.cols(); ++i) *out++ = waves(r, i);
+      for (T* end = joined.row(r) + joined.cols(); out < end; ++out) *out = T(0);
+      if (joined.cols() > x.cols() + waves.cols()) joined(r, x.cols() + waves.cols() + classes[r]) = T(1);
+    }
+  };
+  [[nodiscard]] index_t input_width() const {
+    return options_.dimension + 2 * static_cast<index_t>(options_.frequencies.size()) + options_.classes;
+  }
+
+  options options_;
+  mlp<T> layers_;
+};
+
+/// Small generator of D-dimensional samples under a class (std::int32_t): for toys, low-dimensional data and tests.
+/// Rows are evaluated 32 at a time by one thread; a row's bits depend on that row only.
+template <class Backend, preconditioning Preconditioning = edm_consistency>
+class mlp_generator {
+  using network_type = mlp_network<float>;
+
+ public:
+  using context_type = std::int32_t;
+  using workspace_type = network_workspace<Backend, typename network_type::tape>;
+
+  struct options {
+    mlp_network<float>::options network{};
+    Preconditioning preconditioner{};
+    std::uint64_t seed = 0;
+  };
+
+  mlp_generator(Backend& backend, options o)
+      : preconditioner_(o.preconditioner),
+        network_(layout_, o.network),
+        parameters_(backend, {layout_.size()}),
+        gradients_(backend, {layout_.size()}) {
+    std::vector<float> host(static_cast<std::size_t>(layout_.size()));
+    layout_.initialize(as_vec(std::span(host)), o.seed);
+    backend.copy_to_device(host.data(), parameters_.data(), layout_.size());
+    measure();
+  }
+
+  [[nodiscard]] index_t sample_size() const { return network_.settings().dimension; }
+  [[nodiscard]] Preconditioning preconditioner() const { return preconditioner_; }
+  [[nodiscard]] static constexpr index_t row_block() { return 32; }
+  [[nodiscard]] vec<float> parameters() { return parameters_.view(); }
+  [[nodiscard]] vec<float> gradients() { return gradients_.view(); }
+  [[nodiscard]] const parameter_layout& layout() const { return layout_; }
+
+  [[nodiscard]] workspace_type make_workspace(Backend& backend, index_t rows) const {
+    return workspace_type(backend, plan(rows));
+  }
+  [[nodiscard]] std::size_t workspace_bytes(const Backend& backend, index_t rows) const {
+    return workspace_type::bytes(plan(rows), backend.threads());
+  }
+
+  void predict(Backend& backend, batch<std::int32_t> rows, matrix<float> o, workspace_type& workspace) {
+    backend.parallel_for(blocks(rows.rows()), [&](auto& executor, int thread, index_t block) {
+      arena memory = workspace.temporaries(thread);
+      evaluate(executor, part(rows, block), part(o, block), memory, workspace.thread_tape(thread));
+    });
+  }
+
+  void forward(Backend& backend, batch<std::int32_t> rows, matrix<float> o, workspace_type& workspace) {
+    expects(blocks(rows.rows()) <= workspace.units(), [&] {
+      return message("mlp_generator: forward got ", rows.rows(), " rows but the workspace was made for ",
+                     workspace.units() * row_block(), "; make a larger one");
+    });
+    backend.parallel_for(blocks(rows.rows()), [&](auto& executor, int, index_t block) {
+      arena memory = workspace.activations(block);
+      evaluate(executor, part(rows, block), part(o, block), memory, workspace.tape(block));
+    });
+  }
+
+  void backward(Backend& backend, batch<std::int32_t> rows, matrix<const float> o_gradient, workspace_type& workspace) {
+    for (const auto& slice : layout_.slices())
+      transpose_slice(slice, parameters_.data() + slice.offset, workspace.transposed().data + slice.offset);
+    accumulate_in_order(backend, workspace, blocks(rows.rows()), gradients(),
+                        [&](auto& executor, int thread, index_t block, vec<float> partial) {
+                          arena memory = workspace.temporaries(thread);
+                          pass<float, std::remove_reference_t<decltype(executor)>> p{
+                              executor,
+                              {.parameters = parameters_.data(),
+                               .parameter_gradients = partial.data,
+                               .transposed = workspace.transposed().data},
+                              memory};
+                          network_.backward(p, part(o_gradient, block), workspace.tape(block));
+                        });
+  }
+
+ private:
+  struct scale_rows {
+    matrix<const float> x;
+    vec<const float> times;
+    matrix<float> scaled;
+    Preconditioning preconditioner;
+    FEWSTEP_HD void operator()(index_t r) const {
+      const float factor = preconditioner(times[r]).in;
+      for (index_t i = 0; i < x.cols(); ++i) scaled(r, i) = factor * x(r, i);
+    }
+  };
+  struct copy {
+    const float* x;
+    float* y;
+    FEWSTEP_HD void operator()(index_t i) const { y[i] = x[i]; }
+  };
+
+  static index_t blocks(index_t rows) { return (rows + row_block() - 1) / row_block(); }
+  template <class Rows>
+  static Rows part(Rows rows, index_t block) {
+    return rows.subview(block * row_block(), std::min(row_block(), rows.rows() - block * row_block()));
+  }
+
+  template <class Executor>
+  void evaluate(Executor& executor, batch<std::int32_t> rows, matrix<float> o, arena& memory,
+                typename network_type::tape& tape) const {
+    pass<float, Executor> p{executor, {.parameters = parameters_.data()}, memory};
+    const matrix<float> scaled = memory.allocate<float, 2>(rows.x.extents);
+    executor.for_each(rows.rows(), scale_rows{rows.x, rows.times, scaled, preconditioner_});
+    const matrix<float> y = network_.forward(p, scaled, rows.times, rows.contexts, tape);
+    executor.for_each(o.size(), copy{y.data, o.data});
+  }
+
+  void measure() {
+    dry_executor executor;
+    typename network_type::tape tape;
+    arena activations, temporaries;
+    const std::array<index_t, 2> shape{row_block(), sample_size()};
+    pass<float, dry_executor> forward_pass{executor, {}, activations};
+    const matrix<float> x = activations.allocate<float, 2>(shape);
+    network_.forward(forward_pass, x, vec<const float>{nullptr, {row_block()}},
+                     vec<const std::int32_t>{nullptr, {row_block()}}, tape);
+    pass<float, dry_executor> backward_pass{executor, {}, temporaries};
+    network_.backward(backward_pass, matrix<const float>{nullptr, shape}, tape);
+    activation_bytes_ = activations.peak();
+    temporary_bytes_ = temporaries.peak();
+  }
+  [[nodiscard]] typename workspace_type::plan plan(index_t rows) const {
+    return {blocks(rows), activation_bytes_, temporary_bytes_, layout_.size(), layout_.size()};
+  }
+
+  Preconditioning preconditioner_;
+  parameter_layout layout_;
+  network_type network_;
+  tensor<float, 1, Backend> parameters_, gradients_;
+  std::size_t activation_bytes_ = 0, temporary_bytes_ = 0;
+};
+
+}  // namespace fewstep

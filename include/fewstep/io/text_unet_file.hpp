@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/generator/text_unet.hpp>
+#include <fewstep/io/safetensors.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <filesystem>
+#include <span>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+/// A text_unet as one safetensors file: weights under their names in PyTorch's layouts, and everything needed to build
+/// the network (shape, preconditioning, vocabulary) in the metadata.
+
+namespace fewstep {
+
+namespace detail {
+
+inline constexpr const char* text_unet_key = "fewstep.text_unet";
+inline constexpr const char* vocabulary_key = "fewstep.vocabulary";
+inline constexpr const char* frequencies_name = "time.frequencies";
+
+inline nlohmann::json to_json(const text_unet_options& o, const edm_consistency& p) {
+  const auto& u = o.unet;
+  return {{"height", u.height},
+          {"width", u.width},
+          {"channels", u.channels},
+          {"patch", u.patch},
+          {"widths", u.widths},
+          {"encoder_blocks", u.encoder_blocks},
+          {"middle_blocks", u.middle_blocks},
+          {"decoder_blocks", u.decoder_blocks},
+          {"heads", u.heads},
+          {"condition", u.condition},
+          {"groups", u.groups},
+          {"text_width", o.text_width},
+          {"sigma_data", p.sigma_data},
+          {"sigma_min", p.sigma_min},
+          {"sigma_max", p.sigma_max}};
+}
+
+inline std::pair<text_unet_options, edm_consistency> from_json(const nlohmann::json& j) {
+  text_unet_options o;
+  auto& u = o.unet;
+  edm_consistency p;
+  for (const auto& [name, field] : {std::pair<const char*, index_t*>{"height", &u.height},
+                                    {"width", &u.width},
+                                    {"channels", &u.channels},
+                                    {"patch", &u.patch},
+                                    {"encoder_blocks", &u.encoder_blocks},
+                                    {"middle_blocks", &u.middle_blocks},
+                                    {"decoder_blocks", &u.decoder_blocks},
+                                    {"heads", &u.heads},
+                                    {"condition", &u.condition},
+                                    {"groups", &u.groups},
+                                    {"text_width", &o.text_width}})
+    *field = j.at(name).get<index_t>();
+  u.widths = j.at("widths").get<std::vector<index_t>>();
+  p.sigma_data = j.at("sigma_data").get<float>();
+  p.sigma_min = j.at("sigma_min").get<float>();
+  p.sigma_max = j.at("sigma_max").get<float>();
+  return {std::move(o), p};
+}
+
+/// Adds the slices of a layout under their names, in file layout.
+inline void add_slices(safetensors_writer& file, const parameter_layout& layout, vec<const float> values,
+                       element_type type) {
+  std::vector<float> in_file;
+  for (const auto& slice : layout.slices()) {
+    in_file.resize(static_cast<std::size_t>(slice.size()));
+    convert_layout(slice, values.data + slice.offset, in_file.data(), true);
+    file.add(slice.name, file_extents(slice), in_file, type);
+  }
+}
+
+/// Reads every slice of a layout; throws std::runtime_error naming the tensor that is missing or of another shape.
+inline void read_slices(const safetensors_file& file, const std::filesystem::path& path, const parameter_layout& layout,
+                        vec<float> values) {
+  std::vector<float> in_file;
+  for (const auto& slice : layout.slices()) {
+    if (!file.contains(slice.name))
+      throw std::runtime_error(message(path.string(), ": the weight '", slice.name, "' is missing"));
+    if (file.shape(slice.name) != file_extents(slice)) {
+      const auto show = [](const std::vector<index_t>& shape) {
+        std::ostringstream text;
+        for (const index_t extent : shape) text << (text.tellp() > 0 ? ", " : "[") << extent;
+        return std::move(text).str() + "]";
+      };
+      throw std::runtime_error(message(path.string(), ": the weight '", slice.name, "' has shape ",
+                                       show(file.shape(slice.name)), " but the network needs ",
+                                       show(file_extents(slice))));
+    }
+    in_file.resize(static_cast<std::size_t>(slice.size()));
+    file.read_float(slice.name, std::span<float>(in_file));
+    convert_layout(slice, in_file.data(), values.data + slice.offset, false);
+  }
+}
+
+}  // namespace detail
+
+/// Writes the network with `parameters` (its own, or an average of them) as weights. Adapters are written beside the
+/// base under their names.
+template <class Backend>
+void save_consistency_model(const std::filesystem::path& path, text_unet<Backend>& model, vec<const float> parameters,
+                            element_type type = element_type::f32) {
+  expects(parameters.size() == model.parameters().size(), [&] {
+    return message("save_consistency_model: ", parameters.size(), " parameters given, but the model trains ",
+                   model.parameters().size());
+  });
+  safetensors_writer file;
+  std::string words;
+  for (const std::string& word : model.words().words()) words += word + '\n';
+  file.metadata(detail::text_unet_key, detail::to_json(model.network_options(), model.preconditioner()).dump());
+  file.metadata(detail::vocabulary_key, words);
+  const auto& frequencies = model.network_options().frequencies;
+  file.add(detail::frequencies_name, {static_cast<index_t>(frequencies.size())}, frequencies);
+  detail::add_slices(file, model.base_layout(), model.has_adapters() ? model.base_parameters() : parameters, type);
+  if (model.has_adapters()) detail::add_slices(file, model.trained_layout(), parameters, type);
+  file.write(path);
+}
+
+struct load_options {
+  std::optional<lora_options> lora{};  ///< adds fresh adapters to the loaded base, or the file's own if it has any
+  std::uint64_t seed = 0;              ///< of fresh adapters
+};
+
+/// Reads what save_consistency_model wrote. Throws std::runtime_error naming file, weight and reason.
+template <class Backend>
+[[nodiscard]] text_unet<Backend> load_consistency_model(Backend& backend, const std::filesystem::path& path,
+                                                        const load_options& o = {}) {
+  const auto file = safetensors_file::load(path);
+  const auto text = file.metadata().find(detail::text_unet_key);
+  const auto words = file.metadata().find(detail::vocabulary_key);
+  if (text == file.metadata().end() || words == file.metadata().end())
+    throw std::runtime_error(message(path.string(), ": the metadata have no '", detail::text_unet_key, "' or no '",
+                                     detail::vocabulary_key, "'; this is no text_unet written by fewstep"));
+  typename text_unet<Backend>::options options;
+  try {
+    std::tie(options.network, options.preconditioner) = detail::from_json(nlohmann::json::parse(text->second));
+  } catch (const nlohmann::json::exception& e) {
+    throw std::runtime_error(
+        message(path.string(), ": the metadata '", detail::text_unet_key, "' are damaged: ", e.what()));
+  }
+  if (!file.contains(detail::frequencies_name))
+    throw std::runtime_error(message(path.string(), ": the tensor '", detail::frequencies_name, "' is missing"));
+  options.network.frequencies = file.floats(detail::frequencies_name);
+  options.lora = o.lora;
+  options.seed = o.seed;
+  text_unet<Backend> model(backend, vocabulary(vocabulary::split(words->second)), options);
+  detail::read_slices(file, path, model.base_layout(), model.base_parameters());
+  if (model.has_adapters() && file.contains(model.trained_layout().slices().front().name))
+    detail::read_slices(file, path, model.trained_layout(), model.parameters());
+  return model;
+}
+
+}  // namespace fewstep

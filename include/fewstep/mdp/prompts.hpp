@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/error.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace fewstep {
+
+/// Texts to be conditioned on, in the order of their numbers. A generator with encode(text) turns each into its
+/// context.
+struct prompt_list {
+  std::vector<std::string> texts;
+
+  [[nodiscard]] std::size_t size() const { return texts.size(); }
+
+  /// One prompt a line; empty lines are skipped. Throws std::runtime_error if the file cannot be read or has none.
+  [[nodiscard]] static prompt_list from_file(const std::filesystem::path& path) {
+    std::ifstream file(path);
+    if (!file)
+      throw std::runtime_error(message(path.string(), ": cannot be opened; give a file with one prompt a line"));
+    prompt_list prompts;
+    for (std::string line; std::getline(file, line);) {
+      if (!line.empty() && line.back() == '\r') line.pop_back();
+      if (line.find_first_not_of(" \t") != std::string::npos) prompts.texts.push_back(std::move(line));
+    }
+    if (prompts.texts.empty()) throw std::runtime_error(message(path.string(), ": has no prompt; write one a line"));
+    return prompts;
+  }
+};
+
+}  // namespace fewstep

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/random.hpp>
+#include <fewstep/mdp/score.hpp>
+#include <fewstep/mdp/trajectory.hpp>
+#include <fewstep/objective/reduction.hpp>
+
+#include <cstdint>
+
+namespace fewstep {
+
+/// Where the noise of a rollout comes from: sample r of the batch draws the numbers of sample first + r of the run.
+struct rollout_noise {
+  std::uint64_t seed = 0;
+  std::uint64_t first = 0;
+};
+
+/// Samples rows [first, first + count) of the trajectory: x_0 ~ N(0, initial_sigma^2 I), then x' = a x + b o + sigma z
+/// for every row of the step table, with log pi(x') of the steps that are trained. Contexts must have been set.
+/// `o` is scratch of at least [count, D]. Rows are independent, so a batch may be sampled in parts.
+template <class Backend, class Generator, class Context>
+void rollout(Backend& backend, Generator& model, typename Generator::workspace_type& workspace,
+             trajectory<Backend, Context>& path, matrix<float> o, rollout_noise noise, reduction over, index_t first,
+             index_t count) {
+  const step_table& table = path.table();
+  const index_t dimension = path.dimension();
+  const random_stream start{noise.seed, stream::initial_noise}, moves{noise.seed, stream::noise};
+  backend.parallel_for(count, [&](auto&, int, index_t i) {
+    float* x = path.state(0).row(first + i);
+    fill_normal(start, noise.first + static_cast<std::uint64_t>(first + i), 0, x, dimension);
+    for (index_t d = 0; d < dimension; ++d) x[d] *= table.initial_sigma;
+  });
+  for (int k = 0; k < table.horizon(); ++k) {
+    const step_row& row = table.rows[static_cast<std::size_t>(k)];
+    model.predict(backend, path.rows(k * path.samples() + first, count), o.subview(0, count), workspace);
+    const bool is_last = k + 1 == table.horizon();
+    backend.parallel_for(count, [&](auto&, int, index_t i) {
+      const index_t r = first + i;
+      const float *x = path.state(k).row(r), *out = o.row(i);
+      float* next = path.state(k + 1).row(r);
+      if (row.sigma > 0) {
+        fill_normal(moves, noise.first + static_cast<std::uint64_t>(r), static_cast<std::uint32_t>(k), next, dimension);
+        for (index_t d = 0; d < dimension; ++d) next[d] = row.a * x[d] + row.b * out[d] + row.sigma * next[d];
+      } else {
+        for (index_t d = 0; d < dimension; ++d) next[d] = row.a * x[d] + row.b * out[d];
+      }
+      if (k < table.trained)
+        path.log_probability(k * path.samples() + r) = log_probability({x, next, &row}, out, dimension, over);
+      if (!is_last) return;
+      float* result = path.result().row(r);
+      if (table.result == emitted::clean)
+        for (index_t d = 0; d < dimension; ++d) result[d] = row.skip * x[d] + row.out * out[d];
+      else
+        for (index_t d = 0; d < dimension; ++d) result[d] = next[d];
+    });
+  }
+}
+
+}  // namespace fewstep

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/tensor.hpp>
+#include <fewstep/generator/generator.hpp>
+#include <fewstep/sampler/step_table.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+namespace fewstep {
+
+/// The states of B samples over a horizon of H network calls, stored once in float32:
+///   states[(H + 1) B, D]: row k B + r is x_k of sample r, so row + B is the state that followed;
+///   log_probabilities[H B]: those of the rollout, which are never recomputed;
+///   result[B, D]: what the decoder and the reward see.
+/// Times and contexts are repeated per row, so that steps 0 .. k - 1 are replayed as one batch of k B rows.
+template <class Backend, class Context>
+class trajectory {
+ public:
+  trajectory(Backend& backend, step_table table, index_t samples, index_t dimension)
+      : table_(std::move(table)),
+        samples_(samples),
+        dimension_(dimension),
+        states_(backend, {(table_.horizon() + 1) * samples, dimension}),
+        result_(backend, {samples, dimension}),
+        log_probabilities_(static_cast<std::size_t>(table_.horizon() * samples)),
+        times_(log_probabilities_.size()),
+        contexts_(log_probabilities_.size()) {
+    for (std::size_t k = 0; k < table_.rows.size(); ++k)
+      std::fill_n(times_.begin() + static_cast<std::ptrdiff_t>(k) * samples, samples, table_.rows[k].time);
+  }
+
+  [[nodiscard]] const step_table& table() const { return table_; }
+  [[nodiscard]] index_t samples() const { return samples_; }
+  [[nodiscard]] index_t dimension() const { return dimension_; }
+  /// Rows that carry a policy gradient: the first `trained` steps of all samples.
+  [[nodiscard]] index_t trained_rows() const { return table_.trained * samples_; }
+
+  /// x_k of all samples, [B, D].
+  [[nodiscard]] matrix<float> state(int step) { return states_.view().subview(step * samples_, samples_); }
+  [[nodiscard]] matrix<float> result() { return result_.view(); }
+  [[nodiscard]] matrix<const float> states() const { return states_.view(); }
+  [[nodiscard]] double& log_probability(index_t row) { return log_probabilities_[static_cast<std::size_t>(row)]; }
+  [[nodiscard]] const step_row& row_of(index_t row) const {
+    return table_.rows[static_cast<std::size_t>(row / samples_)];
+  }
+
+  /// What sample r is conditioned on, for all its steps.
+  void set_context(index_t r, const Context& context) {
+    for (index_t k = 0; k < table_.horizon(); ++k) contexts_[static_cast<std::size_t>(k * samples_ + r)] = context;
+  }
+  [[nodiscard]] std::span<const Context> contexts() const {
+    return std::span(contexts_).first(static_cast<std::size_t>(samples_));
+  }
+
+  /// Rows [first, first + count) as the generator sees them.
+  [[nodiscard]] batch<Context> rows(index_t first, index_t count) const {
+    return batch<Context>{states_.view().subview(0, table_.horizon() * samples_),
+                          as_vec(std::span<const float>(times_)), as_vec(std::span<const Context>(contexts_))}
+        .subview(first, count);
+  }
+
+  /// Bytes of a trajectory of this size.
+  [[nodiscard]] static std::size_t bytes(int horizon, index_t samples, index_t dimension) {
+    const auto b = static_cast<std::size_t>(samples), h = static_cast<std::size_t>(horizon);
+    return (h + 2) * b * static_cast<std::size_t>(dimension) * sizeof(float) +
+           h * b * (sizeof(double) + sizeof(float) + sizeof(Context));
+  }
+
+ private:
+  step_table table_;
+  index_t samples_, dimension_;
+  tensor<float, 2, Backend> states_, result_;
+  std::vector<double> log_probabilities_;
+  std::vector<float> times_;
+  std::vector<Context> contexts_;
+};
+
+}  // namespace fewstep

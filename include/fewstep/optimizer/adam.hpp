@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/elementary.hpp>
+#include <fewstep/core/tensor.hpp>
+#include <fewstep/optimizer/optimizer.hpp>
+
+#include <cmath>
+#include <cstdint>
+
+namespace fewstep {
+
+namespace detail {
+
+/// Moments of Adam: first and second of the gradient, and the number of steps taken.
+template <class Backend>
+struct adam_state {
+  tensor<float, 1, Backend> first, second;
+  std::int64_t steps = 0;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive("first", first.view());
+    archive("second", second.view());
+    archive("steps", steps);
+  }
+};
+
+/// One element of Adam, AdamW and the moving average.
+struct adam_element {
+  float* parameters;
+  const float* gradients;
+  float *first, *second, *average;
+  float beta1, beta2, epsilon, rate, inverse_correction, decay, gradient_scale, average_decay;
+
+  FEWSTEP_HD void operator()(index_t i) const {
+    const float g = gradients[i] * gradient_scale;
+    const float m = beta1 * first[i] + (1.0f - beta1) * g;
+    const float v = beta2 * second[i] + (1.0f - beta2) * (g * g);
+    const float p = parameters[i] * decay - rate * (m / (sqrt_float(v) * inverse_correction + epsilon));
+    first[i] = m;
+    second[i] = v;
+    parameters[i] = p;
+    if (average != nullptr) average[i] = average_decay * average[i] + (1.0f - average_decay) * p;
+  }
+};
+
+template <class Backend>
+adam_state<Backend> make_adam_state(Backend& backend, index_t n) {
+  return {tensor<float, 1, Backend>(backend, {n}), tensor<float, 1, Backend>(backend, {n}), 0};
+}
+
+template <class Backend, class Settings>
+void adam_update(Backend& backend, adam_state<Backend>& s, const optimizer_arrays& a, step_scale scale,
+                 const Settings& settings, float weight_decay) {
+  ++s.steps;
+  const double correction1 = 1.0 - std::pow(static_cast<double>(settings.beta1), static_cast<double>(s.steps));
+  const double correction2 = 1.0 - std::pow(static_cast<double>(settings.beta2), static_cast<double>(s.steps));
+  const double rate = static_cast<double>(settings.learning_rate) * static_cast<double>(scale.rate);
+  backend.for_each(a.parameters.size(), adam_element{a.parameters.data, a.gradients.data, s.first.data(),
+                                                     s.second.data(), a.average.data, settings.beta1, settings.beta2,
+                                                     settings.epsilon, static_cast<float>(rate / correction1),
+                                                     static_cast<float>(1.0 / std::sqrt(correction2)),
+                                                     static_cast<float>(1.0 - rate * static_cast<double>(weight_decay)),
+                                                     scale.gradient, a.average_decay});
+}
+
+}  // namespace detail
+
+/// Adam: Kingma and Ba 2014 (arXiv:1412.6980), algorithm 1, with PyTorch's placement of epsilon.
+struct adam {
+  float learning_rate = 1e-4f;
+  float beta1 = 0.9f;
+  float beta2 = 0.999f;
+  float epsilon = 1e-8f;
+
+  template <class Backend>
+  using state = detail::adam_state<Backend>;
+
+  template <class Backend>
+  [[nodiscard]] state<Backend> make_state(Backend& backend, index_t n) const {
+    return detail::make_adam_state(backend, n);
+  }
+  template <class Backend>
+  void update(Backend& backend, state<Backend>& s, const optimizer_arrays& arrays, step_scale scale) const {
+    detail::adam_update(backend, s, arrays, scale, *this, 0.0f);
+  }
+};
+
+/// AdamW: decoupled weight decay, Loshchilov and Hutter 2017 (arXiv:1711.05101), algorithm 2.
+struct adamw {
+  float learning_rate = 3e-4f;
+  float beta1 = 0.9f;
+  float beta2 = 0.999f;
+  float epsilon = 1e-8f;
+  float weight_decay = 1e-4f;
+
+  template <class Backend>
+  using state = detail::adam_state<Backend>;
+
+  template <class Backend>
+  [[nodiscard]] state<Backend> make_state(Backend& backend, index_t n) const {
+    return detail::make_adam_state(backend, n);
+  }
+  template <class Backend>
+  void update(Backend& backend, state<Backend>& s, const optimizer_arrays& arrays, step_scale scale) const {
+    detail::adam_update(backend, s, arrays, scale, *this, weight_decay);
+  }
+};
+
+}  // namespace fewstep

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/error.hpp>
+#include <fewstep/core/view.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <cstdint>
+
+namespace fewstep {
+
+/// The flat arrays of one optimizer step, all of one length. `average` (may be empty) is the exponential moving average
+/// of the parameters; it is updated in the same pass.
+struct optimizer_arrays {
+  vec<float> parameters;
+  vec<const float> gradients;
+  vec<float> average{};
+  float average_decay = 0;  ///< average = decay average + (1 - decay) parameters
+};
+
+/// Factors of one step: `rate` multiplies the learning rate (schedules), `gradient` multiplies every gradient
+/// (clipping).
+struct step_scale {
+  float rate = 1;
+  float gradient = 1;
+};
+
+/// How flat parameters follow flat gradients of a loss to be minimised: one pass over the arrays.
+///
+/// The settings are an aggregate; what changes from step to step is a state on the backend, so one optimizer object may
+/// drive several models. The compiler cannot check: an element's update depends on that element and on the number of
+/// steps only; state has serialize(archive).
+///
+/// Smallest model:
+///   struct plain_descent {
+///     template <class Backend> struct state { template <class A> void serialize(A&) {} };
+///     template <class Backend> state<Backend> make_state(Backend&, index_t) const { return {}; }
+///     template <class Backend>
+///     void update(Backend& backend, state<Backend>&, const optimizer_arrays& a, step_scale s) const { ... }
+///   };
+/// Models here: sgd, adam, adamw.
+template <class O, class Backend>
+concept optimizer = requires(const O& o, Backend& backend, typename O::template state<Backend>& s,
+                             const optimizer_arrays& arrays, step_scale scale, index_t n) {
+  { o.make_state(backend, n) } -> std::same_as<typename O::template state<Backend>>;
+  { o.update(backend, s, arrays, scale) } -> std::same_as<void>;
+};
+
+/// Euclidean norm of a flat gradient; the same bits for any number of threads.
+template <class Backend>
+[[nodiscard]] double gradient_norm(Backend& backend, vec<const float> gradients) {
+  struct square {
+    const float* g;
+    FEWSTEP_HD double operator()(index_t i) const { return static_cast<double>(g[i]) * static_cast<double>(g[i]); }
+  };
+  return std::sqrt(backend.sum(gradients.size(), square{gradients.data}));
+}
+
+/// Factor that brings a gradient of this norm to at most `largest` (Pascanu et al. 2013); 1 where largest is 0.
+[[nodiscard]] inline float clip_factor(double norm, float largest) {
+  if (largest <= 0) return 1.0f;
+  return static_cast<float>(std::min(1.0, static_cast<double>(largest) / (norm + 1e-6)));
+}
+
+/// Piecewise linear factor of the learning rate over the updates of a run: up from 0 to 1 over `warmup` updates, 1
+/// until `hold`, then linearly down to `final` at `total`; `final` from there on. The default is constant. RLCM's
+/// published decay is .total = 3 x updates, .final = 0, which ends at 2/3.
+struct rate_schedule {
+  std::int64_t warmup = 0, hold = 0, total = 0;
+  float final = 0;
+
+  /// Factor of update `index` (from 0).
+  [[nodiscard]] float operator()(std::int64_t index) const {
+    if (index < warmup) return static_cast<float>(static_cast<double>(index + 1) / static_cast<double>(warmup));
+    if (total <= 0 || index < hold) return 1.0f;
+    if (index >= total) return final;
+    const double fraction = static_cast<double>(index - hold) / static_cast<double>(total - hold);
+    return static_cast<float>(1.0 + (static_cast<double>(final) - 1.0) * fraction);
+  }
+};
+
+}  // namespace fewstep

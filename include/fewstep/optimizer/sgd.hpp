@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/tensor.hpp>
+#include <fewstep/optimizer/optimizer.hpp>
+
+namespace fewstep {
+
+/// Stochastic gradient descent with momentum (Polyak 1964, PyTorch's form): v = momentum v + g; p -= rate v.
+struct sgd {
+  float learning_rate = 1e-2f;
+  float momentum = 0;
+
+  template <class Backend>
+  struct state {
+    tensor<float, 1, Backend> velocity;
+
+    template <class Archive>
+    void serialize(Archive& archive) {
+      archive("velocity", velocity.view());
+    }
+  };
+
+  template <class Backend>
+  [[nodiscard]] state<Backend> make_state(Backend& backend, index_t n) const {
+    return {tensor<float, 1, Backend>(backend, {n})};
+  }
+
+  template <class Backend>
+  void update(Backend& backend, state<Backend>& s, const optimizer_arrays& a, step_scale scale) const {
+    backend.for_each(a.parameters.size(),
+                     element{a.parameters.data, a.gradients.data, s.velocity.data(), a.average.data, momentum,
+                             learning_rate * scale.rate, scale.gradient, a.average_decay});
+  }
+
+ private:
+  struct element {
+    float* parameters;
+    const float* gradients;
+    float *velocity, *average;
+    float momentum, rate, gradient_scale, average_decay;
+    FEWSTEP_HD void operator()(index_t i) const {
+      const float v = momentum * velocity[i] + gradient_scale * gradients[i];
+      velocity[i] = v;
+      const float p = parameters[i] - rate * v;
+      parameters[i] = p;
+      if (average != nullptr) average[i] = average_decay * average[i] + (1.0f - average_decay) * p;
+    }
+  };
+};
+
+}  // namespace fewstep

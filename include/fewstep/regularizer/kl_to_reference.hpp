@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/error.hpp>
+#include <fewstep/regularizer/regularizer.hpp>
+
+#include <cmath>
+#include <optional>
+
+namespace fewstep {
+
+/// coefficient * KL(policy, reference) per trained transition, exact because both are Gaussians of one variance:
+///   KL = b^2 |o - o_ref|^2 / (2 sigma^2), taken as the mean over D where the log-probability is
+/// (Fan et al. 2023, DPOK, arXiv:2305.16381, section 4.2, per step). The reference is any predictor of the same
+/// samples, held by reference and never trained; it must outlive the trainer.
+template <class Reference>
+class kl_to_reference {
+ public:
+  struct options {
+    float coefficient = 0.03f;
+  };
+  static constexpr bool has_reference = true;
+
+  explicit kl_to_reference(Reference& reference) : kl_to_reference(reference, options{}) {}
+  kl_to_reference(Reference& reference, options o) : reference_(&reference), options_(o) {
+    expects(std::isfinite(o.coefficient) && o.coefficient >= 0, [&] {
+      return message("kl_to_reference: coefficient is ", o.coefficient, "; it must be finite and not negative");
+    });
+  }
+  kl_to_reference(Reference&&, options = {}) = delete;
+
+  [[nodiscard]] float coefficient() const { return options_.coefficient; }
+  template <class Backend>
+  [[nodiscard]] std::size_t workspace_bytes(const Backend& backend, index_t) const {
+    return reference_->workspace_bytes(backend, 0);
+  }
+  /// A prediction keeps nothing per row, so the workspace is made for none.
+  template <class Backend>
+  void prepare(Backend& backend, index_t) {
+    workspace_.emplace(reference_->make_workspace(backend, 0));
+  }
+  template <class Backend>
+  void reference_output(Backend& backend, batch<typename Reference::context_type> rows, matrix<float> o) {
+    reference_->predict(backend, rows, o, *workspace_);
+  }
+
+ private:
+  Reference* reference_;
+  options options_;
+  std::optional<typename Reference::workspace_type> workspace_;
+};
+
+}  // namespace fewstep

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "support/arrays.hpp"
+#include "test.hpp"
+
+#include <fewstep/backend/cpu/conv2d.hpp>
+
+#include <vector>
+
+using fewstep::conv2d_shape;
+using fewstep::index_t;
+using fewstep::test::normals;
+using fewstep::test::relative_error;
+using fewstep::test::same_bits;
+
+namespace {
+
+/// Calls f(weight element, input element, output element) for every product of the convolution, from its definition.
+template <class F>
+void for_each_product(const conv2d_shape& s, const F& f) {
+  const index_t ho = s.out_height(), wo = s.out_width(), p = s.kernel / 2;
+  for (index_t n = 0; n < s.samples; ++n)
+    for (index_t y = 0; y < ho; ++y)
+      for (index_t x = 0; x < wo; ++x)
+        for (index_t ky = 0; ky < s.kernel; ++ky)
+          for (index_t kx = 0; kx < s.kernel; ++kx) {
+            const index_t iy = y * s.stride + ky - p, ix = x * s.stride + kx - p;
+            if (iy < 0 || iy >= s.height || ix < 0 || ix >= s.width) continue;
+            for (index_t i = 0; i < s.in_channels; ++i)
+              for (index_t o = 0; o < s.out_channels; ++o)
+                f(static_cast<std::size_t>(((ky * s.kernel + kx) * s.in_channels + i) * s.out_channels + o),
+                  static_cast<std::size_t>(((n * s.height + iy) * s.width + ix) * s.in_channels + i),
+                  static_cast<std::size_t>(((n * ho + y) * wo + x) * s.out_channels + o));
+          }
+}
+
+std::vector<conv2d_shape> shapes() {
+  std::vector<conv2d_shape> all;
+  for (const auto& [kernel, stride] : {std::pair<index_t, index_t>{1, 1}, {3, 1}, {3, 2}, {1, 2}, {5, 1}})
+    for (const auto& [height, width] : {std::pair<index_t, index_t>{1, 1}, {2, 3}, {5, 7}, {8, 8}, {7, 4}})
+      for (const auto& [in, out] : {std::pair<index_t, index_t>{1, 1}, {3, 5}, {12, 48}, {17, 20}})
+        all.push_back({2, height, width, in, out, kernel, stride});
+  return all;
+}
+
+template <class T>
+constexpr double tolerance = sizeof(T) == 4 ? 1e-6 : 1e-14;
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("conv2d follows its definition and treats every picture by itself", "", float, double) {
+  fewstep::cpu_executor executor;
+  for (const auto& s : shapes()) {
+    CAPTURE(s.height, s.width, s.in_channels, s.out_channels, s.kernel, s.stride);
+    const index_t inputs = s.height * s.width * s.in_channels;
+    const index_t outputs = s.out_height() * s.out_width() * s.out_channels;
+    const index_t weights = s.kernel * s.kernel * s.in_channels * s.out_channels;
+    const auto x = normals<TestType>(s.samples * inputs, 1), weight = normals<TestType>(weights, 2);
+    const auto bias = normals<TestType>(s.out_channels, 3), gy = normals<TestType>(s.samples * outputs, 4);
+
+    std::vector<double> expected;
+    for (index_t i = 0; i < s.samples * outputs; ++i)
+      expected.push_back(static_cast<double>(bias[static_cast<std::size_t>(i % s.out_channels)]));
+    std::vector<double> expected_gx(x.size()), expected_weight(weight.size(), 0.5), expected_bias(bias.size(), -0.25);
+    for_each_product(s, [&](std::size_t w, std::size_t i, std::size_t o) {
+      expected[o] += static_cast<double>(weight[w]) * static_cast<double>(x[i]);
+      expected_gx[i] += static_cast<double>(weight[w]) * static_cast<double>(gy[o]);
+      expected_weight[w] += static_cast<double>(x[i]) * static_cast<double>(gy[o]);
+    });
+    for (std::size_t i = 0; i < gy.size(); ++i) expected_bias[i % bias.size()] += static_cast<double>(gy[i]);
+
+    std::vector<TestType> y(gy.size(), TestType(7)), gx(x.size(), TestType(7));
+    std::vector<TestType> weight_gradient(weight.size(), TestType(0.5)), bias_gradient(bias.size(), TestType(-0.25));
+    std::vector<TestType> transposed(weight.size());
+    for (index_t tap = 0; tap < s.kernel * s.kernel; ++tap)
+      for (index_t i = 0; i < s.in_channels; ++i)
+        for (index_t o = 0; o < s.out_channels; ++o)
+          transposed[static_cast<std::size_t>((tap * s.out_channels + o) * s.in_channels + i)] =
+              weight[static_cast<std::size_t>((tap * s.in_channels + i) * s.out_channels + o)];
+
+    fewstep::conv2d_forward(executor, s, x.data(), weight.data(), bias.data(), y.data());
+    CHECK(relative_error(y, expected) < tolerance<TestType>);
+    fewstep::conv2d_backward_input(executor, s, gy.data(), transposed.data(), gx.data());
+    CHECK(relative_error(gx, expected_gx) < tolerance<TestType>);
+    fewstep::conv2d_backward_weight(executor, s, x.data(), gy.data(), weight_gradient.data(), bias_gradient.data());
+    CHECK(relative_error(weight_gradient, expected_weight) < tolerance<TestType>);
+    CHECK(relative_error(bias_gradient, expected_bias) < tolerance<TestType>);
+
+    conv2d_shape second = s;
+    second.samples = 1;
+    std::vector<TestType> alone(static_cast<std::size_t>(std::max(inputs, outputs)));
+    fewstep::conv2d_forward(executor, second, x.data() + inputs, weight.data(), bias.data(), alone.data());
+    CHECK(same_bits(alone.data(), y.data() + outputs, outputs));
+    fewstep::conv2d_backward_input(executor, second, gy.data() + outputs, transposed.data(), alone.data());
+    CHECK(same_bits(alone.data(), gx.data() + inputs, inputs));
+
+    std::vector<TestType> cut_weight(weight.size(), TestType(0.5)), cut_bias(bias.size(), TestType(-0.25));
+    for (index_t n = 0; n < s.samples; ++n)
+      fewstep::conv2d_backward_weight(executor, second, x.data() + n * inputs, gy.data() + n * outputs,
+                                      cut_weight.data(), cut_bias.data());
+    CHECK(same_bits(cut_weight, weight_gradient));
+    CHECK(same_bits(cut_bias, bias_gradient));
+
+    std::vector<TestType> onto(y.size(), TestType(3));
+    fewstep::conv2d_forward(executor, s, x.data(), weight.data(), bias.data(), onto.data(), true);
+    for (double& value : expected) value += 3;
+    CHECK(relative_error(onto, expected) < tolerance<TestType>);
+  }
+}
+
+TEST_CASE("a pixel of a convolution has the same bits wherever it stands in the picture") {
+  // The picture repeats with period 4 in both directions, so pixels 4 apart see the same neighbourhood.
+  constexpr index_t side = 13, in = 12, out = 50;
+  fewstep::cpu_executor executor;
+  const auto cell = normals<float>(4 * 4 * in, 5), weight = normals<float>(9 * in * out, 6),
+             bias = normals<float>(out, 7);
+  std::vector<float> x(side * side * in), y(side * side * out);
+  for (index_t row = 0; row < side; ++row)
+    for (index_t column = 0; column < side; ++column)
+      std::copy_n(cell.begin() + (row % 4 * 4 + column % 4) * in, in, x.begin() + (row * side + column) * in);
+  fewstep::conv2d_forward(executor, {1, side, side, in, out}, x.data(), weight.data(), bias.data(), y.data());
+  index_t different = 0;
+  for (index_t row = 1; row < side - 1; ++row)
+    for (index_t column = 1; column < side - 1; ++column) {
+      const index_t first = ((row - 1) % 4 + 1) * side + (column - 1) % 4 + 1;
+      different += same_bits(y.data() + first * out, y.data() + (row * side + column) * out, out) ? 0 : 1;
+    }
+  CHECK(different == 0);
+}
