@@ -18,7 +18,7 @@ struct clusters {
 };
 
 int main() {
-  fewstep::cpu_backend backend;
+  fewstep::cpu_backend backend({.threads = 1});  // a problem this small is not worth two
   fewstep::mlp_generator<fewstep::cpu_backend> generator(
       backend, {.preconditioner = {.sigma_data = 0.7f, .sigma_min = 0.01f, .sigma_max = 5.0f}, .seed = 1});
 

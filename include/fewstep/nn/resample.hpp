@@ -65,9 +65,10 @@ template <class T>
 struct copy_channels {
   const T* from;
   T* to;
-  index_t from_stride, to_stride, channels;
+  index_t from_first, from_stride, to_first, to_stride, channels;
   FEWSTEP_HD void operator()(index_t pixel) const {
-    for (index_t c = 0; c < channels; ++c) to[pixel * to_stride + c] = from[pixel * from_stride + c];
+    for (index_t c = 0; c < channels; ++c)
+      to[pixel * to_stride + to_first + c] = from[pixel * from_stride + from_first + c];
   }
 };
 
@@ -114,8 +115,8 @@ template <class T, class Pass>
 images<T> concatenate(Pass& p, images<const T> a, images<const T> b) {
   const index_t ca = a.extent(3), cb = b.extent(3), pixels = a.size() / ca;
   images<T> y = p.memory.template allocate<T, 4>({a.extent(0), a.extent(1), a.extent(2), ca + cb});
-  p.executor.for_each(pixels, detail::copy_channels<T>{a.data, y.data, ca, ca + cb, ca});
-  p.executor.for_each(pixels, detail::copy_channels<T>{b.data, y.data + ca, cb, ca + cb, cb});
+  p.executor.for_each(pixels, detail::copy_channels<T>{a.data, y.data, 0, ca, 0, ca + cb, ca});
+  p.executor.for_each(pixels, detail::copy_channels<T>{b.data, y.data, 0, cb, ca, ca + cb, cb});
   return y;
 }
 
@@ -124,7 +125,7 @@ template <class T, class Pass>
 images<T> channel_slice(Pass& p, images<const T> x, index_t first, index_t count) {
   const index_t c = x.extent(3), pixels = x.size() / c;
   images<T> y = p.memory.template allocate<T, 4>({x.extent(0), x.extent(1), x.extent(2), count});
-  p.executor.for_each(pixels, detail::copy_channels<T>{x.data + first, y.data, c, count, count});
+  p.executor.for_each(pixels, detail::copy_channels<T>{x.data, y.data, first, c, 0, count, count});
   return y;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/backend/backend.hpp>
 #include <fewstep/backend/cpu/attention.hpp>
 #include <fewstep/backend/cpu/buffer.hpp>
 #include <fewstep/backend/cpu/conv2d.hpp>
@@ -119,6 +120,8 @@ class cpu_backend {
   std::vector<cpu_executor> executors_;
   std::vector<double> partial_sums_;
 };
+
+static_assert(backend<cpu_backend>);
 
 /// Owning array on the CPU.
 template <class T, int Rank>
