@@ -87,17 +87,17 @@ score score_transition(const scored_transition& t, float* o, index_t dimension, 
   } else {
     const float on_difference = static_cast<float>(static_cast<double>(coefficient) * b * b * reduce / variance / rows);
     constexpr index_t lanes = 16;
+    const index_t whole = dimension / lanes * lanes;
     float partial[lanes] = {};
-    index_t i = 0;
-    for (; i + lanes <= dimension; i += lanes)
+    for (index_t first = 0; first < whole; first += lanes)
       for (index_t lane = 0; lane < lanes; ++lane) {
-        const index_t j = i + lane;
+        const index_t j = first + lane;
         const float difference = o[j] - reference[j];
         partial[lane] += difference * difference;
         o[j] = on_residual * (t.next[j] - a_f * t.x[j] - b_f * o[j]) + on_difference * difference;
       }
     for (const float sum : partial) squares += static_cast<double>(sum);
-    for (; i < dimension; ++i) {
+    for (index_t i = whole; i < dimension; ++i) {
       const float difference = o[i] - reference[i];
       squares += static_cast<double>(difference) * static_cast<double>(difference);
       o[i] = on_residual * (t.next[i] - a_f * t.x[i] - b_f * o[i]) + on_difference * difference;

@@ -100,18 +100,25 @@ void group_norm_forward(cpu_executor& executor, const group_norm_shape& s, const
     norm_statistics<T>* stats = statistics + n * s.groups;
     detail::group_statistics(s, image, slope, stats);
     detail::group_norm_affines(s, n, gamma, beta, scale_shift, stats, slope, offset);
-    detail::for_each_channel_block(c, [&](auto block, index_t j) {
-      T a[block], b[block], v[block];
-      std::copy_n(slope + j, index_t{block}, a);
-      std::copy_n(offset + j, index_t{block}, b);
-      for (index_t i = 0; i < p; ++i) {
-        std::copy_n(image + i * c + j, index_t{block}, v);
-        for (index_t l = 0; l < block; ++l) v[l] = v[l] * a[l] + b[l];
-        if (s.after == activation::silu)
-          for (index_t l = 0; l < block; ++l) v[l] = v[l] * sigmoid(v[l]);
-        std::copy_n(v, index_t{block}, out + i * c + j);
-      }
-    });
+    const auto apply = [&](auto with_silu) {
+      detail::for_each_channel_block(c, [&](auto block, index_t j) {
+        T a[block], b[block], v[block];
+        std::copy_n(slope + j, index_t{block}, a);
+        std::copy_n(offset + j, index_t{block}, b);
+        for (index_t i = 0; i < p; ++i) {
+          std::copy_n(image + i * c + j, index_t{block}, v);
+          for (index_t l = 0; l < block; ++l) {
+            const T value = v[l] * a[l] + b[l];
+            v[l] = with_silu ? value * sigmoid(value) : value;
+          }
+          std::copy_n(v, index_t{block}, out + i * c + j);
+        }
+      });
+    };
+    if (s.after == activation::silu)
+      apply(std::true_type{});
+    else
+      apply(std::false_type{});
   }
 }
 

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "support/arrays.hpp"
+#include "test.hpp"
+
+#include <fewstep/backend/cpu/backend.hpp>
+#include <fewstep/optimizer/adam.hpp>
+#include <fewstep/optimizer/optimizer.hpp>
+#include <fewstep/optimizer/sgd.hpp>
+
+#include <cmath>
+#include <vector>
+
+using fewstep::as_vec;
+using fewstep::clip_factor;
+using fewstep::cpu_backend;
+using fewstep::index_t;
+using fewstep::rate_schedule;
+using fewstep::test::same_bits;
+
+TEST_CASE("gradient_norm is the Euclidean norm, with the same bits for any number of threads") {
+  const index_t n = GENERATE(0, 1, 7, 9, 16384, 16385, 100003);
+  const auto gradient = fewstep::test::normals<float>(n, 1);
+  double squares = 0;
+  for (const float g : gradient) squares += static_cast<double>(g) * static_cast<double>(g);
+  cpu_backend one({.threads = 1}), two({.threads = 2});
+  CAPTURE(n);
+  const double norm = gradient_norm(one, as_vec(std::span(gradient)));
+  CHECK(norm == Approx(std::sqrt(squares)).epsilon(1e-13));
+  CHECK(gradient_norm(two, as_vec(std::span(gradient))) == norm);
+}
+
+TEST_CASE("gradient_norm does not overflow in single precision, and shows what is not finite") {
+  cpu_backend backend({.threads = 1});
+  CHECK(gradient_norm(backend, as_vec(std::span<const float>(std::vector<float>{3e30f, 4e30f}))) ==
+        Approx(5e30).epsilon(1e-6));
+  std::vector<float> gradient(40000, 1.0f);
+  for (const float bad : {NAN, INFINITY}) {
+    gradient[35001] = bad;
+    CHECK_FALSE(std::isfinite(gradient_norm(backend, as_vec(std::span<const float>(gradient)))));
+  }
+}
+
+TEST_CASE("clip_factor brings a norm down to the largest allowed, and leaves smaller ones alone") {
+  CHECK(clip_factor(10.0, 5.0f) == Approx(0.5));
+  CHECK(clip_factor(2.0, 5.0f) == 1.0f);
+  CHECK(clip_factor(0.0, 5.0f) == 1.0f);
+  CHECK(clip_factor(1e9, 0.0f) == 1.0f);
+  CHECK(clip_factor(5.0, 5.0f) == Approx(1.0).epsilon(1e-6));
+}
+
+TEST_CASE("rate_schedule rises, holds and falls") {
+  constexpr rate_schedule constant{};
+  CHECK(constant(0) == 1.0f);
+  CHECK(constant(1000000) == 1.0f);
+
+  constexpr rate_schedule s{.warmup = 4, .hold = 10, .total = 20, .final = 0.1f};
+  CHECK(s(0) == 0.25f);
+  CHECK(s(3) == 1.0f);
+  CHECK(s(4) == 1.0f);
+  CHECK(s(10) == 1.0f);
+  CHECK(s(15) == Approx(0.55));
+  CHECK(s(20) == 0.1f);
+  CHECK(s(1000) == 0.1f);
+
+  // RLCM's: three times the updates long, so a run of 100 ends near 2/3.
+  constexpr rate_schedule published{.total = 300};
+  CHECK(published(0) == 1.0f);
+  CHECK(published(99) == Approx(1 - 99.0 / 300));
+}
+
+namespace {
+
+/// Parameters and average after a few steps on a backend of so many threads.
+template <class Optimizer>
+std::vector<float> stepped(const Optimizer& rule, int threads) {
+  cpu_backend backend({.threads = threads});
+  constexpr index_t n = 50001;
+  auto parameters = fewstep::test::normals<float>(n, 1), average = parameters;
+  auto state = rule.make_state(backend, n);
+  for (std::uint64_t step = 0; step < 3; ++step) {
+    const auto gradient = fewstep::test::normals<float>(n, 2 + step);
+    rule.update(backend, state, {as_vec(std::span(parameters)), as_vec(std::span(gradient)),
+                                 as_vec(std::span(average)), 0.9f},
+                {1.0f, 0.5f});
+  }
+  parameters.insert(parameters.end(), average.begin(), average.end());
+  return parameters;
+}
+
+}  // namespace
+
+TEST_CASE("an optimizer step has the same bits for any number of threads") {
+  const auto check = [](const auto& rule) { CHECK(same_bits(stepped(rule, 1), stepped(rule, 2))); };
+  check(fewstep::sgd{.momentum = 0.9f});
+  check(fewstep::adam{});
+  check(fewstep::adamw{});
+}
+
+TEST_CASE("a rate of 0 moves nothing") {
+  const auto check = [](const auto& rule) {
+    cpu_backend backend({.threads = 1});
+    const auto initial = fewstep::test::normals<float>(100, 1), gradient = fewstep::test::normals<float>(100, 2);
+    auto parameters = initial;
+    auto state = rule.make_state(backend, 100);
+    for (int step = 0; step < 3; ++step)
+      rule.update(backend, state, {as_vec(std::span(parameters)), as_vec(std::span(gradient))}, {0.0f, 1.0f});
+    CHECK(same_bits(parameters, initial));
+  };
+  check(fewstep::sgd{.momentum = 0.9f});
+  check(fewstep::adam{});
+  check(fewstep::adamw{.weight_decay = 0.1f});
+}
