@@ -28,11 +28,16 @@ fewstep::step_table drawing_table(const fewstep::edm_consistency& p, int calls) 
 
 std::vector<float> times_for(int calls) {
   switch (calls) {
-    case 1: return {40};
-    case 2: return {40, 1.5f};
-    case 4: return {40, 6, 2, 0.6f};
-    case 8: return {40, 20, 10, 6, 3.5f, 2, 1, 0.5f};
-    default: return {};
+    case 1:
+      return {40};
+    case 2:
+      return {40, 1.5f};
+    case 4:
+      return {40, 6, 2, 0.6f};
+    case 8:
+      return {40, 20, 10, 6, 3.5f, 2, 1, 0.5f};
+    default:
+      return {};
   }
 }
 

@@ -21,7 +21,7 @@ using emoji_generator = fewstep::text_unet<fewstep::cpu_backend>;
                                              int lora = 0, std::uint64_t seed = 0);
 
 /// Writes the model with these values of its trained parameters (its own or an average).
-void save_generator(const std::filesystem::path& path, emoji_generator& model,
-                    fewstep::vec<const float> parameters, bool half = false);
+void save_generator(const std::filesystem::path& path, emoji_generator& model, fewstep::vec<const float> parameters,
+                    bool half = false);
 
 }  // namespace text_to_emoji

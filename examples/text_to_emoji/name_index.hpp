@@ -17,7 +17,8 @@ class name_index {
   explicit name_index(const emoji_data& data);
 
   /// Squared distance of a picture [32 * 32 * 3] to every name; pictures of `left_out_style` do not count.
-  [[nodiscard]] std::vector<float> distances(std::span<const float> picture, std::string_view left_out_style = {}) const;
+  [[nodiscard]] std::vector<float> distances(std::span<const float> picture,
+                                             std::string_view left_out_style = {}) const;
 
   /// Whether the name is among the five nearest.
   [[nodiscard]] static bool is_near(std::span<const float> distances, std::int32_t name);

@@ -22,8 +22,7 @@ struct picture_size_reward {
   }
 
   template <class Context>
-  void operator()(fewstep::matrix<const float> samples, std::span<const Context> contexts,
-                  std::span<float> out) const {
+  void operator()(fewstep::matrix<const float> samples, std::span<const Context> contexts, std::span<float> out) const {
     if (small_is_good)
       fewstep::jpeg_compressibility{.threads = threads}(samples, contexts, out);
     else

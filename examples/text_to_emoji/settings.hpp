@@ -43,7 +43,7 @@ struct finetune_settings {
   float clip = 0;    ///< 0: follows the size of a sample
   std::string last_step = "mask";
   std::string advantage = "group";
-  int lora = 0;               ///< rank of the adapters; 0: all parameters are trained
+  int lora = 0;                 ///< rank of the adapters; 0: all parameters are trained
   double memory_budget = 1024;  ///< MB
   std::uint64_t seed = 0;
   int threads = 0;

@@ -110,7 +110,7 @@ class mlp_generator {
   [[nodiscard]] const parameter_layout& layout() const { return layout_; }
 
   [[nodiscard]] workspace_type make_workspace(Backend& backend, index_t rows) const {
-    return workspace_type(backend, plan(rows));
+    return workspace_type(backend, plan(rows), tape_);
   }
   [[nodiscard]] std::size_t workspace_bytes(const Backend& backend, index_t rows) const {
     return workspace_type::bytes(plan(rows), backend.threads());
@@ -185,15 +185,14 @@ class mlp_generator {
 
   void measure() {
     dry_executor executor;
-    typename network_type::tape tape;
     arena activations, temporaries;
     const std::array<index_t, 2> shape{row_block(), sample_size()};
     pass<float, dry_executor> forward_pass{executor, {}, activations};
     const matrix<float> x = activations.allocate<float, 2>(shape);
     network_.forward(forward_pass, x, vec<const float>{nullptr, {row_block()}},
-                     vec<const std::int32_t>{nullptr, {row_block()}}, tape);
+                     vec<const std::int32_t>{nullptr, {row_block()}}, tape_);
     pass<float, dry_executor> backward_pass{executor, {}, temporaries};
-    network_.backward(backward_pass, matrix<const float>{nullptr, shape}, tape);
+    network_.backward(backward_pass, matrix<const float>{nullptr, shape}, tape_);
     activation_bytes_ = activations.peak();
     temporary_bytes_ = temporaries.peak();
   }
@@ -204,6 +203,7 @@ class mlp_generator {
   Preconditioning preconditioner_;
   parameter_layout layout_;
   network_type network_;
+  typename network_type::tape tape_;  // of a dry run
   tensor<float, 1, Backend> parameters_, gradients_;
   std::size_t activation_bytes_ = 0, temporary_bytes_ = 0;
 };

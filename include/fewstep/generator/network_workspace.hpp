@@ -24,10 +24,12 @@ class network_workspace {
     index_t parameters = 0;            ///< length of the transposed parameters
   };
 
-  network_workspace(Backend& backend, const plan& p)
+  /// `ready` is a tape that a dry run has gone through. Which thread predicts which rows is chance, so every thread
+  /// gets a copy, and none allocates when its turn comes late.
+  network_workspace(Backend& backend, const plan& p, const Tape& ready)
       : plan_(p),
         tapes_(static_cast<std::size_t>(p.units)),
-        thread_tapes_(static_cast<std::size_t>(backend.threads())),
+        thread_tapes_(static_cast<std::size_t>(backend.threads()), ready),
         activations_(backend, {p.units * static_cast<index_t>(p.activation_bytes)}),
         temporaries_(backend, {backend.threads() * static_cast<index_t>(temporary_slab(p))}),
         partials_(backend, {backend.threads() * p.gradients}),

@@ -78,7 +78,7 @@ class text_unet {
   [[nodiscard]] bool has_adapters() const { return adapter_layout_.size() > 0; }
 
   [[nodiscard]] workspace_type make_workspace(Backend& backend, index_t rows) const {
-    return workspace_type(backend, plan(rows));
+    return workspace_type(backend, plan(rows), tape_);
   }
   [[nodiscard]] std::size_t workspace_bytes(const Backend& backend, index_t rows) const {
     return workspace_type::bytes(plan(rows), backend.threads());
@@ -169,16 +169,15 @@ class text_unet {
   /// Dry run of one picture.
   void measure() {
     dry_executor executor;
-    typename network::tape tape;
     arena activations, temporaries;
     const float time = preconditioner_.max_time();
     const token_list text{};
     pass<float, dry_executor> forward_pass{executor, {}, activations};
     const images<float> x = image(activations.allocate<float>(sample_size()));
-    network_.forward(forward_pass, x, vec<const float>{&time, {1}}, token_matrix({&text, {1}}), tape);
+    network_.forward(forward_pass, x, vec<const float>{&time, {1}}, token_matrix({&text, {1}}), tape_);
     activation_bytes_ = activations.peak();
     pass<float, dry_executor> backward_pass{executor, {}, temporaries};
-    network_.backward(backward_pass, image(static_cast<const float*>(nullptr)), tape);
+    network_.backward(backward_pass, image(static_cast<const float*>(nullptr)), tape_);
     temporary_bytes_ = temporaries.peak();
   }
   [[nodiscard]] typename workspace_type::plan plan(index_t rows) const {
@@ -189,6 +188,7 @@ class text_unet {
   Preconditioning preconditioner_;
   parameter_layout layout_, adapter_layout_;
   network network_;
+  typename network::tape tape_;  // of a dry run
   tensor<float, 1, Backend> parameters_, adapters_, gradients_;
   std::size_t activation_bytes_ = 0, temporary_bytes_ = 0;
 };

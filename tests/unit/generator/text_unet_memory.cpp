@@ -87,7 +87,8 @@ TEST_CASE("text_unet: workspace_bytes is what a workspace allocates") {
         const std::size_t taken = allocated_bytes - before, said = g.workspace_bytes(backend, rows);
         CAPTURE(threads, rows, adapted, taken, said);
         CHECK(workspace.units() == rows);
-        CHECK(static_cast<double>(said) >= 0.99 * static_cast<double>(taken));
+        // The plan counts arrays; each thread's tape has some lists besides.
+        CHECK(said + static_cast<std::size_t>(threads) * 4096 >= taken);
         CHECK(static_cast<double>(said) <= 1.05 * static_cast<double>(taken));
       }
 }

@@ -56,6 +56,7 @@ class cpu_backend {
   void parallel_for(index_t tasks, const Task& task) {
     if (threads() == 1 || tasks <= 1) {
       for (index_t i = 0; i < tasks; ++i) task(executors_[0], 0, i);
+      level_scratch();
       return;
     }
     std::exception_ptr failure;
@@ -70,6 +71,7 @@ class cpu_backend {
       }
     }
     if (failure != nullptr) std::rethrow_exception(failure);
+    level_scratch();
   }
 
   /// f(i) for i in [0, n): a scalar kernel mapped over an array.
@@ -114,6 +116,13 @@ class cpu_backend {
   void synchronize() {}
 
  private:
+  /// Which thread gets which task is chance: what one had to grow, all have, and none allocates when its turn comes
+  /// late.
+  void level_scratch() {
+    for (const cpu_executor& other : executors_) executors_[0].grow_to(other);
+    for (cpu_executor& executor : executors_) executor.grow_to(executors_[0]);
+  }
+
   static constexpr index_t map_block = 16384;
   static int default_threads() { return std::max(1, omp_get_max_threads()); }
 

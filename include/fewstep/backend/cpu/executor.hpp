@@ -28,16 +28,24 @@ class cpu_executor {
   /// nothing. Memory is zero when new, and `zeros` is never written.
   template <class T>
   [[nodiscard]] T* scratch(scratch_slot slot, index_t n) {
-    auto& slab = areas_[slot];
-    const std::size_t bytes = static_cast<std::size_t>(n) * sizeof(T);
-    if (bytes > slab.bytes) slab = {cpu_buffer<std::byte>(static_cast<index_t>(bytes)), bytes};
+    area& slab = areas_[slot];
+    slab.grow(static_cast<std::size_t>(n) * sizeof(T));
     return reinterpret_cast<T*>(slab.memory.data());
+  }
+
+  /// Makes every scratch array at least as large as that of `other`.
+  void grow_to(const cpu_executor& other) {
+    for (std::size_t slot = 0; slot < areas_.size(); ++slot) areas_[slot].grow(other.areas_[slot].bytes);
   }
 
  private:
   struct area {
     cpu_buffer<std::byte> memory;
     std::size_t bytes = 0;
+
+    void grow(std::size_t wanted) {
+      if (wanted > bytes) *this = {cpu_buffer<std::byte>(static_cast<index_t>(wanted)), wanted};
+    }
   };
   std::array<area, slots> areas_;
 };

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "evaluation.hpp"
+#include "settings.hpp"
+
+#include <cmath>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+namespace text_to_emoji {
+namespace {
+
+using fewstep::index_t;
+constexpr auto picture_values = static_cast<std::size_t>(emoji_data::picture_size);
+
+double mean(std::span<const double> values) {
+  double sum = 0;
+  for (const double value : values) sum += value;
+  return sum / static_cast<double>(values.size());
+}
+
+/// Share of (sample, prompt of another sample) pairs where the prompt's name is among the sample's five nearest.
+double chance(fewstep::cpu_backend& backend, const judged_pictures& judged, std::span<const std::int32_t> names,
+              const name_index& index) {
+  const std::size_t count = judged.pictures.size() / picture_values, samples = count / names.size();
+  std::vector<double> shares(count);
+  backend.parallel_for(static_cast<index_t>(count), [&](auto&, int, index_t i) {
+    const auto at = static_cast<std::size_t>(i);
+    const auto distances =
+        index.distances(std::span<const float>(judged.pictures).subspan(at * picture_values, picture_values));
+    for (std::size_t p = 0; p < names.size(); ++p)
+      if (p != at / samples && name_index::is_near(distances, names[p]))
+        shares[at] += 1.0 / static_cast<double>(names.size() - 1);
+  });
+  return mean(shares);
+}
+
+struct real_figures {
+  double retrieval = 0, bytes = 0, diversity = 0;
+};
+
+/// The real pictures of the same names: each is compared with the pictures of the other styles only.
+real_figures judge_real(fewstep::cpu_backend& backend, const emoji_data& data, std::span<const std::int32_t> names,
+                        const name_index& index) {
+  real_figures real;
+  double pictures_judged = 0;
+  for (const std::int32_t name : names) {
+    std::vector<float> pictures;
+    for (std::size_t i = 0; i < data.captions.size(); ++i) {
+      if (data.captions[i].name != name) continue;
+      const auto picture = data.picture(static_cast<std::int32_t>(i));
+      pictures.insert(pictures.end(), picture.begin(), picture.end());
+      real.retrieval += name_index::is_near(index.distances(picture, data.captions[i].style), name) ? 1.0 : 0.0;
+      pictures_judged += 1;
+    }
+    const auto judged = judge(backend, std::move(pictures), std::span(&name, 1), index, {});
+    real.bytes += judged.figures[bytes_figure][0] / static_cast<double>(names.size());
+    real.diversity += judged.figures[diversity_figure][0] / static_cast<double>(names.size());
+  }
+  real.retrieval /= pictures_judged;
+  return real;
+}
+
+}  // namespace
+
+int evaluate(const evaluate_settings& s) {
+  fewstep::expects(s.prompts >= 2 && s.samples >= 2, [&] {
+    return fewstep::message("--prompts is ", s.prompts, " and --samples ", s.samples, "; each must be at least 2");
+  });
+  const auto data = emoji_data::load(s.data);
+  fewstep::cpu_backend backend({.threads = s.threads});
+  emoji_generator model = load_generator(backend, s.checkpoint);
+  const name_index index(data);
+  std::vector<prompt_group> groups{{"names", "names of the data", {}, {}}};
+  prompt_group& group = groups.front();
+  for (std::size_t i = 0; i < static_cast<std::size_t>(s.prompts); ++i) {
+    const std::size_t name = i * data.names.size() / static_cast<std::size_t>(s.prompts);
+    group.names.push_back(static_cast<std::int32_t>(name));
+    group.prompts.push_back(data.names[name]);
+  }
+
+  std::printf("%s: %d names x %d samples; JPEG bytes above the %td of a white picture\n\n", s.checkpoint.c_str(),
+              s.prompts, s.samples, fewstep::jpeg_floor(emoji_data::side, emoji_data::side));
+  std::printf("%-16s %16s %18s %12s %10s\n", "", "top-5 retrieval", "shuffled prompts", "JPEG bytes", "diversity");
+  for (const int steps : s.steps) {
+    fewstep::expects(steps >= 1, [&] { return fewstep::message("--steps has ", steps, "; use 1 or more"); });
+    const auto judged = evaluation_plan{.calls = steps, .samples = s.samples}
+                            .run(backend, model, groups, index, {.threads = backend.threads()})
+                            .front();
+    std::printf("%-16s %14.1f %% %16.1f %% %12.1f %10.4f\n",
+                fewstep::message(steps, steps == 1 ? " step" : " steps").c_str(),
+                100 * mean(judged.figures[retrieval_figure]), 100 * chance(backend, judged, group.names, index),
+                mean(judged.figures[bytes_figure]), mean(judged.figures[diversity_figure]));
+    std::fflush(stdout);
+  }
+  const auto real = judge_real(backend, data, group.names, index);
+  std::printf("%-16s %14.1f %% %16s   %12.1f %10.4f\n", "real pictures", 100 * real.retrieval, "", real.bytes,
+              real.diversity);
+  std::printf(
+      "\nReal pictures are looked for among those of the other styles, which hold the same name in another "
+      "drawing.\n");
+  return 0;
+}
+
+}  // namespace text_to_emoji

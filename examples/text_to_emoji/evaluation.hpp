@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "drawing.hpp"
+#include "emoji_data.hpp"
+#include "name_index.hpp"
+#include "picture_size_reward.hpp"
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace text_to_emoji {
+
+/// Prompts that are judged together.
+struct prompt_group {
+  std::string name, description;
+  std::vector<std::string> prompts;
+  std::vector<std::int32_t> names;  ///< of each prompt
+};
+
+/// At most `prompts` prompts of each kind, the same in every run: names that reinforcement learning does not use (the
+/// headline, first), names that it uses, and (style, name) pairs that pretraining has not seen either.
+[[nodiscard]] std::vector<prompt_group> evaluation_groups(const emoji_data& data, int prompts);
+
+inline constexpr std::array figure_names = {"reward", "JPEG bytes above the floor", "top-5 retrieval", "diversity"};
+enum figure : std::size_t { reward_figure, bytes_figure, retrieval_figure, diversity_figure };
+
+/// Pictures of one group, and the mean of each figure over the samples of each prompt: [figure][prompt].
+struct judged_pictures {
+  std::vector<float> pictures;
+  std::array<std::vector<double>, figure_names.size()> figures;
+};
+
+/// Judges pictures [prompts * samples, picture], those of a prompt standing together. Retrieval is the share of the
+/// samples whose prompt's name is among the five nearest; diversity the root mean square difference of pixel values
+/// (from -1 to 1) between two samples of a prompt, averaged over pairs.
+[[nodiscard]] judged_pictures judge(fewstep::cpu_backend& backend, std::vector<float> pictures,
+                                    std::span<const std::int32_t> names, const name_index& index,
+                                    const picture_size_reward& reward_fn);
+
+/// Draws `samples` pictures for every prompt of the groups, with noise that depends on group and place only.
+struct evaluation_plan {
+  int calls = 4;
+  int samples = 4;
+  std::uint64_t seed = 20240403;
+
+  [[nodiscard]] std::vector<judged_pictures> run(fewstep::cpu_backend& backend, emoji_generator& model,
+                                                 std::span<const prompt_group> groups, const name_index& index,
+                                                 const picture_size_reward& reward_fn) const;
+};
+
+/// One line of the table: means over prompts, and the paired difference with its 95 % interval, the prompts being the
+/// independent units.
+struct compared_figure {
+  const prompt_group* group;
+  std::size_t which;
+  double before, after, difference, half_width;
+};
+
+[[nodiscard]] std::vector<compared_figure> compare(std::span<const prompt_group> groups,
+                                                   std::span<const judged_pictures> before,
+                                                   std::span<const judged_pictures> after);
+
+/// The table as people read it, as CSV and as JSON.
+[[nodiscard]] std::string as_table(std::span<const compared_figure> figures);
+[[nodiscard]] std::string as_csv(std::span<const compared_figure> figures);
+[[nodiscard]] std::string as_json(std::span<const compared_figure> figures);
+
+/// A paragraph for each of retrieval and diversity that fell by a quarter or more on the headline prompts; else empty.
+[[nodiscard]] std::string warnings(std::span<const compared_figure> figures, double kl);
+
+}  // namespace text_to_emoji

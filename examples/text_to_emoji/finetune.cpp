@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "emoji_data.hpp"
+#include "evaluation.hpp"
+#include "finetune_trainer.hpp"
+#include "interrupt.hpp"
+#include "run_folder.hpp"
+
+#include <fewstep/io/checkpoint.hpp>
+#include <fewstep/io/crc32c.hpp>
+#include <fewstep/io/metrics_csv.hpp>
+#include <fewstep/io/progress_bar.hpp>
+#include <fewstep/io/svg_plot.hpp>
+#include <fewstep/io/tensorboard.hpp>
+#include <fewstep/regularizer/kl_to_reference.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <fstream>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace text_to_emoji {
+namespace {
+
+using fewstep::message;
+using fewstep::update_report;
+
+struct metric {
+  const char* name;
+  double update_report::*value;
+};
+constexpr std::array metrics = {metric{"reward_mean", &update_report::reward_mean},
+                                metric{"reward_error", &update_report::reward_error},
+                                metric{"zero_variance", &update_report::zero_variance},
+                                metric{"loss", &update_report::loss},
+                                metric{"ratio_mean", &update_report::ratio_mean},
+                                metric{"ratio_deviation", &update_report::ratio_deviation},
+                                metric{"clip_fraction", &update_report::clip_fraction},
+                                metric{"approximate_kl", &update_report::approximate_kl},
+                                metric{"reference_kl", &update_report::reference_kl},
+                                metric{"gradient_norm", &update_report::gradient_norm},
+                                metric{"sampling_seconds", &update_report::sampling_seconds},
+                                metric{"training_seconds", &update_report::training_seconds}};
+
+nlohmann::ordered_json as_json(const finetune_settings& s) {
+  return {{"checkpoint", s.checkpoint.string()},
+          {"data", s.data.string()},
+          {"reward", s.task},
+          {"updates", s.updates},
+          {"horizon", s.horizon},
+          {"times", times_for(s.horizon)},
+          {"prompts", s.prompts},
+          {"samples", s.samples},
+          {"learning_rate", s.learning_rate},
+          {"kl", s.kl},
+          {"clip", s.clip},
+          {"last_step", s.last_step},
+          {"advantage", s.advantage},
+          {"lora", s.lora},
+          {"memory_budget", s.memory_budget},
+          {"seed", s.seed},
+          {"threads", s.threads},
+          {"checkpoint_every", s.checkpoint_every},
+          {"evaluation_prompts", s.evaluation_prompts},
+          {"evaluation_samples", s.evaluation_samples}};
+}
+
+void check(const finetune_settings& s) {
+  const auto at_least = [](const char* option, int value, int least) {
+    fewstep::expects(value >= least, [&] { return message(option, " is ", value, "; it must be at least ", least); });
+  };
+  at_least("--updates", s.updates, 1);
+  at_least("--checkpoint-every", s.checkpoint_every, 1);
+  at_least("--evaluation-prompts", s.evaluation_prompts, 2);
+  at_least("--evaluation-samples", s.evaluation_samples, 2);
+  fewstep::expects(s.samples > 1 || s.advantage != "group",
+                   "--samples is 1 but --advantage is group, where a sample is compared with the others of its prompt; "
+                   "use --samples 2 or more, or --advantage buffer or batch");
+  fewstep::expects(s.kl >= 0, [&] { return message("--kl is ", s.kl, "; use 0 (none) or more"); });
+}
+
+std::string megabytes(std::size_t bytes) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.1f MB", static_cast<double>(bytes) / 1e6);
+  return text.data();
+}
+
+template <class Trainer>
+void announce(const finetune_settings& s, const fewstep::cpu_backend& backend, emoji_generator& model,
+              const emoji_data& data, Trainer& trainer) {
+  const auto& memory = trainer.memory();
+  const auto trained = model.parameters().size(), all = model.base_parameters().size();
+  std::string times;
+  for (const auto& row : trainer.table().rows) times += message(times.empty() ? "" : ", ", row.time);
+  std::printf("model        %s: %td parameters, %s\n", s.checkpoint.c_str(), all,
+              model.has_adapters() ? message(trained, " in adapters trained").c_str() : "all trained");
+  std::printf("reward       %s (JPEG size in kB at quality 95)\n", s.task.c_str());
+  std::printf("update       %d prompts of %zu x %d samples, %d network calls at noise %s; last step: %s\n", s.prompts,
+              data.tuning.size(), s.samples, s.horizon, times.c_str(), s.last_step.c_str());
+  std::printf("objective    clip range %g, KL coefficient %g, %s advantage, Adam at %g\n",
+              static_cast<double>(trainer.parts().objective_of.clip_range), static_cast<double>(s.kl),
+              s.advantage.c_str(), static_cast<double>(s.learning_rate));
+  std::printf("seed         %llu, %d threads\n", static_cast<unsigned long long>(s.seed), backend.threads());
+  std::printf("memory       %s of %g MB: parameters %s, trajectory %s, reference %s, %td rows at a time %s\n",
+              megabytes(memory.total()).c_str(), s.memory_budget, megabytes(memory.parameters).c_str(),
+              megabytes(memory.trajectory).c_str(), megabytes(memory.regularizer).c_str(), memory.rows,
+              megabytes(memory.workspace).c_str());
+  std::printf("output       %s\n\n", s.output.c_str());
+  std::fflush(stdout);
+}
+
+/// What a checkpoint holds; a run goes on only with the settings it was begun with.
+template <class Trainer>
+auto checkpoint_content(const finetune_settings& s, std::uint32_t base, Trainer& trainer) {
+  return [&s, base, &trainer](auto& archive) {
+    archive.must_match("base_checksum", base);
+    archive.must_match("reward", s.task);
+    archive.must_match("learning_rate", s.learning_rate);
+    archive.must_match("kl", s.kl);
+    archive.must_match("clip", s.clip);
+    archive.must_match("last_step", s.last_step);
+    archive.must_match("advantage_name", s.advantage);
+    archive.must_match("lora", s.lora);
+    archive("trainer", trainer);
+  };
+}
+
+/// Updates until all are made or Ctrl-C; with a checkpoint at the end of either.
+template <class Trainer>
+void train(const finetune_settings& s, std::uint32_t base, const emoji_data& data, emoji_generator& model,
+           Trainer& trainer) {
+  std::vector<fewstep::token_list> contexts;
+  for (const auto name : data.tuning) contexts.push_back(model.encode(data.names[static_cast<std::size_t>(name)]));
+  std::vector<std::string> columns;
+  for (const auto& m : metrics) columns.emplace_back(m.name);
+
+  const std::int64_t start = trainer.index();
+  auto table = start > 0 ? fewstep::metrics_csv::resume_at(s.output / "metrics.csv", columns, start)
+                         : fewstep::metrics_csv(s.output / "metrics.csv", columns);
+  fewstep::tensorboard_writer board(s.output / "tensorboard",
+                                    start > 0 ? std::optional<std::int64_t>(start) : std::nullopt);
+  fewstep::progress_bar bar(s.updates, "training");
+  std::int64_t saved = start > 0 ? start : -1;
+  const auto save = [&] {
+    if (std::exchange(saved, trainer.index()) == trainer.index()) return;
+    fewstep::save_checkpoint(s.output / "checkpoint.safetensors", checkpoint_content(s, base, trainer));
+  };
+  while (trainer.index() < s.updates && !interrupted()) {
+    const update_report report = trainer.update(contexts);
+    const std::int64_t done = trainer.index();
+    std::array<double, metrics.size()> row{};
+    std::transform(metrics.begin(), metrics.end(), row.begin(), [&](const metric& m) { return report.*m.value; });
+    table.append(done, row);
+    for (std::size_t i = 0; i < metrics.size(); ++i)
+      board.add_scalar(message("train/", metrics[i].name), static_cast<float>(row[i]), done);
+    if (done % s.checkpoint_every == 0) save();
+    bar.update(done, {{"reward", report.reward_mean},
+                      {"ratio", report.ratio_mean},
+                      {"clip", report.clip_fraction},
+                      {"gradient", report.gradient_norm}});
+  }
+  save();
+}
+
+/// The reward curve of the whole run, from its table, which is whole also after a resume.
+void plot_rewards(const finetune_settings& s) {
+  fewstep::plot_series curve{.name = "reward"};
+  std::ifstream file(s.output / "metrics.csv");
+  std::string line;
+  std::getline(file, line);
+  while (std::getline(file, line)) {
+    double update = 0, reward = 0, error = 0;
+    char comma = 0;
+    std::istringstream(line) >> update >> comma >> reward >> comma >> error;
+    curve.x.push_back(update);
+    curve.y.push_back(reward);
+    curve.low.push_back(reward - error);
+    curve.high.push_back(reward + error);
+  }
+  fewstep::write_svg_plot(s.output / "reward.svg",
+                          {.title = s.task + ": mean reward of the update's samples, with its standard error",
+                           .x_label = "update",
+                           .y_label = "reward (kB)"},
+                          std::span(&curve, 1));
+}
+
+/// The first sample of up to twelve held-back prompts, before above and after below.
+void draw_before_and_after(const finetune_settings& s, const judged_pictures& before, const judged_pictures& after) {
+  const std::size_t prompts = std::min<std::size_t>(12, before.figures[0].size());
+  const auto size = static_cast<std::size_t>(emoji_data::picture_size);
+  std::vector<float> pictures;
+  for (const auto* row : {&before, &after})
+    for (std::size_t p = 0; p < prompts; ++p) {
+      const float* picture = row->pictures.data() + p * static_cast<std::size_t>(s.evaluation_samples) * size;
+      pictures.insert(pictures.end(), picture, picture + size);
+    }
+  save_picture_grid(s.output / "before_after.png", pictures, static_cast<int>(prompts), 4);
+}
+
+template <class Trainer>
+int run(const finetune_settings& s, fewstep::cpu_backend& backend, const emoji_data& data, emoji_generator& base,
+        emoji_generator& model, Trainer trainer) {
+  const std::uint32_t base_checksum = fewstep::crc32c(fewstep::read_file(s.checkpoint));
+  const auto checkpoint = s.output / "checkpoint.safetensors";
+  if (s.resume && std::filesystem::exists(checkpoint)) {
+    fewstep::load_checkpoint(checkpoint, checkpoint_content(s, base_checksum, trainer));
+    std::printf("resuming     after update %lld of %d\n", static_cast<long long>(trainer.index()), s.updates);
+  } else {
+    if (s.resume) std::printf("resuming     there is no checkpoint yet in %s; starting anew\n", s.output.c_str());
+    begin_run(s.output, {"evaluation.json", "evaluation.csv", "model.safetensors", "before_after.png", "reward.svg"});
+    fewstep::write_atomically(s.output / "settings.json", as_json(s).dump(2) + "\n");
+  }
+  announce(s, backend, model, data, trainer);
+
+  const name_index index(data);
+  const auto groups = evaluation_groups(data, s.evaluation_prompts);
+  const evaluation_plan plan{.calls = s.horizon, .samples = s.evaluation_samples};
+  const auto reward_fn = picture_size_reward::of(s.task, backend.threads());
+  std::printf("judging %zu prompts x %d samples before the fine-tuning\n",
+              groups[0].prompts.size() + groups[1].prompts.size() + groups[2].prompts.size(), s.evaluation_samples);
+  std::fflush(stdout);
+  const auto before = plan.run(backend, base, groups, index, reward_fn);
+
+  train(s, base_checksum, data, model, trainer);
+  plot_rewards(s);
+  if (trainer.index() < s.updates) {
+    std::printf("interrupted after update %lld of %d; the same command with --resume goes on from %s\n",
+                static_cast<long long>(trainer.index()), s.updates, checkpoint.c_str());
+    return interrupted_status;
+  }
+
+  save_generator(s.output / "model.safetensors", model, model.parameters());
+  std::printf("judging the same prompts and noise after it\n");
+  std::fflush(stdout);
+  const auto after = plan.run(backend, model, groups, index, reward_fn);
+  draw_before_and_after(s, before[0], after[0]);
+  const auto figures = compare(groups, before, after);
+  fewstep::write_atomically(s.output / "evaluation.csv", as_csv(figures));
+  fewstep::write_atomically(s.output / "evaluation.json", as_json(figures));
+  std::printf(
+      "%s%s\nwritten to %s: model.safetensors, before_after.png, reward.svg, evaluation.csv, metrics.csv and "
+      "more\n",
+      as_table(figures).c_str(), warnings(figures, static_cast<double>(s.kl)).c_str(), s.output.c_str());
+  return 0;
+}
+
+}  // namespace
+
+int finetune(const finetune_settings& s) {
+  check(s);
+  refuse_unfinished_run(s.output, s.resume || s.overwrite);
+  fewstep::require_writable_directory(s.output);
+  const auto data = emoji_data::load(s.data);
+  fewstep::cpu_backend backend({.threads = s.threads});
+  emoji_generator base = load_generator(backend, s.checkpoint);
+  emoji_generator model = load_generator(backend, s.checkpoint, s.lora, s.seed);
+  if (s.kl > 0) {
+    fewstep::kl_to_reference<emoji_generator> to_base(base, {.coefficient = s.kl});
+    return run(s, backend, data, base, model, make_trainer(backend, model, s, std::move(to_base)));
+  }
+  return run(s, backend, data, base, model, make_trainer(backend, model, s));
+}
+
+}  // namespace text_to_emoji

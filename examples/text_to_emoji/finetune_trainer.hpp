@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "drawing.hpp"
+#include "picture_size_reward.hpp"
+#include "settings.hpp"
+
+#include <fewstep/advantage/batch.hpp>
+#include <fewstep/advantage/group.hpp>
+#include <fewstep/advantage/prompt_buffer.hpp>
+#include <fewstep/algorithm/rlcm.hpp>
+#include <fewstep/optimizer/adam.hpp>
+#include <fewstep/reward/async.hpp>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <variant>
+
+namespace text_to_emoji {
+
+/// The advantage asked for by name.
+class chosen_advantage {
+ public:
+  explicit chosen_advantage(const std::string& name) {
+    if (name == "group")
+      chosen_ = fewstep::group_advantage{.scale = fewstep::group_scale::batch_std};
+    else if (name == "buffer")
+      chosen_ = fewstep::prompt_buffer_advantage{};
+    else if (name == "batch")
+      chosen_ = fewstep::batch_advantage{};
+    else
+      fewstep::expects(
+          false, [&] { return fewstep::message("there is no advantage '", name, "'; use group, buffer or batch"); });
+  }
+
+  void operator()(std::span<const float> rewards, std::span<const std::int32_t> prompts, std::span<float> out) {
+    std::visit([&](auto& model) { model(rewards, prompts, out); }, chosen_);
+  }
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    std::visit(
+        [&](auto& model) {
+          if constexpr (requires { model.serialize(archive); }) model.serialize(archive);
+        },
+        chosen_);
+  }
+
+ private:
+  std::variant<fewstep::group_advantage, fewstep::prompt_buffer_advantage, fewstep::batch_advantage> chosen_;
+};
+
+[[nodiscard]] inline fewstep::last_step last_step_of(const std::string& name) {
+  if (name == "reference") return fewstep::last_step::reference;
+  if (name == "stochastic") return fewstep::last_step::stochastic;
+  fewstep::expects(name == "mask", [&] {
+    return fewstep::message("there is no last step '", name, "'; use mask, reference or stochastic");
+  });
+  return fewstep::last_step::mask;
+}
+
+/// The trainer that the settings ask for. Model and regularizer's reference must outlive it.
+template <class Regularizer = fewstep::no_regularizer>
+[[nodiscard]] auto make_trainer(fewstep::cpu_backend& backend, emoji_generator& model, const finetune_settings& s,
+                                Regularizer regularize = {}) {
+  return fewstep::rlcm(backend, model, fewstep::async(picture_size_reward::of(s.task)),
+                       fewstep::adam{.learning_rate = s.learning_rate},
+                       {.horizon = s.horizon,
+                        .prompts_per_update = s.prompts,
+                        .samples_per_prompt = s.samples,
+                        .clip_range = s.clip,
+                        .last = last_step_of(s.last_step),
+                        .times = times_for(s.horizon),
+                        .memory_budget = static_cast<std::size_t>(s.memory_budget * 1e6),
+                        .seed = s.seed},
+                       chosen_advantage(s.advantage), std::move(regularize));
+}
+
+}  // namespace text_to_emoji

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <initializer_list>
+
+namespace text_to_emoji {
+
+/// Throws if the folder holds a checkpoint of a run that has not ended, unless that is meant.
+void refuse_unfinished_run(const std::filesystem::path& folder, bool is_meant);
+
+/// Removes what an earlier run left: its checkpoint, its TensorBoard events and the results named, the first of which
+/// marks a run that has ended.
+void begin_run(const std::filesystem::path& folder, std::initializer_list<const char*> results);
+
+}  // namespace text_to_emoji

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Counts what is allocated, by replacing malloc and its kin. Include it in one file of an executable only.
+// FEWSTEP_TEST_COUNTS_ALLOCATIONS is defined where that works: sanitizers have a malloc of their own, and other C
+// libraries other names.
+
+#include <features.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define FEWSTEP_TEST_SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define FEWSTEP_TEST_SANITIZED
+#endif
+#endif
+
+#if defined(__GLIBC__) && !defined(FEWSTEP_TEST_SANITIZED)
+#define FEWSTEP_TEST_COUNTS_ALLOCATIONS
+
+#include <malloc.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+
+namespace fewstep::test {
+
+/// Calls of malloc and its kin, bytes in use, and the most that ever were.
+inline std::atomic<std::size_t> allocations = 0;
+inline std::atomic<std::int64_t> live_bytes = 0, peak_bytes = 0;
+
+inline void* counted(void* memory) {
+  if (memory == nullptr) return memory;
+  allocations.fetch_add(1, std::memory_order_relaxed);
+  const std::int64_t live = live_bytes += static_cast<std::int64_t>(malloc_usable_size(memory));
+  std::int64_t peak = peak_bytes.load(std::memory_order_relaxed);
+  while (live > peak && !peak_bytes.compare_exchange_weak(peak, live)) {
+  }
+  return memory;
+}
+inline void uncounted(void* memory) {
+  if (memory != nullptr) live_bytes -= static_cast<std::int64_t>(malloc_usable_size(memory));
+}
+
+}  // namespace fewstep::test
+
+extern "C" {
+void* __libc_malloc(std::size_t) noexcept;
+void* __libc_calloc(std::size_t, std::size_t) noexcept;
+void* __libc_realloc(void*, std::size_t) noexcept;
+void* __libc_memalign(std::size_t, std::size_t) noexcept;
+void __libc_free(void*) noexcept;
+
+void* malloc(std::size_t bytes) noexcept { return fewstep::test::counted(__libc_malloc(bytes)); }
+void* calloc(std::size_t n, std::size_t bytes) noexcept { return fewstep::test::counted(__libc_calloc(n, bytes)); }
+void* realloc(void* memory, std::size_t bytes) noexcept {
+  fewstep::test::uncounted(memory);
+  return fewstep::test::counted(__libc_realloc(memory, bytes));
+}
+void* aligned_alloc(std::size_t alignment, std::size_t bytes) noexcept {
+  return fewstep::test::counted(__libc_memalign(alignment, bytes));
+}
+void* memalign(std::size_t alignment, std::size_t bytes) noexcept {
+  return fewstep::test::counted(__libc_memalign(alignment, bytes));
+}
+int posix_memalign(void** memory, std::size_t alignment, std::size_t bytes) noexcept {
+  *memory = fewstep::test::counted(__libc_memalign(alignment, bytes));
+  return *memory == nullptr ? ENOMEM : 0;
+}
+void free(void* memory) noexcept {
+  fewstep::test::uncounted(memory);
+  __libc_free(memory);
+}
+}
+
+#endif

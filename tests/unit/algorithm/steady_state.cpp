@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a trainer allocates: what its memory plan says when it is made, nothing after its first update.
+#include "support/allocations.hpp"
+#include "support/micro_batches.hpp"
+#include "support/tiny_text_unet.hpp"
+#include "test.hpp"
+
+#include <fewstep/algorithm/rlcm.hpp>
+#include <fewstep/generator/mlp_generator.hpp>
+#include <fewstep/optimizer/adam.hpp>
+#include <fewstep/regularizer/kl_to_reference.hpp>
+#include <fewstep/reward/per_sample.hpp>
+
+#include <vector>
+
+using fewstep::cpu_backend;
+using fewstep::index_t;
+
+namespace {
+
+struct first_value {
+  template <class Context>
+  float operator()(fewstep::vec<const float> x, const Context&) const {
+    return x[0];
+  }
+};
+
+struct mlp_case {
+  using generator_type = fewstep::mlp_generator<cpu_backend>;
+  static generator_type make(cpu_backend& backend) { return {backend, {.network = {.dimension = 5, .classes = 2}}}; }
+  static std::vector<std::int32_t> contexts() { return {0, 1}; }
+};
+
+struct unet_case {
+  using generator_type = fewstep::test::tiny_text_unet;
+  static generator_type make(cpu_backend& backend) { return fewstep::test::make_tiny_text_unet(backend); }
+  static std::vector<fewstep::token_list> contexts() { return {{{1, 2}}, {{3}}}; }
+};
+
+template <class Case>
+auto make_trainer(cpu_backend& backend, typename Case::generator_type& model,
+                  typename Case::generator_type& reference, fewstep::rlcm_options o) {
+  o.horizon = 3;
+  o.prompts_per_update = 7;
+  o.samples_per_prompt = 5;
+  return fewstep::rlcm(backend, model, fewstep::per_sample(first_value{}), fewstep::adam{.learning_rate = 1e-3f}, o,
+                       fewstep::prompt_buffer_advantage{},
+                       fewstep::kl_to_reference<typename Case::generator_type>(reference, {.coefficient = 0.1f}));
+}
+
+}  // namespace
+
+#ifdef FEWSTEP_TEST_COUNTS_ALLOCATIONS
+
+using fewstep::test::allocations;
+using fewstep::test::live_bytes;
+using fewstep::test::peak_bytes;
+
+TEST_CASE("allocations are counted") {
+  const std::size_t before = allocations;
+  const auto live = live_bytes.load();
+  {
+    const std::vector<double> one(1000);
+    const fewstep::cpu_buffer<float> two(1000);
+    CHECK(allocations == before + 2);
+    CHECK(live_bytes - live >= 12000);
+    CHECK(peak_bytes - live >= 12000);
+    CHECK(one.size() == 1000);
+  }
+  CHECK(live_bytes == live);
+}
+
+TEMPLATE_TEST_CASE("after its first update a trainer allocates nothing", "", mlp_case, unet_case) {
+  const int threads = GENERATE(1, 2), optimizer_steps = GENERATE(1, 3);
+  cpu_backend backend({.threads = threads});
+  auto model = TestType::make(backend), reference = TestType::make(backend);
+  auto trainer = make_trainer<TestType>(backend, model, reference,
+                                        {.optimizer_steps = optimizer_steps, .average_decay = 0.9f});
+  const auto contexts = TestType::contexts();
+  trainer.update(contexts);
+  for (int k = 0; k < 5; ++k) {
+    const std::size_t before = allocations;
+    trainer.update(contexts);
+    const std::size_t made = allocations - before;
+    CAPTURE(threads, optimizer_steps, k, made);
+    CHECK(made == 0);
+  }
+}
+
+TEMPLATE_TEST_CASE("what a trainer holds stays within its memory budget", "", mlp_case, unet_case) {
+  const int threads = GENERATE(1, 2), optimizer_steps = GENERATE(1, 3);
+  cpu_backend backend({.threads = threads});
+  auto reference = TestType::make(backend);
+  const auto contexts = TestType::contexts();
+  std::vector<float> expected;
+  for (const index_t blocks : {1, 2}) {
+    auto sizes = TestType::make(backend);
+    const std::size_t budget = fewstep::test::budget_for(blocks, row_block_of(sizes), [&](std::size_t bytes) {
+      return make_trainer<TestType>(backend, sizes, reference,
+                                    {.optimizer_steps = optimizer_steps, .memory_budget = bytes});
+    });
+    const auto before = live_bytes.load();
+    auto model = TestType::make(backend);
+    peak_bytes = live_bytes.load();
+    auto trainer = make_trainer<TestType>(backend, model, reference,
+                                          {.optimizer_steps = optimizer_steps, .memory_budget = budget});
+    trainer.update(contexts);
+    const auto peak = static_cast<double>(peak_bytes - before);
+    CAPTURE(threads, optimizer_steps, blocks, budget, peak, trainer.memory().total(), trainer.memory().parameters,
+            trainer.memory().trajectory, trainer.memory().regularizer, trainer.memory().workspace);
+    CHECK(trainer.memory().rows == blocks * row_block_of(model));
+    CHECK(trainer.memory().total() <= budget);
+    CHECK(peak <= 1.1 * static_cast<double>(budget));
+    CHECK(peak >= 0.8 * static_cast<double>(budget));
+    const std::vector<float> parameters(model.parameters().begin(), model.parameters().end());
+    if (expected.empty()) expected = parameters;
+    CHECK(fewstep::test::same_bits(parameters, expected));
+  }
+}
+
+#endif

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "support/arrays.hpp"
+#include "test.hpp"
+
+#include <fewstep/backend/cpu/backend.hpp>
+#include <fewstep/mdp/rollout.hpp>
+#include <fewstep/sampler/consistency.hpp>
+#include <fewstep/sampler/ddim.hpp>
+
+#include <cmath>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+using fewstep::cpu_backend;
+using fewstep::emitted;
+using fewstep::index_t;
+using fewstep::last_step;
+using fewstep::matrix;
+using fewstep::random_stream;
+using fewstep::reduction;
+using fewstep::step_table;
+using fewstep::test::same_bits;
+
+namespace {
+
+constexpr index_t dimension = 19;
+
+/// o = 0.3 x + context + 0.1 t.
+struct affine_predictor {
+  using context_type = float;
+  struct workspace_type {};
+  [[nodiscard]] index_t sample_size() const { return dimension; }
+  [[nodiscard]] fewstep::edm_consistency preconditioner() const {
+    return {.sigma_data = 0.5f, .sigma_min = 0.1f, .sigma_max = 4};
+  }
+  [[nodiscard]] workspace_type make_workspace(cpu_backend&, index_t) const { return {}; }
+  [[nodiscard]] std::size_t workspace_bytes(const cpu_backend&, index_t) const { return 0; }
+  void predict(cpu_backend&, fewstep::batch<float> rows, matrix<float> o, workspace_type&) {
+    for (index_t r = 0; r < rows.rows(); ++r)
+      for (index_t d = 0; d < dimension; ++d) o(r, d) = 0.3f * rows.x(r, d) + rows.contexts[r] + 0.1f * rows.times[r];
+  }
+};
+static_assert(fewstep::predictor<affine_predictor, cpu_backend>);
+
+struct sampled {
+  cpu_backend backend;
+  affine_predictor model;
+  affine_predictor::workspace_type workspace;
+  fewstep::trajectory<cpu_backend, float> path;
+  std::vector<float> o;
+
+  sampled(const step_table& table, index_t samples, int threads = 1)
+      : backend({.threads = threads}), path(backend, table, samples, dimension), o(samples * dimension) {
+    for (index_t r = 0; r < samples; ++r) path.set_context(r, 0.25f * static_cast<float>(r % 3));
+  }
+  void run(fewstep::rollout_noise noise, index_t first, index_t count, reduction over = reduction::mean) {
+    rollout(backend, model, workspace, path, {o.data(), {count, dimension}}, noise, over, first, count);
+  }
+};
+
+/// The trajectory in double precision, from the numbers of the noise streams.
+struct closed_form {
+  std::vector<std::vector<double>> states;  ///< of one sample, x_0 .. x_H
+  std::vector<double> result, log_probability;
+
+  closed_form(const step_table& table, double context, std::uint64_t seed, std::uint64_t sample, reduction over)
+      : result(dimension) {
+    const random_stream start{seed, fewstep::stream::initial_noise}, moves{seed, fewstep::stream::noise};
+    std::vector<double> x(dimension);
+    for (std::size_t d = 0; d < x.size(); ++d)
+      x[d] = static_cast<double>(table.initial_sigma) * static_cast<double>(start.normal(sample, 0, d));
+    states.push_back(x);
+    for (std::size_t k = 0; k < table.rows.size(); ++k) {
+      const auto& row = table.rows[k];
+      double squares = 0;
+      for (std::size_t d = 0; d < x.size(); ++d) {
+        const double output = 0.3 * x[d] + context + 0.1 * static_cast<double>(row.time);
+        const double z = static_cast<double>(moves.normal(sample, static_cast<std::uint32_t>(k), d));
+        result[d] = static_cast<double>(row.skip) * x[d] + static_cast<double>(row.out) * output;
+        x[d] = static_cast<double>(row.a) * x[d] + static_cast<double>(row.b) * output +
+               static_cast<double>(row.sigma) * z;
+        squares += z * z;
+      }
+      if (table.result == emitted::state) result = x;
+      states.push_back(x);
+      const double whole = -0.5 * squares - dimension * (std::log(static_cast<double>(row.sigma)) +
+                                                         0.5 * std::log(2 * std::acos(-1.0)));
+      log_probability.push_back(over == reduction::mean ? whole / dimension : whole);
+    }
+  }
+};
+
+void check_closed_form(const step_table& table, reduction over = reduction::mean) {
+  constexpr std::uint64_t seed = 11, first = 40;
+  constexpr index_t samples = 6;
+  sampled s(table, samples);
+  s.run({seed, first}, 0, samples, over);
+  for (index_t r = 0; r < samples; ++r) {
+    const closed_form expected(table, 0.25 * static_cast<double>(r % 3), seed, first + static_cast<std::uint64_t>(r),
+                               over);
+    for (int k = 0; k <= table.horizon(); ++k) {
+      CAPTURE(r, k);
+      const std::vector<float> state(s.path.state(k).row(r), s.path.state(k).row(r) + dimension);
+      CHECK(fewstep::test::largest_difference(state, expected.states[static_cast<std::size_t>(k)]) < 1e-5);
+      if (k < table.trained)
+        CHECK(s.path.log_probability(k * samples + r) ==
+              Approx(expected.log_probability[static_cast<std::size_t>(k)]).epsilon(1e-5));
+    }
+    const std::vector<float> result(s.path.result().row(r), s.path.result().row(r) + dimension);
+    CHECK(fewstep::test::largest_difference(result, expected.result) < 1e-5);
+  }
+}
+
+std::vector<float> everything(sampled& s) {
+  const matrix<const float> states = s.path.states();
+  std::vector<float> all(states.begin(), states.end());
+  const matrix<float> result = s.path.result();
+  all.insert(all.end(), result.begin(), result.end());
+  for (index_t row = 0; row < s.path.trained_rows(); ++row)
+    all.push_back(static_cast<float>(s.path.log_probability(row)));
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("a rollout follows its table in closed form") {
+  const auto last = GENERATE(last_step::reference, last_step::mask, last_step::stochastic);
+  const auto over = GENERATE(reduction::mean, reduction::sum);
+  const auto table = fewstep::consistency_sampler{.times = {4, 2, 1}, .last = last}.table(
+      affine_predictor{}.preconditioner(), 3);
+  CAPTURE(static_cast<int>(last), over == reduction::mean);
+  CHECK(table.trained == (last == last_step::mask ? 2 : 3));
+  CHECK((table.result == emitted::state) == (last == last_step::stochastic));
+  check_closed_form(table, over);
+}
+
+TEST_CASE("a rollout follows DDIM's table, whose result is the last state") {
+  const auto table = fewstep::ddim_sampler{.eta = GENERATE(0.0f, 0.5f, 1.0f), .times = {4, 2, 1}}.table(
+      affine_predictor{}.preconditioner(), 3);
+  REQUIRE(table.result == emitted::state);
+  check_closed_form(table);
+}
+
+TEST_CASE("the last state of a masked step is the clean prediction") {
+  const auto table = fewstep::consistency_sampler{.times = {4, 1}}.table(affine_predictor{}.preconditioner(), 2);
+  sampled s(table, 3);
+  s.run({1, 0}, 0, 3);
+  CHECK(same_bits(s.path.state(2).data, s.path.result().data, 3 * dimension));
+}
+
+TEST_CASE("a rollout in parts, in any order and on any number of threads, has the same bits") {
+  const auto table = fewstep::consistency_sampler{.times = {4, 2, 1}, .last = last_step::reference}.table(
+      affine_predictor{}.preconditioner(), 3);
+  constexpr index_t samples = 35;
+  sampled whole(table, samples);
+  whole.run({5, 70}, 0, samples);
+  const auto expected = everything(whole);
+
+  sampled parts(table, samples, GENERATE(1, 2));
+  const index_t part = GENERATE(1, 3, 7, 34);
+  for (index_t first = samples / part * part; first >= 0; first -= part)
+    if (first < samples) parts.run({5, 70}, first, std::min(part, samples - first));
+  CAPTURE(part, parts.backend.threads());
+  CHECK(same_bits(everything(parts), expected));
+}
+
+TEST_CASE("noise belongs to the sample's number in the run, not to its place in the batch") {
+  const auto table = fewstep::consistency_sampler{.times = {4, 2, 1}}.table(affine_predictor{}.preconditioner(), 3);
+  sampled early(table, 6), late(table, 6), other(table, 6);
+  early.run({5, 0}, 0, 6);
+  late.run({5, 3}, 0, 6);
+  other.run({6, 0}, 0, 6);
+  // Contexts repeat after three samples.
+  CHECK(same_bits(early.path.result().row(3), late.path.result().row(0), 3 * dimension));
+  CHECK_FALSE(same_bits(early.path.result().row(0), late.path.result().row(0), dimension));
+  CHECK_FALSE(same_bits(early.path.result().row(0), other.path.result().row(0), dimension));
+}
+
+TEST_CASE("a trajectory shows a replayed step its state, time and context") {
+  const auto table = fewstep::consistency_sampler{.times = {4, 2, 1}}.table(affine_predictor{}.preconditioner(), 3);
+  sampled s(table, 5);
+  s.run({5, 0}, 0, 5);
+  CHECK(s.path.trained_rows() == 10);
+  const auto rows = s.path.rows(0, 15);
+  for (index_t k = 0; k < 3; ++k)
+    for (index_t r = 0; r < 5; ++r) {
+      CHECK(rows.x.row(5 * k + r) == s.path.state(static_cast<int>(k)).row(r));
+      CHECK(rows.times[5 * k + r] == table.rows[static_cast<std::size_t>(k)].time);
+      CHECK(rows.contexts[5 * k + r] == 0.25f * static_cast<float>(r % 3));
+      CHECK(s.path.row_of(5 * k + r).time == table.rows[static_cast<std::size_t>(k)].time);
+    }
+  // States and results, log-probabilities, times and contexts.
+  CHECK(fewstep::trajectory<cpu_backend, float>::bytes(3, 5, dimension) ==
+        (4 + 1) * 5 * dimension * sizeof(float) + 3 * 5 * (sizeof(double) + 2 * sizeof(float)));
+}
