@@ -48,18 +48,27 @@ constexpr std::array metrics = {metric{"reward_mean", &update_report::reward_mea
                                 metric{"sampling_seconds", &update_report::sampling_seconds},
                                 metric{"training_seconds", &update_report::training_seconds}};
 
+/// The double that is written as the float is.
+double as_written(float value) {
+  std::string text;
+  fewstep::append_number(text, value);
+  return std::stod(text);
+}
+
 nlohmann::ordered_json as_json(const finetune_settings& s) {
+  std::vector<double> times;
+  for (const float time : times_for(s.horizon)) times.push_back(as_written(time));
   return {{"checkpoint", s.checkpoint.string()},
           {"data", s.data.string()},
           {"reward", s.task},
           {"updates", s.updates},
           {"horizon", s.horizon},
-          {"times", times_for(s.horizon)},
+          {"times", times},
           {"prompts", s.prompts},
           {"samples", s.samples},
-          {"learning_rate", s.learning_rate},
-          {"kl", s.kl},
-          {"clip", s.clip},
+          {"learning_rate", as_written(s.learning_rate)},
+          {"kl", as_written(s.kl)},
+          {"clip", as_written(s.clip)},
           {"last_step", s.last_step},
           {"advantage", s.advantage},
           {"lora", s.lora},
@@ -254,7 +263,7 @@ int run(const finetune_settings& s, fewstep::cpu_backend& backend, const emoji_d
 
 int finetune(const finetune_settings& s) {
   check(s);
-  refuse_unfinished_run(s.output, s.resume || s.overwrite);
+  refuse_unfinished_run(s.output, "evaluation.json", s.resume || s.overwrite);
   fewstep::require_writable_directory(s.output);
   const auto data = emoji_data::load(s.data);
   fewstep::cpu_backend backend({.threads = s.threads});

@@ -73,6 +73,7 @@ template <class Regularizer = fewstep::no_regularizer>
                         .clip_range = s.clip,
                         .last = last_step_of(s.last_step),
                         .times = times_for(s.horizon),
+                        .schedule = {.total = s.updates, .final = 0.1f},
                         .memory_budget = static_cast<std::size_t>(s.memory_budget * 1e6),
                         .seed = s.seed},
                        chosen_advantage(s.advantage), std::move(regularize));

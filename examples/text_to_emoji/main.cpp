@@ -29,6 +29,7 @@ void add_pretrain(CLI::App& app, pretrain_settings& s) {
   command.add_option("--checkpoint-every", s.checkpoint_every, "steps");
   command.add_flag("--half", s.half, "write the models in half precision");
   command.add_flag("--resume", s.resume, "go on with an interrupted run");
+  command.add_flag("--overwrite", s.overwrite, "begin anew in a folder with an interrupted run");
 }
 
 void add_finetune(CLI::App& app, finetune_settings& s, bool& only_test) {

@@ -27,8 +27,9 @@ namespace {
 using trainer_type = fewstep::consistency_training<fewstep::cpu_backend, emoji_generator, fewstep::adam>;
 
 emoji_generator new_model(const pretrain_settings& s, fewstep::cpu_backend& backend, const emoji_data& data) {
-  emoji_generator::options options{.preconditioner = {.sigma_data = 0.5f, .sigma_min = 0.01f, .sigma_max = 40.0f},
-                                   .seed = s.seed};
+  emoji_generator::options options;
+  options.preconditioner = {.sigma_data = 0.5f, .sigma_min = 0.01f, .sigma_max = 40.0f};
+  options.seed = s.seed;
   options.network.unet.widths.assign(s.widths.begin(), s.widths.end());
   return {backend, data.words, options};
 }
@@ -103,6 +104,7 @@ int pretrain(const pretrain_settings& s) {
   fewstep::expects(s.checkpoint_every >= 1, [&] {
     return fewstep::message("--checkpoint-every is ", s.checkpoint_every, "; it must be at least 1");
   });
+  refuse_unfinished_run(s.output, "samples.png", s.resume || s.overwrite);
   fewstep::require_writable_directory(s.output);
   const auto data = emoji_data::load(s.data);
   fewstep::cpu_backend backend({.threads = s.threads});

@@ -10,11 +10,10 @@ namespace text_to_emoji {
 
 namespace fs = std::filesystem;
 
-void refuse_unfinished_run(const fs::path& folder, bool is_meant) {
+void refuse_unfinished_run(const fs::path& folder, const char* last_result, bool is_meant) {
   std::error_code ignored;
-  const bool is_unfinished = fs::exists(folder / "checkpoint.safetensors", ignored) &&
-                             !fs::exists(folder / "evaluation.json", ignored) &&
-                             !fs::exists(folder / "samples.png", ignored);
+  const bool is_unfinished =
+      fs::exists(folder / "checkpoint.safetensors", ignored) && !fs::exists(folder / last_result, ignored);
   if (is_unfinished && !is_meant)
     throw std::runtime_error(fewstep::message(folder.string(),
                                               ": holds a run that has not ended; go on with it by --resume, begin anew "

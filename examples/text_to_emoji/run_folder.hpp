@@ -6,11 +6,10 @@
 
 namespace text_to_emoji {
 
-/// Throws if the folder holds a checkpoint of a run that has not ended, unless that is meant.
-void refuse_unfinished_run(const std::filesystem::path& folder, bool is_meant);
+/// Throws if the folder holds the checkpoint of a run but not its last result, unless that is meant.
+void refuse_unfinished_run(const std::filesystem::path& folder, const char* last_result, bool is_meant);
 
-/// Removes what an earlier run left: its checkpoint, its TensorBoard events and the results named, the first of which
-/// marks a run that has ended.
+/// Removes what an earlier run left: its checkpoint, its TensorBoard events and the results named.
 void begin_run(const std::filesystem::path& folder, std::initializer_list<const char*> results);
 
 }  // namespace text_to_emoji

@@ -29,6 +29,7 @@ struct pretrain_settings {
   int checkpoint_every = 250;
   bool half = false;  ///< write the models in half precision
   bool resume = false;
+  bool overwrite = false;
 };
 
 /// RLCM on the pretrained model.

@@ -54,6 +54,7 @@ TEST_CASE("a run that is killed again and again ends as an unbroken one") {
   const auto end = here.run(arguments);
   INFO(end.output);
   REQUIRE(end.exited_with(0));
+  CHECK(end.output.find("resuming     after update 1") != std::string::npos);  // 10 or 12
   for (const char* name : {"checkpoint.safetensors", "model.safetensors", "evaluation.csv", "before_after.png"})
     CHECK(text_of(here / "broken" / name) == text_of(here / "unbroken" / name));
   CHECK(without_times(table) == without_times(here / "unbroken" / "metrics.csv"));
@@ -85,6 +86,7 @@ TEST_CASE("a run that is killed while it writes a checkpoint goes on from the on
   const auto end = here.run(here.finetune("broken", updates, {"--resume"}));
   INFO(end.output);
   REQUIRE(end.exited_with(0));
+  CHECK(end.output.find("resuming     after update 1 of 6") != std::string::npos);
   CHECK(text_of(here / "broken" / "checkpoint.safetensors") == text_of(here / "unbroken" / "checkpoint.safetensors"));
   CHECK(updates_in(here / "broken" / "metrics.csv").size() == updates);
   CHECK_FALSE(has_temporary(here / "broken", unfinished_checkpoint));

@@ -65,7 +65,8 @@ struct policy_gradient_options {
 /// RLCM (Oertell et al. 2024, algorithm 1), DDPO (Black et al. 2023) and GRPO are compositions of it.
 ///
 /// Micro-batches follow from the memory budget and never change a bit; until the first optimizer step after a rollout
-/// every importance ratio is exactly 1. An update that throws has moved no parameter.
+/// every importance ratio is exactly 1. An update whose rollout or reward fails changes nothing; one whose gradient is
+/// not finite stops before the optimizer step in question.
 template <class Backend, class Generator, class Parts>
 class policy_gradient {
  public:
@@ -76,9 +77,8 @@ class policy_gradient {
         model_(model),
         parts_(std::move(parts)),
         options_(checked(o)),
-        path_(backend, checked(parts_.sampler.table(model.preconditioner(), o.horizon)), batch_size(o),
-              model.sample_size()),
-        plan_(plan()),
+        plan_(plan(table_of_steps())),
+        path_(backend, table_of_steps(), batch_size(o), model.sample_size()),
         workspace_(model.make_workspace(backend, plan_.rows)),
         state_(parts_.rule.make_state(backend, model.parameters().size())),
         average_(backend, {o.average_decay > 0 ? model.parameters().size() : 0}),
@@ -141,7 +141,7 @@ class policy_gradient {
   /// The rollout of the next update and its rewards and advantages.
   void sample(std::span<const context_type> contexts) {
     expects(!contexts.empty(), "policy_gradient: there are no prompts; give at least one");
-    const index_t n = path_.samples(), per_prompt = options_.samples_per_prompt;
+    const index_t per_prompt = options_.samples_per_prompt;
     const random_stream draw{options_.seed, stream::prompts};
     for (index_t slot = 0; slot < options_.prompts_per_update; ++slot) {
       const auto number = static_cast<std::uint64_t>(index_ * options_.prompts_per_update + slot);
@@ -152,14 +152,17 @@ class policy_gradient {
       }
     }
     std::fill(rewards_.begin(), rewards_.end(), std::numeric_limits<float>::quiet_NaN());
-    const index_t part = sampling_rows();
-    for (index_t first = 0; first < n; first += part) {
-      const index_t count = std::min(part, n - first);
-      rollout(backend_, model_, workspace_, path_, output_.view(),
-              {options_.seed, static_cast<std::uint64_t>(index_ * n)}, options_.over, first, count);
-      judge(first, count);
+    if constexpr (judges_aside) {
+      try {
+        sample_parts();
+        parts_.reward_fn.wait();
+      } catch (...) {
+        settle();
+        throw;
+      }
+    } else {
+      sample_parts();
     }
-    if constexpr (judges_aside) parts_.reward_fn.wait();
     require_finite(rewards_);
     parts_.advantage_of(std::span<const float>(rewards_), std::span<const std::int32_t>(prompt_of_),
                         std::span<float>(advantages_));
@@ -240,6 +243,7 @@ class policy_gradient {
   using optimizer_type = decltype(Parts::rule);
   static constexpr bool has_reference = regularizer_type::has_reference;
   static constexpr bool judges_aside = async_reward<reward_type, context_type>;
+  static constexpr index_t rollout_parts = judges_aside ? 4 : 1;
   static constexpr bool decodes = !std::same_as<decltype(Parts::decode), identity_decoder>;
 
   static_assert(generator<Generator, Backend>,
@@ -281,7 +285,8 @@ class policy_gradient {
             [&] { return message("policy_gradient: average_decay is ", o.average_decay, "; it must be in [0, 1)"); });
     return o;
   }
-  static step_table checked(step_table table) {
+  [[nodiscard]] step_table table_of_steps() const {
+    step_table table = parts_.sampler.table(model_.preconditioner(), options_.horizon);
     check(table);
     expects(table.trained > 0, [&] {
       return message("policy_gradient: none of the ", table.horizon(),
@@ -292,11 +297,30 @@ class policy_gradient {
   }
 
   /// Rows of one part of the rollout; parts let an asynchronous reward judge one while the next is sampled.
-  [[nodiscard]] index_t sampling_rows() const {
-    constexpr index_t parts = judges_aside ? 4 : 1;
-    return (path_.samples() + parts - 1) / parts;
-  }
+  [[nodiscard]] index_t sampling_rows() const { return (batch_size(options_) + rollout_parts - 1) / rollout_parts; }
   [[nodiscard]] bool needs_gathering() const { return options_.optimizer_steps > 1; }
+
+  void sample_parts() {
+    const index_t n = path_.samples(), part = sampling_rows();
+    for (index_t first = 0; first < n; first += part) {
+      const index_t count = std::min(part, n - first);
+      rollout(backend_, model_, workspace_, path_, output_.view(),
+              {options_.seed, static_cast<std::uint64_t>(index_ * n)}, options_.over, first, count);
+      judge(first, count);
+    }
+  }
+
+  /// Waits until a reward in the background has let go of the rollout, and drops what else it threw: an update that
+  /// failed leaves nothing for the next.
+  void settle() {
+    for (index_t part = 0; part <= rollout_parts; ++part) {
+      try {
+        parts_.reward_fn.wait();
+        return;
+      } catch (...) {
+      }
+    }
+  }
 
   void judge(index_t first, index_t count) {
     matrix<const float> seen = matrix<const float>(path_.result()).subview(first, count);
@@ -338,28 +362,30 @@ class policy_gradient {
       return std::numeric_limits<float>::infinity();
   }
 
-  [[nodiscard]] memory_plan plan() const {
+  /// Made before anything is allocated.
+  [[nodiscard]] memory_plan plan(const step_table& table) const {
     const auto d = static_cast<std::size_t>(model_.sample_size()),
                p = static_cast<std::size_t>(model_.parameters().size());
     const std::size_t copies = 4 + (options_.average_decay > 0 ? 1 : 0);  // parameters, gradients, two moments
-    memory_plan fixed{
-        .parameters = copies * p * sizeof(float),
-        .trajectory = trajectory<Backend, context_type>::bytes(options_.horizon, path_.samples(), path_.dimension()),
-        .regularizer = parts_.regularize.workspace_bytes(backend_, 0)};
+    memory_plan fixed{.parameters = copies * p * sizeof(float),
+                      .trajectory = trajectory<Backend, context_type>::bytes(table.horizon(), batch_size(options_),
+                                                                             model_.sample_size()),
+                      .regularizer = parts_.regularize.workspace_bytes(backend_, 0)};
     const std::size_t arrays = 1 + (has_reference ? 1 : 0) + (needs_gathering() ? 2 : 0);
-    return fixed.fitted(options_.memory_budget, path_.trained_rows(), row_block_of(model_), [&](index_t rows) {
-      return model_.workspace_bytes(backend_, rows) +
-             static_cast<std::size_t>(rows) * (arrays * d * sizeof(float) + sizeof(score)) +
-             (static_cast<std::size_t>(std::max<index_t>(0, sampling_rows() - rows))) * d * sizeof(float);
-    });
+    return fixed.fitted(
+        options_.memory_budget, table.trained * batch_size(options_), row_block_of(model_), [&](index_t rows) {
+          return model_.workspace_bytes(backend_, rows) +
+                 static_cast<std::size_t>(rows) * (arrays * d * sizeof(float) + sizeof(score)) +
+                 (static_cast<std::size_t>(std::max<index_t>(0, sampling_rows() - rows))) * d * sizeof(float);
+        });
   }
 
   Backend& backend_;
   Generator& model_;
   Parts parts_;
   policy_gradient_options options_;
-  trajectory<Backend, context_type> path_;
   memory_plan plan_;
+  trajectory<Backend, context_type> path_;
   typename Generator::workspace_type workspace_;
   typename optimizer_type::template state<Backend> state_;
   tensor<float, 1, Backend> average_;

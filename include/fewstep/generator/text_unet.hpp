@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/backend/cpu/executor.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/generator/network_workspace.hpp>
 #include <fewstep/generator/text_unet_network.hpp>

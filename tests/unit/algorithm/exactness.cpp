@@ -8,6 +8,7 @@
 
 #include <fewstep/advantage/batch.hpp>
 #include <fewstep/algorithm/policy_gradient.hpp>
+#include <fewstep/backend/cpu/backend.hpp>
 #include <fewstep/generator/mlp_generator.hpp>
 #include <fewstep/objective/clipped_surrogate.hpp>
 #include <fewstep/optimizer/sgd.hpp>

@@ -50,9 +50,8 @@ measured measure(last_step last, std::uint64_t seed) {
   cpu_backend backend({.threads = 1});
   gaussian_consistency model;
   using reward_type = fewstep::per_sample<float (*)(fewstep::vec<const float>, std::int32_t)>;
-  using parts =
-      fewstep::policy_gradient_parts<fewstep::consistency_sampler, reward_type, fewstep::test::raw_advantage,
-                                     fewstep::reinforce, fewstep::no_regularizer, fewstep::sgd>;
+  using parts = fewstep::policy_gradient_parts<fewstep::consistency_sampler, reward_type, fewstep::test::raw_advantage,
+                                               fewstep::reinforce, fewstep::no_regularizer, fewstep::sgd>;
   fewstep::policy_gradient<cpu_backend, gaussian_consistency, parts> trainer(
       backend, model,
       {{.times = {static_cast<float>(first_time), static_cast<float>(second_time)},

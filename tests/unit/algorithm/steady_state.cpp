@@ -38,8 +38,8 @@ struct unet_case {
 };
 
 template <class Case>
-auto make_trainer(cpu_backend& backend, typename Case::generator_type& model,
-                  typename Case::generator_type& reference, fewstep::rlcm_options o) {
+auto make_trainer(cpu_backend& backend, typename Case::generator_type& model, typename Case::generator_type& reference,
+                  fewstep::rlcm_options o) {
   o.horizon = 3;
   o.prompts_per_update = 7;
   o.samples_per_prompt = 5;
@@ -74,8 +74,8 @@ TEMPLATE_TEST_CASE("after its first update a trainer allocates nothing", "", mlp
   const int threads = GENERATE(1, 2), optimizer_steps = GENERATE(1, 3);
   cpu_backend backend({.threads = threads});
   auto model = TestType::make(backend), reference = TestType::make(backend);
-  auto trainer = make_trainer<TestType>(backend, model, reference,
-                                        {.optimizer_steps = optimizer_steps, .average_decay = 0.9f});
+  auto trainer =
+      make_trainer<TestType>(backend, model, reference, {.optimizer_steps = optimizer_steps, .average_decay = 0.9f});
   const auto contexts = TestType::contexts();
   trainer.update(contexts);
   for (int k = 0; k < 5; ++k) {

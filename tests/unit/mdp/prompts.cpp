@@ -27,8 +27,7 @@ struct text_file {
 
 TEST_CASE("prompt_list has one prompt a line, whatever the line ends, and skips empty lines") {
   const text_file file("red heart\r\n\n  \t\nblack cat\nmoon");
-  CHECK(fewstep::prompt_list::from_file(file.path).texts ==
-        std::vector<std::string>{"red heart", "black cat", "moon"});
+  CHECK(fewstep::prompt_list::from_file(file.path).texts == std::vector<std::string>{"red heart", "black cat", "moon"});
 }
 
 TEST_CASE("prompt_list refuses a file that is missing or has no prompt, by name") {

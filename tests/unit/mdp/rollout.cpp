@@ -84,8 +84,8 @@ struct closed_form {
       }
       if (table.result == emitted::state) result = x;
       states.push_back(x);
-      const double whole = -0.5 * squares - dimension * (std::log(static_cast<double>(row.sigma)) +
-                                                         0.5 * std::log(2 * std::acos(-1.0)));
+      const double whole =
+          -0.5 * squares - dimension * (std::log(static_cast<double>(row.sigma)) + 0.5 * std::log(2 * std::acos(-1.0)));
       log_probability.push_back(over == reduction::mean ? whole / dimension : whole);
     }
   }
@@ -127,8 +127,8 @@ std::vector<float> everything(sampled& s) {
 TEST_CASE("a rollout follows its table in closed form") {
   const auto last = GENERATE(last_step::reference, last_step::mask, last_step::stochastic);
   const auto over = GENERATE(reduction::mean, reduction::sum);
-  const auto table = fewstep::consistency_sampler{.times = {4, 2, 1}, .last = last}.table(
-      affine_predictor{}.preconditioner(), 3);
+  const auto table =
+      fewstep::consistency_sampler{.times = {4, 2, 1}, .last = last}.table(affine_predictor{}.preconditioner(), 3);
   CAPTURE(static_cast<int>(last), over == reduction::mean);
   CHECK(table.trained == (last == last_step::mask ? 2 : 3));
   CHECK((table.result == emitted::state) == (last == last_step::stochastic));

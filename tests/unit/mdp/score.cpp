@@ -22,7 +22,8 @@ using fewstep::step_row;
 
 namespace {
 
-constexpr step_row row{.time = 1, .next_time = 0.5f, .a = 0.7f, .b = -0.4f, .sigma = 0.3f, .in = 1, .skip = 0, .out = 1};
+constexpr step_row row{
+    .time = 1, .next_time = 0.5f, .a = 0.7f, .b = -0.4f, .sigma = 0.3f, .in = 1, .skip = 0, .out = 1};
 
 /// x, o, and x' = a x + b o + sigma z of one transition.
 struct drawn_transition {
@@ -99,7 +100,8 @@ TEST_CASE("the gradient of the log-probability is that of central differences, a
     const double above = exact_log_probability(t, o, over);
     o[at] = centre - step;
     const double below = exact_log_probability(t, o, over);
-    const double z = (double(t.next[at]) - double(row.a) * double(t.x[at]) - double(row.b) * centre) / double(row.sigma);
+    const double z =
+        (double(t.next[at]) - double(row.a) * double(t.x[at]) - double(row.b) * centre) / double(row.sigma);
     const double closed = z / (count * double(row.sigma)) * double(row.b);
     CAPTURE(i);
     CHECK((above - below) / (2 * step) == Approx(closed).epsilon(1e-5).margin(1e-6 / count));

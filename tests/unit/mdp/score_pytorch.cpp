@@ -37,10 +37,10 @@ struct scored_file {
     for (index_t r = 0; r < rows; ++r) {
       const auto i = static_cast<std::size_t>(r);
       const fewstep::step_row row{1, 0, a[i], b[i], sigma[i], 1, 0, 1};
-      const auto s = score_transition({&x[i * dimension], &next[i * dimension], &row}, &gradient[i * dimension],
-                                      dimension, over, value, static_cast<double>(old[i]),
-                                      advantages ? advantage[i] : 0.0f, 0, rows_of_mean,
-                                      reference ? &o_ref[i * dimension] : nullptr, reference ? 1.0f : 0.0f);
+      const auto s =
+          score_transition({&x[i * dimension], &next[i * dimension], &row}, &gradient[i * dimension], dimension, over,
+                           value, static_cast<double>(old[i]), advantages ? advantage[i] : 0.0f, 0, rows_of_mean,
+                           reference ? &o_ref[i * dimension] : nullptr, reference ? 1.0f : 0.0f);
       log_probability.push_back(s.log_probability);
       ratio.push_back(static_cast<double>(s.ratio));
       kl.push_back(s.reference_kl);

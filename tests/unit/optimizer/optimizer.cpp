@@ -79,8 +79,8 @@ std::vector<float> stepped(const Optimizer& rule, int threads) {
   auto state = rule.make_state(backend, n);
   for (std::uint64_t step = 0; step < 3; ++step) {
     const auto gradient = fewstep::test::normals<float>(n, 2 + step);
-    rule.update(backend, state, {as_vec(std::span(parameters)), as_vec(std::span(gradient)),
-                                 as_vec(std::span(average)), 0.9f},
+    rule.update(backend, state,
+                {as_vec(std::span(parameters)), as_vec(std::span(gradient)), as_vec(std::span(average)), 0.9f},
                 {1.0f, 0.5f});
   }
   parameters.insert(parameters.end(), average.begin(), average.end());

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "support/arrays.hpp"
+#include "support/gaussian_consistency.hpp"
+#include "test.hpp"
+#include "unit/io/temporary_directory.hpp"
+
+#include <fewstep/advantage/group.hpp>
+#include <fewstep/advantage/prompt_buffer.hpp>
+#include <fewstep/algorithm/policy_gradient.hpp>
+#include <fewstep/algorithm/rlcm.hpp>
+#include <fewstep/generator/mlp_generator.hpp>
+#include <fewstep/io/checkpoint.hpp>
+#include <fewstep/objective/reinforce.hpp>
+#include <fewstep/optimizer/adam.hpp>
+#include <fewstep/optimizer/sgd.hpp>
+#include <fewstep/reward/async.hpp>
+#include <fewstep/reward/per_sample.hpp>
+#include <fewstep/sampler/ddim.hpp>
+
+#include <limits>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+using fewstep::cpu_backend;
+using fewstep::index_t;
+using fewstep::test::gaussian_consistency;
+using fewstep::test::same_bits;
+
+namespace {
+
+using mlp = fewstep::mlp_generator<cpu_backend>;
+
+/// Judges a batch by its first values; can be told to misbehave.
+struct first_values {
+  float bad = 0;  ///< instead of a reward, unless it is 0
+  index_t bad_sample = 11;
+  bool leaves_unwritten = false;
+  std::optional<std::string> error{};
+
+  template <class Context>
+  void operator()(fewstep::matrix<const float> samples, std::span<const Context>, std::span<float> out) const {
+    for (index_t i = 0; i < samples.rows(); ++i) {
+      if (leaves_unwritten && i == bad_sample) continue;
+      out[static_cast<std::size_t>(i)] = bad != 0 && i == bad_sample ? bad : samples(i, 0);
+    }
+    if (error) throw std::runtime_error(*error);
+  }
+};
+
+mlp make_mlp(cpu_backend& backend) { return {backend, {.network = {.dimension = 3, .classes = 4}, .seed = 3}}; }
+
+const std::vector<std::int32_t> contexts = {0, 1, 2, 3};
+
+/// Parameters, average, optimizer, advantage and index, as a checkpoint has them.
+template <class Trainer>
+std::string state_of(Trainer& trainer) {
+  const temporary_directory folder;
+  fewstep::save_checkpoint(folder / "state", trainer);
+  return text_of(folder / "state");
+}
+
+template <class Generator>
+std::vector<float> parameters_of(Generator& model) {
+  return {model.parameters().begin(), model.parameters().end()};
+}
+
+template <class Reward, class Objective, class Generator, class Optimizer = fewstep::adam>
+auto make_trainer(cpu_backend& backend, Generator& model, Reward reward_fn, Objective objective_of,
+                  fewstep::policy_gradient_options o, Optimizer rule = {.learning_rate = 1e-2f}) {
+  using parts = fewstep::policy_gradient_parts<fewstep::consistency_sampler, Reward, fewstep::prompt_buffer_advantage,
+                                               Objective, fewstep::no_regularizer, Optimizer>;
+  return fewstep::policy_gradient<cpu_backend, Generator, parts>(
+      backend, model,
+      parts{{.last = fewstep::last_step::mask}, std::move(reward_fn), {.min_count = 4}, objective_of, {}, rule}, o);
+}
+
+constexpr fewstep::policy_gradient_options small{
+    .horizon = 3, .prompts_per_update = 7, .samples_per_prompt = 5, .average_decay = 0.9f, .seed = 9};
+
+}  // namespace
+
+TEST_CASE("with one optimizer step per rollout REINFORCE and the clipped surrogate make the same bits") {
+  cpu_backend backend({.threads = 1});
+  auto one = make_mlp(backend), two = make_mlp(backend);
+  const auto before = parameters_of(one);
+  auto plain = make_trainer(backend, one, first_values{}, fewstep::reinforce{}, small);
+  auto clipped = make_trainer(backend, two, first_values{}, fewstep::clipped_surrogate{1e-4f}, small);
+  for (int k = 0; k < 4; ++k) {
+    plain.update(contexts);
+    clipped.update(contexts);
+    CHECK(same_bits(parameters_of(one), parameters_of(two)));
+  }
+  CHECK_FALSE(same_bits(parameters_of(one), before));
+}
+
+TEST_CASE("learning raises the reward") {
+  cpu_backend backend({.threads = 1});
+  auto model = make_mlp(backend);
+  auto options = small;
+  options.samples_per_prompt = 20;
+  auto trainer = make_trainer(backend, model, first_values{}, fewstep::clipped_surrogate{1e-4f}, options);
+  std::vector<double> means;
+  for (const auto& report : trainer.run(std::span(contexts), 40)) means.push_back(report.reward_mean);
+  CAPTURE(means.front(), means.back());
+  CHECK(trainer.index() == 40);
+  CHECK(means.back() > means.front() + 0.5);
+}
+
+TEST_CASE("several optimizer steps per rollout take the ratios away from 1, and some are clipped") {
+  cpu_backend backend({.threads = 1});
+  auto model = make_mlp(backend);
+  auto options = small;
+  options.optimizer_steps = 4;
+  auto trainer = make_trainer(backend, model, first_values{}, fewstep::clipped_surrogate{0.02f}, options);
+  const auto report = trainer.update(contexts);
+  CAPTURE(report.ratio_mean, report.ratio_deviation, report.clip_fraction, report.approximate_kl);
+  CHECK(report.ratio_deviation > 0.02);
+  CHECK(report.clip_fraction > 0);
+  CHECK(report.clip_fraction < 1);
+  CHECK(report.approximate_kl > 0);
+}
+
+TEST_CASE("a reward judged in the background makes the same bits") {
+  const int threads = GENERATE(1, 2);
+  cpu_backend backend({.threads = threads});
+  auto one = make_mlp(backend), two = make_mlp(backend);
+  auto direct = make_trainer(backend, one, first_values{}, fewstep::reinforce{}, small);
+  auto aside = make_trainer(backend, two, fewstep::async(first_values{}), fewstep::reinforce{}, small);
+  for (int k = 0; k < 3; ++k) {
+    direct.update(contexts);
+    aside.update(contexts);
+  }
+  CHECK(state_of(direct) == state_of(aside));
+}
+
+TEST_CASE("a failure of a reward in the background is told once and leaves nothing behind") {
+  cpu_backend backend({.threads = 1});
+  auto model = make_mlp(backend);
+  auto trainer = make_trainer(backend, model, fewstep::async(first_values{}, {.capacity = GENERATE(1, 4)}),
+                              fewstep::reinforce{}, small);
+  trainer.update(contexts);
+  const auto before = state_of(trainer);
+  trainer.parts().reward_fn.inner().error = "the judge is ill";
+  CHECK_THROWS_WITH(trainer.update(contexts), contains("the judge is ill"));
+  trainer.parts().reward_fn.inner().error.reset();
+  CHECK(state_of(trainer) == before);
+  CHECK_NOTHROW(trainer.update(contexts));
+}
+
+TEST_CASE("a reward that is not finite stops the update before anything has changed") {
+  cpu_backend backend({.threads = 1});
+  auto model = make_mlp(backend);
+  auto trainer = make_trainer(backend, model, first_values{}, fewstep::reinforce{}, small);
+  trainer.update(contexts);
+  const auto before = state_of(trainer);
+  first_values& judge = trainer.parts().reward_fn;
+  SECTION("not a number") {
+    judge.bad = std::numeric_limits<float>::quiet_NaN();
+    CHECK_THROWS_WITH(trainer.update(contexts), contains("the reward of sample 11 of 35 is nan"));
+  }
+  SECTION("infinite") {
+    judge.bad = -std::numeric_limits<float>::infinity();
+    CHECK_THROWS_WITH(trainer.update(contexts), contains("the reward of sample 11 of 35 is -inf"));
+  }
+  SECTION("not written") {
+    judge.leaves_unwritten = true;
+    CHECK_THROWS_WITH(trainer.update(contexts), contains("the reward of sample 11 of 35 is nan"));
+  }
+  SECTION("an exception") {
+    judge.error = "no judge";
+    CHECK_THROWS_WITH(trainer.update(contexts), contains("no judge"));
+  }
+  CHECK(state_of(trainer) == before);
+  CHECK(trainer.index() == 1);
+  judge = {};
+  CHECK_NOTHROW(trainer.update(contexts));
+}
+
+TEST_CASE("a gradient that is not finite moves no parameter") {
+  cpu_backend backend({.threads = 1});
+  gaussian_consistency model;
+  auto trainer = make_trainer(backend, model, first_values{}, fewstep::reinforce{}, small);
+  trainer.sample(contexts);
+  const_cast<float*>(trainer.samples().data)[0] = 0;  // the rollout itself is finite
+  model.mean = std::numeric_limits<float>::infinity();
+  CHECK_THROWS_WITH(trainer.train(), contains("gradient norm"));
+  CHECK(model.mean == std::numeric_limits<float>::infinity());
+  CHECK(trainer.index() == 0);
+}
+
+TEST_CASE("policy_gradient refuses what cannot be learned from") {
+  cpu_backend backend({.threads = 1});
+  gaussian_consistency model;
+  const auto with = [&](fewstep::policy_gradient_options o) {
+    return make_trainer(backend, model, first_values{}, fewstep::reinforce{}, o);
+  };
+  CHECK_THROWS_WITH(with({.horizon = 0}), contains("policy_gradient: horizon is 0; it must be at least 1"));
+  CHECK_THROWS_WITH(with({.horizon = 1}), contains("horizon is 1 but last_step is mask"));
+  CHECK_THROWS_WITH(with({.prompts_per_update = 0}), contains("prompts_per_update is 0"));
+  CHECK_THROWS_WITH(with({.samples_per_prompt = -1}), contains("samples_per_prompt is -1"));
+  CHECK_THROWS_WITH(with({.inner_epochs = 0}), contains("inner_epochs is 0"));
+  CHECK_THROWS_WITH(with({.optimizer_steps = 0}), contains("optimizer_steps is 0"));
+  CHECK_THROWS_WITH(with({.average_decay = 1}), contains("average_decay is 1"));
+  CHECK_THROWS_WITH(with({.horizon = 2, .prompts_per_update = 3, .optimizer_steps = 4}),
+                    contains("4 optimizer steps but only 3 rows"));
+  CHECK_THROWS_WITH(with({.memory_budget = 100}), contains("memory_budget: 100 bytes are too few") &&
+                                                      contains("the smallest micro-batch (32 rows) needs"));
+  auto trainer = with({});
+  CHECK_THROWS_WITH(trainer.update({}), contains("there are no prompts; give at least one"));
+
+  using deterministic = fewstep::policy_gradient_parts<fewstep::ddim_sampler, first_values, fewstep::group_advantage,
+                                                       fewstep::reinforce, fewstep::no_regularizer, fewstep::sgd>;
+  CHECK_THROWS_WITH((fewstep::policy_gradient<cpu_backend, gaussian_consistency, deterministic>(
+                        backend, model, {{.eta = 0}, {}, {}, {}, {}, {}}, {.horizon = 4})),
+                    contains("none of the 4 steps is stochastic"));
+
+  using grouped = fewstep::policy_gradient_parts<fewstep::consistency_sampler, first_values, fewstep::group_advantage,
+                                                 fewstep::reinforce, fewstep::no_regularizer, fewstep::sgd>;
+  fewstep::policy_gradient<cpu_backend, gaussian_consistency, grouped> single(backend, model, {{}, {}, {}, {}, {}, {}},
+                                                                              {.horizon = 2, .prompts_per_update = 1});
+  const float before = model.mean;
+  CHECK_THROWS_WITH(single.update(contexts), contains("has one sample in the batch"));
+  CHECK(model.mean == before);
+  CHECK(single.index() == 0);
+}
+
+namespace {
+
+/// Shows the reward the first value and a hundred.
+struct first_and_hundred {
+  [[nodiscard]] index_t decoded_size(index_t) const { return 2; }
+  void operator()(cpu_backend&, fewstep::matrix<const float> x, fewstep::matrix<float> y) const {
+    for (index_t r = 0; r < x.rows(); ++r) {
+      y(r, 0) = x(r, 0);
+      y(r, 1) = 100;
+    }
+  }
+};
+
+}  // namespace
+
+TEST_CASE("the reward sees what the decoder makes of a sample") {
+  cpu_backend backend({.threads = 1});
+  gaussian_consistency model;
+  const auto add = fewstep::per_sample(
+      [](fewstep::vec<const float> x, std::int32_t) { return x.size() == 2 ? x[0] + x[1] : -1.0f; });
+  using reward_type = std::remove_const_t<decltype(add)>;
+  using parts =
+      fewstep::policy_gradient_parts<fewstep::consistency_sampler, reward_type, fewstep::group_advantage,
+                                     fewstep::reinforce, fewstep::no_regularizer, fewstep::sgd, first_and_hundred>;
+  fewstep::policy_gradient<cpu_backend, gaussian_consistency, parts> trainer(
+      backend, model, parts{{}, add, {}, {}, {}, {}, {}},
+      {.horizon = 2, .prompts_per_update = 2, .samples_per_prompt = 3});
+  trainer.update(contexts);
+  REQUIRE(trainer.samples().cols() == 2);
+  for (index_t r = 0; r < 6; ++r)
+    CHECK(trainer.rewards()[static_cast<std::size_t>(r)] == trainer.samples()(r, 0) + 100);
+}
+
+TEST_CASE("a run that is resumed from a checkpoint goes on bit for bit") {
+  const int optimizer_steps = GENERATE(1, 3);
+  auto options = small;
+  options.optimizer_steps = optimizer_steps;
+  options.schedule = {.total = 12};
+  const temporary_directory folder;
+  cpu_backend backend({.threads = 1});
+  auto unbroken = make_mlp(backend);
+  auto whole = make_trainer(backend, unbroken, first_values{}, fewstep::clipped_surrogate{1e-3f}, options);
+  for (int k = 0; k < 3; ++k) whole.update(contexts);
+  fewstep::save_checkpoint(folder / "after-3", whole);
+  for (int k = 0; k < 3; ++k) whole.update(contexts);
+
+  cpu_backend other({.threads = 2});
+  mlp resumed(other, {.network = {.dimension = 3, .classes = 4}, .seed = 77});
+  auto rest = make_trainer(other, resumed, first_values{}, fewstep::clipped_surrogate{1e-3f}, options);
+  rest.update(contexts);
+  fewstep::load_checkpoint(folder / "after-3", rest);
+  CHECK(rest.index() == 3);
+  for (int k = 0; k < 3; ++k) rest.update(contexts);
+  CHECK(same_bits(parameters_of(resumed), parameters_of(unbroken)));
+  CHECK(state_of(rest) == state_of(whole));
+
+  options.samples_per_prompt += 1;
+  auto wrong = make_trainer(other, resumed, first_values{}, fewstep::clipped_surrogate{1e-3f}, options);
+  const auto before = state_of(wrong);
+  CHECK_THROWS_WITH(fewstep::load_checkpoint(folder / "after-3", wrong), contains("samples_per_prompt"));
+  CHECK(state_of(wrong) == before);
+}
