@@ -3,17 +3,30 @@
 
 #include <fewstep/backend/cpu/backend.hpp>
 #include <fewstep/generator/text_unet.hpp>
-#include <fewstep/io/half.hpp>
 
 #include <cstdint>
 #include <filesystem>
 
-// The network is compiled once, in emoji_generator.cpp.
-extern template class fewstep::text_unet<fewstep::cpu_backend>;
-
 namespace text_to_emoji {
 
-using emoji_generator = fewstep::text_unet<fewstep::cpu_backend>;
+/// The library's text-conditioned U-Net on the CPU. What a trainer or a sampler calls is declared here and defined in
+/// emoji_generator.cpp, so that the network is compiled once and not in every file that uses it.
+class emoji_generator : public fewstep::text_unet<fewstep::cpu_backend> {
+ public:
+  using network_type = fewstep::text_unet<fewstep::cpu_backend>;
+  using rows_type = fewstep::batch<fewstep::token_list>;
+
+  emoji_generator(fewstep::cpu_backend& backend, fewstep::vocabulary words, const options& o);
+  explicit emoji_generator(network_type network);
+  emoji_generator(emoji_generator&&) noexcept;
+  ~emoji_generator();
+
+  [[nodiscard]] workspace_type make_workspace(fewstep::cpu_backend& backend, fewstep::index_t rows) const;
+  void predict(fewstep::cpu_backend& backend, rows_type rows, fewstep::matrix<float> o, workspace_type& workspace);
+  void forward(fewstep::cpu_backend& backend, rows_type rows, fewstep::matrix<float> o, workspace_type& workspace);
+  void backward(fewstep::cpu_backend& backend, rows_type rows, fewstep::matrix<const float> o_gradient,
+                workspace_type& workspace);
+};
 
 /// Reads a model file. `lora` > 0 adds adapters of that rank to be trained in place of the network; a file that has
 /// adapters keeps them. Throws naming the file and what is wrong with it.

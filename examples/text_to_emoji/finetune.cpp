@@ -130,6 +130,7 @@ auto checkpoint_content(const finetune_settings& s, std::uint32_t base, Trainer&
   return [&s, base, &trainer](auto& archive) {
     archive.must_match("base_checksum", base);
     archive.must_match("reward", s.task);
+    archive.must_match("updates", s.updates);
     archive.must_match("learning_rate", s.learning_rate);
     archive.must_match("kl", s.kl);
     archive.must_match("clip", s.clip);

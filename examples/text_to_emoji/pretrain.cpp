@@ -31,7 +31,7 @@ emoji_generator new_model(const pretrain_settings& s, fewstep::cpu_backend& back
   options.preconditioner = {.sigma_data = 0.5f, .sigma_min = 0.01f, .sigma_max = 40.0f};
   options.seed = s.seed;
   options.network.unet.widths.assign(s.widths.begin(), s.widths.end());
-  return {backend, data.words, options};
+  return emoji_generator(backend, data.words, options);
 }
 
 fewstep::consistency_training_options options_of(const pretrain_settings& s) {

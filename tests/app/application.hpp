@@ -161,6 +161,15 @@ class playground {
     return application(std::move(arguments), log(), largest_file).wait();
   }
 
+  /// Runs the program until its table has a row of that update, and kills it there.
+  void kill_after(std::vector<std::string> arguments, const std::filesystem::path& table, long update) const {
+    application program(std::move(arguments), log());
+    const bool came = wait_for_update(program, table, update);
+    program.send(SIGKILL);
+    const auto end = program.wait();
+    if (!came || !end.died_by(SIGKILL)) throw std::runtime_error("the run ended too early: " + end.output);
+  }
+
  private:
   temporary_directory directory_;
 };

@@ -82,7 +82,7 @@ TEST_CASE("one network call can be trained if its step is stochastic, and one sa
 TEST_CASE("a run goes on only with the settings it was begun with") {
   const playground here;
   REQUIRE(here.run(here.finetune("run", 1)).exited_with(0));
-  const auto end = here.run(here.finetune("run", 2, {"--resume", "--kl", "0.5"}));
+  const auto end = here.run(here.finetune("run", 1, {"--resume", "--kl", "0.5"}));
   INFO(end.output);
   CHECK(end.exited_with(1));
   CHECK(says(end, "kl"));
