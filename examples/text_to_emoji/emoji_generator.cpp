@@ -16,7 +16,7 @@ using fewstep::message;
 
 emoji_generator::emoji_generator(fewstep::cpu_backend& backend, fewstep::vocabulary words, const options& o)
     : network_type(backend, std::move(words), o) {}
-emoji_generator::emoji_generator(network_type network) : network_type(std::move(network)) {}
+emoji_generator::emoji_generator(network_type loaded) : network_type(std::move(loaded)) {}
 emoji_generator::emoji_generator(emoji_generator&&) noexcept = default;
 emoji_generator::~emoji_generator() = default;
 

@@ -17,7 +17,7 @@ class emoji_generator : public fewstep::text_unet<fewstep::cpu_backend> {
   using rows_type = fewstep::batch<fewstep::token_list>;
 
   emoji_generator(fewstep::cpu_backend& backend, fewstep::vocabulary words, const options& o);
-  explicit emoji_generator(network_type network);
+  explicit emoji_generator(network_type loaded);
   emoji_generator(emoji_generator&&) noexcept;
   ~emoji_generator();
 

@@ -39,9 +39,9 @@ struct finetune_settings {
   int updates = 22;
   int horizon = 4;
   int prompts = 64, samples = 4;  ///< of one update
-  float learning_rate = 3e-4f;  ///< falls to a tenth over the run
-  float kl = 0.05f;  ///< 0: the published objective
-  float clip = 0;    ///< 0: follows the size of a sample
+  float learning_rate = 3e-4f;    ///< falls to a tenth over the run
+  float kl = 0.05f;               ///< 0: the published objective
+  float clip = 0;                 ///< 0: follows the size of a sample
   std::string last_step = "mask";
   std::string advantage = "group";
   int lora = 0;                 ///< rank of the adapters; 0: all parameters are trained

@@ -51,7 +51,9 @@ struct sampled {
   std::vector<float> o;
 
   sampled(const step_table& table, index_t samples, int threads = 1)
-      : backend({.threads = threads}), path(backend, table, samples, dimension), o(samples * dimension) {
+      : backend({.threads = threads}),
+        path(backend, table, samples, dimension),
+        o(static_cast<std::size_t>(samples * dimension)) {
     for (index_t r = 0; r < samples; ++r) path.set_context(r, 0.25f * static_cast<float>(r % 3));
   }
   void run(fewstep::rollout_noise noise, index_t first, index_t count, reduction over = reduction::mean) {
