@@ -4,6 +4,7 @@
 #include <fewstep/core/arena.hpp>
 #include <fewstep/core/tensor.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <utility>
@@ -65,6 +66,16 @@ class network_workspace {
   tensor<float, 1, Backend> partials_, transposed_;
 };
 
+namespace detail {
+
+struct add_array {
+  const float* terms;
+  float* sums;
+  FEWSTEP_HD void operator()(index_t i) const { sums[i] += terms[i]; }
+};
+
+}  // namespace detail
+
 /// Adds to `total` the gradients of `blocks` blocks of rows, each computed by add_block(executor, thread, block,
 /// partial) into a zeroed partial of the thread's, in the order of the blocks: the result depends neither on the
 /// number of threads nor on how the blocks are spread over calls.
@@ -79,11 +90,8 @@ void accumulate_in_order(Backend& backend, Workspace& workspace, index_t blocks,
       std::fill_n(partial.data, partial.size(), 0.0f);
       add_block(executor, thread, first + slot, partial);
     });
-    backend.for_each(total.size(), [&](index_t i) {
-      float sum = total[i];
-      for (index_t slot = 0; slot < wave; ++slot) sum += workspace.partial(static_cast<int>(slot))[i];
-      total.data[i] = sum;
-    });
+    for (index_t slot = 0; slot < wave; ++slot)
+      backend.for_each(total.size(), detail::add_array{workspace.partial(static_cast<int>(slot)).data, total.data});
   }
 }
 

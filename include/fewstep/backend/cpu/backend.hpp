@@ -77,9 +77,9 @@ class cpu_backend {
   /// f(i) for i in [0, n): a scalar kernel mapped over an array.
   template <class Kernel>
   void for_each(index_t n, const Kernel& f) {
-    parallel_for((n + map_block - 1) / map_block, [&](cpu_executor&, int, index_t block) {
-      const index_t last = std::min(n, (block + 1) * map_block);
-      for (index_t i = block * map_block; i < last; ++i) f(i);
+    parallel_for((n + map_block - 1) / map_block, [&](cpu_executor& executor, int, index_t block) {
+      const index_t first = block * map_block;
+      executor.for_each(first, std::min(n, first + map_block), f);
     });
   }
 
@@ -89,13 +89,14 @@ class cpu_backend {
     const index_t blocks = (n + map_block - 1) / map_block;
     if (static_cast<index_t>(partial_sums_.size()) < blocks) partial_sums_.resize(static_cast<std::size_t>(blocks));
     parallel_for(blocks, [&](cpu_executor&, int, index_t block) {
+      const Term term_of = term;  // see cpu_executor::for_each
       constexpr index_t lanes = 8;
       double partial[lanes] = {};
       const index_t first = block * map_block, last = std::min(n, first + map_block);
       index_t i = first;
       for (; i + lanes <= last; i += lanes)
-        for (index_t lane = 0; lane < lanes; ++lane) partial[lane] += term(i + lane);
-      for (; i < last; ++i) partial[0] += term(i);
+        for (index_t lane = 0; lane < lanes; ++lane) partial[lane] += term_of(i + lane);
+      for (; i < last; ++i) partial[0] += term_of(i);
       double total = 0;
       for (const double value : partial) total += value;
       partial_sums_[static_cast<std::size_t>(block)] = total;

@@ -21,7 +21,15 @@ class cpu_executor {
   /// f(i) for i in [0, n), in order.
   template <class F>
   void for_each(index_t n, const F& f) {
-    for (index_t i = 0; i < n; ++i) f(i);
+    for_each(0, n, f);
+  }
+
+  /// f(i) for i in [first, last), in order. It runs on a copy of f: what f writes might otherwise be its own members,
+  /// for all the compiler knows, and the loop would not vectorise.
+  template <class F>
+  void for_each(index_t first, index_t last, const F& f) {
+    const F kernel = f;
+    for (index_t i = first; i < last; ++i) kernel(i);
   }
 
   /// n elements, valid until the slot is asked for again. Grows on first use and then stays: steady state allocates
