@@ -7,6 +7,7 @@
 #include <fewstep/image/png.hpp>
 #include <fewstep/mdp/rollout.hpp>
 #include <fewstep/sampler/consistency.hpp>
+#include <fewstep/sampler/time_grid.hpp>
 
 #include <algorithm>
 
@@ -15,11 +16,10 @@ namespace {
 
 using fewstep::index_t;
 
-fewstep::step_table drawing_table(const fewstep::edm_consistency& p, int calls) {
-  const fewstep::consistency_sampler sampler{.times = times_for(calls)};
-  if (calls != 1) return sampler.table(p, calls);
+fewstep::step_table drawing_table(const fewstep::edm_consistency& p, const std::vector<float>& times) {
+  if (times.size() != 1) return fewstep::consistency_sampler{.times = times}.table(p, static_cast<int>(times.size()));
   // One call is no policy, only a picture.
-  const float time = p.max_time();
+  const float time = times.front();
   const auto [in, skip, out] = p(time);
   return {{{time, p.min_time(), skip, out, 0.0f, in, skip, out}}, 0, fewstep::emitted::clean, initial_sigma(p, time)};
 }
@@ -37,16 +37,16 @@ std::vector<float> times_for(int calls) {
     case 8:
       return {40, 20, 10, 6, 3.5f, 2, 1, 0.5f};
     default:
-      return {};
+      return fewstep::default_times(emoji_preconditioning, calls);
   }
 }
 
 std::vector<float> draw_pictures(fewstep::cpu_backend& backend, emoji_generator& model,
-                                 std::span<const fewstep::token_list> contexts, int calls, std::uint64_t seed,
-                                 std::uint64_t first) {
+                                 std::span<const fewstep::token_list> contexts, const std::vector<float>& times,
+                                 std::uint64_t seed, std::uint64_t first) {
   constexpr std::size_t at_once = 64;
   const index_t size = model.sample_size();
-  const auto table = drawing_table(model.preconditioner(), calls);
+  const auto table = drawing_table(model.preconditioner(), times);
   auto workspace = model.make_workspace(backend, 0);
   std::vector<float> pictures, output(at_once * static_cast<std::size_t>(size));
   for (std::size_t done = 0; done < contexts.size(); done += at_once) {

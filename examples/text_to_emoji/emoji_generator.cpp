@@ -5,7 +5,6 @@
 
 #include <fewstep/io/text_unet_file.hpp>
 
-#include <algorithm>
 #include <stdexcept>
 #include <utility>
 
@@ -39,26 +38,10 @@ void emoji_generator::backward(fewstep::cpu_backend& backend, rows_type rows, fe
   network_type::backward(backend, rows, o_gradient, workspace);
 }
 
-namespace {
-
-/// Rank of the adapters in a model file; 0 if it has none.
-int adapter_rank(const std::filesystem::path& path) {
-  const auto file = fewstep::safetensors_file::load(path);
-  constexpr const char* first_adapter = "time.0.lora_A.weight";
-  return file.contains(first_adapter) ? static_cast<int>(file.shape(first_adapter).front()) : 0;
-}
-
-}  // namespace
-
 emoji_generator load_generator(fewstep::cpu_backend& backend, const std::filesystem::path& path, int lora,
                                std::uint64_t seed) {
-  const int in_file = adapter_rank(path);
-  if (lora > 0 && in_file > 0 && lora != in_file)
-    throw std::runtime_error(message(path.string(), ": has adapters of rank ", in_file, ", but rank ", lora,
-                                     " was asked for; use --lora ", in_file));
-  const int rank = std::max(lora, in_file);
   fewstep::load_options options{.seed = seed};
-  if (rank > 0) options.lora = fewstep::lora_options{.rank = rank, .alpha = 2.0f * static_cast<float>(rank)};
+  if (lora > 0) options.lora = fewstep::lora_options{.rank = lora, .alpha = 2.0f * static_cast<float>(lora)};
   emoji_generator model(fewstep::load_consistency_model(backend, path, options));
   if (model.sample_size() != emoji_data::picture_size)
     throw std::runtime_error(message(path.string(), ": makes samples of ", model.sample_size(),

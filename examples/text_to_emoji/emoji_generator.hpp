@@ -28,6 +28,10 @@ class emoji_generator : public fewstep::text_unet<fewstep::cpu_backend> {
                 workspace_type& workspace);
 };
 
+/// Of the models that `pretrain` makes.
+inline constexpr fewstep::edm_consistency emoji_preconditioning{
+    .sigma_data = 0.5f, .sigma_min = 0.01f, .sigma_max = 40.0f};
+
 /// Reads a model file. `lora` > 0 adds adapters of that rank to be trained in place of the network; a file that has
 /// adapters keeps them. Throws naming the file and what is wrong with it.
 [[nodiscard]] emoji_generator load_generator(fewstep::cpu_backend& backend, const std::filesystem::path& path,

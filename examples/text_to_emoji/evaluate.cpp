@@ -84,7 +84,7 @@ int evaluate(const evaluate_settings& s) {
   std::printf("%-16s %16s %18s %12s %10s\n", "", "top-5 retrieval", "shuffled prompts", "JPEG bytes", "diversity");
   for (const int steps : s.steps) {
     fewstep::expects(steps >= 1, [&] { return fewstep::message("--steps has ", steps, "; use 1 or more"); });
-    const auto judged = evaluation_plan{.calls = steps, .samples = s.samples}
+    const auto judged = evaluation_plan{.times = times_for(steps), .samples = s.samples}
                             .run(backend, model, groups, index, {.threads = backend.threads()})
                             .front();
     std::printf("%-16s %14.1f %% %16.1f %% %12.1f %10.4f\n",

@@ -124,7 +124,7 @@ std::vector<judged_pictures> evaluation_plan::run(fewstep::cpu_backend& backend,
     for (const std::string& prompt : group.prompts)
       contexts.insert(contexts.end(), static_cast<std::size_t>(samples), model.encode(prompt));
     results.push_back(
-        judge(backend, draw_pictures(backend, model, contexts, calls, seed, first), group.names, index, reward_fn));
+        judge(backend, draw_pictures(backend, model, contexts, times, seed, first), group.names, index, reward_fn));
     first += std::uint64_t{1} << 32;
   }
   return results;

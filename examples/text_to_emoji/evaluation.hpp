@@ -44,7 +44,7 @@ struct judged_pictures {
 
 /// Draws `samples` pictures for every prompt of the groups, with noise that depends on group and place only.
 struct evaluation_plan {
-  int calls = 4;
+  std::vector<float> times = times_for(4);  ///< of the network calls
   int samples = 4;
   std::uint64_t seed = 20240403;
 

@@ -4,6 +4,7 @@
 #include "finetune_trainer.hpp"
 #include "interrupt.hpp"
 #include "run_folder.hpp"
+#include "run_loop.hpp"
 
 #include <fewstep/io/checkpoint.hpp>
 #include <fewstep/io/crc32c.hpp>
@@ -18,9 +19,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <fstream>
 #include <optional>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -57,7 +56,7 @@ double as_written(float value) {
 
 nlohmann::ordered_json as_json(const finetune_settings& s) {
   std::vector<double> times;
-  for (const float time : times_for(s.horizon)) times.push_back(as_written(time));
+  for (const float time : s.times) times.push_back(as_written(time));
   return {{"checkpoint", s.checkpoint.string()},
           {"data", s.data.string()},
           {"reward", s.task},
@@ -156,12 +155,7 @@ void train(const finetune_settings& s, std::uint32_t base, const emoji_data& dat
   fewstep::tensorboard_writer board(s.output / "tensorboard",
                                     start > 0 ? std::optional<std::int64_t>(start) : std::nullopt);
   fewstep::progress_bar bar(s.updates, "training");
-  std::int64_t saved = start > 0 ? start : -1;
-  const auto save = [&] {
-    if (std::exchange(saved, trainer.index()) == trainer.index()) return;
-    fewstep::save_checkpoint(s.output / "checkpoint.safetensors", checkpoint_content(s, base, trainer));
-  };
-  while (trainer.index() < s.updates && !interrupted()) {
+  const auto step = [&] {
     const update_report report = trainer.update(contexts);
     const std::int64_t done = trainer.index();
     std::array<double, metrics.size()> row{};
@@ -169,25 +163,21 @@ void train(const finetune_settings& s, std::uint32_t base, const emoji_data& dat
     table.append(done, row);
     for (std::size_t i = 0; i < metrics.size(); ++i)
       board.add_scalar(message("train/", metrics[i].name), static_cast<float>(row[i]), done);
-    if (done % s.checkpoint_every == 0) save();
     bar.update(done, {{"reward", report.reward_mean},
                       {"ratio", report.ratio_mean},
                       {"clip", report.clip_fraction},
                       {"gradient", report.gradient_norm}});
-  }
-  save();
+  };
+  run_steps(trainer, s.updates, s.checkpoint_every, step, [&] {
+    fewstep::save_checkpoint(s.output / "checkpoint.safetensors", checkpoint_content(s, base, trainer));
+  });
 }
 
 /// The reward curve of the whole run, from its table, which is whole also after a resume.
 void plot_rewards(const finetune_settings& s) {
   fewstep::plot_series curve{.name = "reward"};
-  std::ifstream file(s.output / "metrics.csv");
-  std::string line;
-  std::getline(file, line);
-  while (std::getline(file, line)) {
-    double update = 0, reward = 0, error = 0;
-    char comma = 0;
-    std::istringstream(line) >> update >> comma >> reward >> comma >> error;
+  for (const auto& row : read_table(s.output / "metrics.csv", 3)) {
+    const double update = row[0], reward = row[1], error = row[2];
     curve.x.push_back(update);
     curve.y.push_back(reward);
     curve.low.push_back(reward - error);
@@ -230,7 +220,7 @@ int run(const finetune_settings& s, fewstep::cpu_backend& backend, const emoji_d
 
   const name_index index(data);
   const auto groups = evaluation_groups(data, s.evaluation_prompts);
-  const evaluation_plan plan{.calls = s.horizon, .samples = s.evaluation_samples};
+  const evaluation_plan plan{.times = s.times, .samples = s.evaluation_samples};
   const auto reward_fn = picture_size_reward::of(s.task, backend.threads());
   std::printf("judging %zu prompts x %d samples before the fine-tuning\n",
               groups[0].prompts.size() + groups[1].prompts.size() + groups[2].prompts.size(), s.evaluation_samples);
@@ -262,7 +252,8 @@ int run(const finetune_settings& s, fewstep::cpu_backend& backend, const emoji_d
 
 }  // namespace
 
-int finetune(const finetune_settings& s) {
+int finetune(const finetune_settings& settings) {
+  const finetune_settings s = with_times(settings);
   check(s);
   refuse_unfinished_run(s.output, "evaluation.json", s.resume || s.overwrite);
   fewstep::require_writable_directory(s.output);

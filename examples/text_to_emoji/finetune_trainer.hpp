@@ -61,6 +61,14 @@ class chosen_advantage {
   return fewstep::last_step::mask;
 }
 
+/// The settings with the noise levels of the network calls: those asked for by --times, which then say the horizon, or
+/// those that suit the horizon.
+[[nodiscard]] inline finetune_settings with_times(finetune_settings s) {
+  if (s.times.empty() && s.horizon > 0) s.times = times_for(s.horizon);
+  s.horizon = s.times.empty() ? s.horizon : static_cast<int>(s.times.size());
+  return s;
+}
+
 /// The trainer that the settings ask for. Model and regularizer's reference must outlive it.
 template <class Regularizer = fewstep::no_regularizer>
 [[nodiscard]] auto make_trainer(fewstep::cpu_backend& backend, emoji_generator& model, const finetune_settings& s,
@@ -72,7 +80,7 @@ template <class Regularizer = fewstep::no_regularizer>
                         .samples_per_prompt = s.samples,
                         .clip_range = s.clip,
                         .last = last_step_of(s.last_step),
-                        .times = times_for(s.horizon),
+                        .times = s.times,
                         .schedule = {.total = s.updates, .final = 0.1f},
                         .memory_budget = static_cast<std::size_t>(s.memory_budget * 1e6),
                         .seed = s.seed},

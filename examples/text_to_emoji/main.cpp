@@ -40,6 +40,8 @@ void add_finetune(CLI::App& app, finetune_settings& s, bool& only_test) {
   command.add_option("--reward", s.task)->check(CLI::IsMember({"compressibility", "incompressibility"}));
   command.add_option("--updates", s.updates);
   command.add_option("--horizon", s.horizon, "network calls per sample");
+  command.add_option("--times", s.times, "noise levels of the network calls, falling, in place of --horizon")
+      ->delimiter(',');
   command.add_option("--prompts", s.prompts, "of one update");
   command.add_option("--samples", s.samples, "of one prompt");
   command.add_option("--learning-rate", s.learning_rate);

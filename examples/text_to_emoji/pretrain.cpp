@@ -3,6 +3,7 @@
 #include "emoji_data.hpp"
 #include "interrupt.hpp"
 #include "run_folder.hpp"
+#include "run_loop.hpp"
 #include "settings.hpp"
 
 #include <fewstep/algorithm/consistency_training.hpp>
@@ -14,9 +15,7 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 #include <optional>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,7 +27,7 @@ using trainer_type = fewstep::consistency_training<fewstep::cpu_backend, emoji_g
 
 emoji_generator new_model(const pretrain_settings& s, fewstep::cpu_backend& backend, const emoji_data& data) {
   emoji_generator::options options;
-  options.preconditioner = {.sigma_data = 0.5f, .sigma_min = 0.01f, .sigma_max = 40.0f};
+  options.preconditioner = emoji_preconditioning;
   options.seed = s.seed;
   options.network.unet.widths.assign(s.widths.begin(), s.widths.end());
   return emoji_generator(backend, data.words, options);
@@ -63,15 +62,10 @@ auto checkpoint_content(const pretrain_settings& s, trainer_type& trainer) {
 void plot_loss(const pretrain_settings& s) {
   const std::int64_t stretch = std::max<std::int64_t>(1, s.steps / 200);
   std::vector<fewstep::plot_series> curves;
-  std::ifstream file(s.output / "loss.csv");
-  std::string line;
-  std::getline(file, line);
   double sum = 0;
   std::int64_t count = 0;
-  while (std::getline(file, line)) {
-    double step = 0, loss = 0, stage = 0;
-    char comma = 0;
-    std::istringstream(line) >> step >> comma >> stage >> comma >> loss;
+  for (const auto& row : read_table(s.output / "loss.csv", 3)) {
+    const double step = row[0], stage = row[1], loss = row[2];
     if (static_cast<double>(curves.size()) <= stage) {
       const std::string number = std::to_string(static_cast<int>(stage));
       curves.push_back({.name = stage > 0 ? "stage " + number : "denoiser"});
@@ -95,7 +89,7 @@ void draw_samples(const pretrain_settings& s, fewstep::cpu_backend& backend, emo
   std::vector<fewstep::token_list> contexts;
   for (std::size_t i = 0; i < 12; ++i)
     contexts.insert(contexts.end(), 8, model.encode(data.names[i * data.names.size() / 12]));
-  save_picture_grid(s.output / "samples.png", draw_pictures(backend, model, contexts, 2, s.seed), 8, 3);
+  save_picture_grid(s.output / "samples.png", draw_pictures(backend, model, contexts, times_for(2), s.seed), 8, 3);
 }
 
 }  // namespace
@@ -132,20 +126,15 @@ int pretrain(const pretrain_settings& s) {
   const std::int64_t denoiser_steps = s.steps / (fewstep::consistency_training_options{}.stages + 1);
   {
     fewstep::progress_bar bar(s.steps, "pretraining");
-    std::int64_t saved = trainer.index();
-    const auto save = [&] {
-      if (std::exchange(saved, trainer.index()) == trainer.index()) return;
-      fewstep::save_checkpoint(checkpoint, checkpoint_content(s, trainer));
-    };
-    while (!trainer.finished() && !interrupted()) {
+    const auto step = [&] {
       const auto report = trainer.step(source);
       const std::int64_t done = trainer.index();
       table.append(done, report.stage, report.loss, report.gradient_norm);
       if (done == denoiser_steps) save_generator(s.output / "denoiser.safetensors", model, trainer.average(), s.half);
-      if (done % s.checkpoint_every == 0) save();
       bar.update(done, {{"stage", report.stage}, {"loss", report.loss}, {"gradient", report.gradient_norm}});
-    }
-    save();
+    };
+    run_steps(trainer, s.steps, s.checkpoint_every, step,
+              [&] { fewstep::save_checkpoint(checkpoint, checkpoint_content(s, trainer)); });
   }
   plot_loss(s);
   if (!trainer.finished()) {

@@ -35,7 +35,7 @@ int sample(const sample_settings& s) {
   std::vector<fewstep::token_list> contexts;
   for (const std::string& prompt : s.prompts)
     contexts.insert(contexts.end(), static_cast<std::size_t>(s.count), encode_aloud(model, prompt));
-  save_picture_grid(s.output, draw_pictures(backend, model, contexts, s.steps, s.seed), s.count, s.scale);
+  save_picture_grid(s.output, draw_pictures(backend, model, contexts, times_for(s.steps), s.seed), s.count, s.scale);
   std::printf("%zu pictures in %d steps: %s\n", contexts.size(), s.steps, s.output.c_str());
   return 0;
 }

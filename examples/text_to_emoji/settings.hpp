@@ -38,6 +38,7 @@ struct finetune_settings {
   std::string task = "compressibility";  ///< or incompressibility
   int updates = 22;
   int horizon = 4;
+  std::vector<float> times;       ///< noise levels of the network calls; empty: those that suit the horizon
   int prompts = 64, samples = 4;  ///< of one update
   float learning_rate = 3e-4f;    ///< falls to a tenth over the run
   float kl = 0.05f;               ///< 0: the published objective

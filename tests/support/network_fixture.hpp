@@ -21,11 +21,11 @@ namespace fewstep::test {
 /// An input array of a module.
 template <class T, int Rank>
 struct array {
-  std::array<index_t, Rank> extents;
+  array_extents<Rank> extents;
   std::vector<T> values;
 
-  array(std::array<index_t, Rank> shape, std::vector<T> content) : extents(shape), values(std::move(content)) {}
-  array(std::array<index_t, Rank> shape, std::uint64_t seed, double scale = 1)
+  array(array_extents<Rank> shape, std::vector<T> content) : extents(shape), values(std::move(content)) {}
+  array(array_extents<Rank> shape, std::uint64_t seed, double scale = 1)
       : array(shape, normals<T>(tensor_view<T, Rank>(nullptr, shape).size(), seed, scale)) {}
 
   [[nodiscard]] tensor_view<const T, Rank> view() const { return {values.data(), extents}; }

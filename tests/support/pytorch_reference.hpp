@@ -41,7 +41,8 @@ class pytorch_reference {
   /// A picture batch [N,C,H,W] as [N,H,W,C].
   template <class T>
   [[nodiscard]] array<T, 4> images(const std::string& name) const {
-    const auto [n, c, h, w] = extents<4>(name);
+    const auto [lengths] = extents<4>(name);
+    const auto& [n, c, h, w] = lengths;
     const auto from = flat<T>(name);
     std::vector<T> to(from.size());
     for (index_t i = 0; i < n; ++i)
@@ -96,12 +97,12 @@ class pytorch_reference {
 
  private:
   template <int Rank>
-  [[nodiscard]] std::array<index_t, Rank> extents(const std::string& name) const {
+  [[nodiscard]] array_extents<Rank> extents(const std::string& name) const {
     const auto& shape = file_.shape(name);
     if (shape.size() != Rank)
       throw std::logic_error(message("pytorch_reference: '", name, "' has rank ", shape.size(), ", not ", Rank));
-    std::array<index_t, Rank> result{};
-    std::copy(shape.begin(), shape.end(), result.begin());
+    array_extents<Rank> result{};
+    std::copy(shape.begin(), shape.end(), result.lengths);
     return result;
   }
 

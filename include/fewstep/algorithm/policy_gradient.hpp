@@ -2,23 +2,22 @@
 #pragma once
 
 #include <fewstep/advantage/advantage.hpp>
+#include <fewstep/algorithm/experience.hpp>
 #include <fewstep/algorithm/memory_plan.hpp>
+#include <fewstep/algorithm/policy_gradient_options.hpp>
 #include <fewstep/algorithm/update_report.hpp>
+#include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/error.hpp>
-#include <fewstep/core/random.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/decoder/decoder.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/mdp/prompts.hpp>
 #include <fewstep/mdp/replay.hpp>
-#include <fewstep/mdp/rollout.hpp>
 #include <fewstep/mdp/score.hpp>
 #include <fewstep/mdp/trajectory.hpp>
 #include <fewstep/objective/objective.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
 #include <fewstep/regularizer/regularizer.hpp>
-#include <fewstep/reward/async.hpp>
-#include <fewstep/reward/check.hpp>
 #include <fewstep/reward/reward.hpp>
 #include <fewstep/sampler/sampler.hpp>
 
@@ -47,20 +46,6 @@ struct policy_gradient_parts {
   Decoder decode{};
 };
 
-struct policy_gradient_options {
-  int horizon = 8;              ///< network calls per sample
-  int prompts_per_update = 16;  ///< drawn with replacement
-  int samples_per_prompt = 1;
-  reduction over = reduction::mean;
-  int inner_epochs = 1;         ///< passes over the rollout's rows
-  int optimizer_steps = 1;      ///< minibatches of a pass; with more than one, rows are permuted
-  float max_gradient_norm = 5;  ///< 0: no clipping
-  rate_schedule schedule{};
-  float average_decay = 0;                           ///< of the moving average of the parameters; 0: none is kept
-  std::size_t memory_budget = std::size_t{1} << 30;  ///< bytes of everything the trainer holds; decides the micro-batch
-  std::uint64_t seed = 0;
-};
-
 /// Policy gradient on the Markov decision process of a few-step generator: sample, judge, replay, step.
 /// RLCM (Oertell et al. 2024, algorithm 1), DDPO (Black et al. 2023) and GRPO are compositions of it.
 ///
@@ -78,21 +63,16 @@ class policy_gradient {
         parts_(std::move(parts)),
         options_(checked(o)),
         plan_(plan(table_of_steps())),
-        path_(backend, table_of_steps(), batch_size(o), model.sample_size()),
+        experience_(backend, table_of_steps(), o.prompts_per_update, o.samples_per_prompt, model.sample_size(),
+                    parts_.decode),
+        replay_(backend, experience_.path(), o.optimizer_steps, plan_.rows),
         workspace_(model.make_workspace(backend, plan_.rows)),
         state_(parts_.rule.make_state(backend, model.parameters().size())),
         average_(backend, {o.average_decay > 0 ? model.parameters().size() : 0}),
-        output_(backend, {std::max(plan_.rows, sampling_rows()), model.sample_size()}),
+        output_(backend, {std::max(plan_.rows, experience_type::rows_at_once(o.batch())), model.sample_size()}),
         reference_(backend, {has_reference ? plan_.rows : 0, model.sample_size()}),
-        gathered_(backend, {needs_gathering() ? 2 * plan_.rows : 0, model.sample_size()}),
-        decoded_(backend, {decodes ? batch_size(o) : 0, parts_.decode.decoded_size(model.sample_size())}),
-        replay_(path_.trained_rows(), o.optimizer_steps),
-        rewards_(static_cast<std::size_t>(batch_size(o))),
-        advantages_(rewards_.size()),
-        prompt_of_(rewards_.size()),
-        scores_(static_cast<std::size_t>(plan_.rows)),
-        gathered_times_(scores_.size()),
-        gathered_contexts_(scores_.size()) {
+        advantages_(static_cast<std::size_t>(o.batch())),
+        scores_(static_cast<std::size_t>(plan_.rows)) {
     if constexpr (requires { parts_.objective_of.resolved(index_t{}, reduction{}); })
       parts_.objective_of = parts_.objective_of.resolved(model.sample_size(), o.over);
     parts_.regularize.prepare(backend, plan_.rows);
@@ -102,14 +82,14 @@ class policy_gradient {
 
   [[nodiscard]] std::int64_t index() const { return index_; }
   [[nodiscard]] const memory_plan& memory() const { return plan_; }
-  [[nodiscard]] const step_table& table() const { return path_.table(); }
+  [[nodiscard]] const step_table& table() const { return path().table(); }
   [[nodiscard]] Parts& parts() { return parts_; }
   [[nodiscard]] const policy_gradient_options& options() const { return options_; }
   /// Moving average of the parameters; empty unless average_decay is set.
   [[nodiscard]] vec<const float> average() const { return average_.view(); }
   /// Rewards and samples of the last rollout.
-  [[nodiscard]] std::span<const float> rewards() const { return rewards_; }
-  [[nodiscard]] matrix<const float> samples() { return decodes ? decoded_.view() : path_.result(); }
+  [[nodiscard]] std::span<const float> rewards() const { return experience_.rewards(); }
+  [[nodiscard]] matrix<const float> samples() const { return experience_.samples(); }
 
   /// One update: a rollout for prompts drawn from `contexts`, its rewards, and the optimizer steps on it.
   /// Throws without having changed anything if a reward is not finite.
@@ -140,51 +120,28 @@ class policy_gradient {
 
   /// The rollout of the next update and its rewards and advantages.
   void sample(std::span<const context_type> contexts) {
-    expects(!contexts.empty(), "policy_gradient: there are no prompts; give at least one");
-    const index_t per_prompt = options_.samples_per_prompt;
-    const random_stream draw{options_.seed, stream::prompts};
-    for (index_t slot = 0; slot < options_.prompts_per_update; ++slot) {
-      const auto number = static_cast<std::uint64_t>(index_ * options_.prompts_per_update + slot);
-      const auto prompt = draw.below(static_cast<std::uint32_t>(contexts.size()), number);
-      for (index_t r = slot * per_prompt; r < (slot + 1) * per_prompt; ++r) {
-        prompt_of_[static_cast<std::size_t>(r)] = static_cast<std::int32_t>(prompt);
-        path_.set_context(r, contexts[prompt]);
-      }
-    }
-    std::fill(rewards_.begin(), rewards_.end(), std::numeric_limits<float>::quiet_NaN());
-    if constexpr (judges_aside) {
-      try {
-        sample_parts();
-        parts_.reward_fn.wait();
-      } catch (...) {
-        settle();
-        throw;
-      }
-    } else {
-      sample_parts();
-    }
-    require_finite(rewards_);
-    parts_.advantage_of(std::span<const float>(rewards_), std::span<const std::int32_t>(prompt_of_),
-                        std::span<float>(advantages_));
+    experience_.collect(backend_, model_, workspace_, output_.view(), parts_.reward_fn, parts_.decode, contexts,
+                        {options_.seed, index_}, options_.over);
+    parts_.advantage_of(experience_.rewards(), experience_.prompts(), std::span<float>(advantages_));
   }
 
   /// Adds the gradient of the loss over rows [first, last) of the replay order; they count as `total` rows of the mean.
   void accumulate(index_t first, index_t last, double total, update_report& report) {
     for (index_t at = first; at < last; at += plan_.rows) {
       const index_t count = std::min(plan_.rows, last - at);
-      const replayed_rows<context_type> replayed = rows_at(at, count);
+      const replayed_rows<context_type> replayed = replay_.rows(backend_, path(), at, count);
       const matrix<float> o = output_.view().subview(0, count);
       model_.forward(backend_, replayed.rows, o, workspace_);
       if constexpr (has_reference)
         parts_.regularize.reference_output(backend_, replayed.rows, reference_.view().subview(0, count));
       backend_.parallel_for(count, [&](auto&, int, index_t i) {
-        const index_t row = replay_[at + i], sample = row % path_.samples();
+        const index_t row = replay_[at + i], sample = row % path().samples();
         const float* anchor = nullptr;
         if constexpr (has_reference) anchor = reference_.view().row(i);
         scores_[static_cast<std::size_t>(i)] = score_transition(
-            {replayed.rows.x.row(i), replayed.next.row(i), &path_.row_of(row)}, o.row(i), path_.dimension(),
-            options_.over, parts_.objective_of, path_.log_probability(row),
-            advantages_[static_cast<std::size_t>(sample)], static_cast<std::int32_t>(row / path_.samples()), total,
+            {replayed.rows.x.row(i), replayed.next.row(i), &path().row_of(row)}, o.row(i), path().dimension(),
+            options_.over, parts_.objective_of, path().log_probability(row),
+            advantages_[static_cast<std::size_t>(sample)], static_cast<std::int32_t>(row / path().samples()), total,
             anchor, parts_.regularize.coefficient());
       });
       for (index_t i = 0; i < count; ++i)
@@ -195,18 +152,15 @@ class policy_gradient {
 
   /// The optimizer steps on the last rollout.
   update_report train() {
-    update_report report = update_report::of(index_, rewards_, prompt_of_);
-    const index_t rows = path_.trained_rows();
+    update_report report = update_report::of(index_, experience_.rewards(), experience_.prompts());
+    const index_t rows = path().trained_rows();
     const double passes = static_cast<double>(options_.inner_epochs);
     for (int epoch = 0; epoch < options_.inner_epochs; ++epoch) {
-      if (needs_gathering())
-        replay_.permute(options_.seed,
-                        static_cast<std::uint64_t>(index_) * static_cast<std::uint64_t>(options_.inner_epochs) +
-                            static_cast<std::uint64_t>(epoch));
+      replay_.begin_pass(options_.seed, static_cast<std::uint64_t>(index_ * options_.inner_epochs + epoch));
       for (int k = 0; k < options_.optimizer_steps; ++k) {
         const auto [first, last] = replay_.minibatch(k);
         const vec<float> g = model_.gradients();
-        backend_.for_each(g.size(), zero{g.data});
+        backend_.for_each(g.size(), detail::fill<float>{g.data, 0.0f});
         accumulate(first, last, static_cast<double>(last - first), report);
         const double norm = gradient_norm(backend_, g);
         if (!std::isfinite(norm))
@@ -227,6 +181,10 @@ class policy_gradient {
   void serialize(Archive& archive) {
     archive.must_match("seed", options_.seed);
     archive.must_match("horizon", options_.horizon);
+    for (std::size_t k = 0; k < table().rows.size(); ++k) {
+      archive.must_match(message("step_", k, "_time"), table().rows[k].time);
+      archive.must_match(message("step_", k, "_sigma"), table().rows[k].sigma);
+    }
     archive.must_match("prompts_per_update", options_.prompts_per_update);
     archive.must_match("samples_per_prompt", options_.samples_per_prompt);
     archive("index", index_);
@@ -241,10 +199,8 @@ class policy_gradient {
   using regularizer_type = decltype(Parts::regularize);
   using reward_type = decltype(Parts::reward_fn);
   using optimizer_type = decltype(Parts::rule);
+  using decoder_type = decltype(Parts::decode);
   static constexpr bool has_reference = regularizer_type::has_reference;
-  static constexpr bool judges_aside = async_reward<reward_type, context_type>;
-  static constexpr index_t rollout_parts = judges_aside ? 4 : 1;
-  static constexpr bool decodes = !std::same_as<decltype(Parts::decode), identity_decoder>;
 
   static_assert(generator<Generator, Backend>,
                 "policy_gradient: the generator does not model fewstep::generator (predict, forward, backward, "
@@ -261,30 +217,11 @@ class policy_gradient {
                 "policy_gradient: the regularizer does not model fewstep::regularizer");
   static_assert(optimizer<optimizer_type, Backend>,
                 "policy_gradient: the optimizer does not model fewstep::optimizer (state, make_state, update)");
-  static_assert(decoder<decltype(Parts::decode), Backend>,
-                "policy_gradient: the decoder does not model fewstep::decoder");
+  static_assert(decoder<decoder_type, Backend>, "policy_gradient: the decoder does not model fewstep::decoder");
 
-  struct zero {
-    float* data;
-    FEWSTEP_HD void operator()(index_t i) const { data[i] = 0.0f; }
-  };
+  using experience_type = experience<Backend, context_type, reward_type, decoder_type>;
 
-  static index_t batch_size(const policy_gradient_options& o) {
-    return index_t{o.prompts_per_update} * o.samples_per_prompt;
-  }
-  static policy_gradient_options checked(const policy_gradient_options& o) {
-    const auto positive = [](const char* name, int value) {
-      expects(value >= 1, [&] { return message("policy_gradient: ", name, " is ", value, "; it must be at least 1"); });
-    };
-    positive("horizon", o.horizon);
-    positive("prompts_per_update", o.prompts_per_update);
-    positive("samples_per_prompt", o.samples_per_prompt);
-    positive("inner_epochs", o.inner_epochs);
-    positive("optimizer_steps", o.optimizer_steps);
-    expects(o.average_decay >= 0 && o.average_decay < 1,
-            [&] { return message("policy_gradient: average_decay is ", o.average_decay, "; it must be in [0, 1)"); });
-    return o;
-  }
+  [[nodiscard]] const trajectory<Backend, context_type>& path() const { return experience_.path(); }
   [[nodiscard]] step_table table_of_steps() const {
     step_table table = parts_.sampler.table(model_.preconditioner(), options_.horizon);
     check(table);
@@ -294,65 +231,6 @@ class policy_gradient {
                      "last_step::stochastic, or a sampler with noise (eta > 0)");
     });
     return table;
-  }
-
-  /// Rows of one part of the rollout; parts let an asynchronous reward judge one while the next is sampled.
-  [[nodiscard]] index_t sampling_rows() const { return (batch_size(options_) + rollout_parts - 1) / rollout_parts; }
-  [[nodiscard]] bool needs_gathering() const { return options_.optimizer_steps > 1; }
-
-  void sample_parts() {
-    const index_t n = path_.samples(), part = sampling_rows();
-    for (index_t first = 0; first < n; first += part) {
-      const index_t count = std::min(part, n - first);
-      rollout(backend_, model_, workspace_, path_, output_.view(),
-              {options_.seed, static_cast<std::uint64_t>(index_ * n)}, options_.over, first, count);
-      judge(first, count);
-    }
-  }
-
-  /// Waits until a reward in the background has let go of the rollout, and drops what else it threw: an update that
-  /// failed leaves nothing for the next.
-  void settle() {
-    for (index_t part = 0; part <= rollout_parts; ++part) {
-      try {
-        parts_.reward_fn.wait();
-        return;
-      } catch (...) {
-      }
-    }
-  }
-
-  void judge(index_t first, index_t count) {
-    matrix<const float> seen = matrix<const float>(path_.result()).subview(first, count);
-    if constexpr (decodes) {
-      const matrix<float> decoded = decoded_.view().subview(first, count);
-      parts_.decode(backend_, seen, decoded);
-      seen = decoded;
-    }
-    const auto contexts = path_.contexts().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
-    const auto out = std::span(rewards_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
-    if constexpr (judges_aside)
-      parts_.reward_fn.submit(seen, contexts, out);
-    else
-      parts_.reward_fn(seen, contexts, out);
-  }
-
-  /// Rows [at, at + count) of the replay order: a view of the trajectory in identity order, else gathered.
-  replayed_rows<context_type> rows_at(index_t at, index_t count) {
-    const matrix<const float> states = path_.states();
-    if (!needs_gathering()) return {path_.rows(at, count), states.subview(at + path_.samples(), count)};
-    const matrix<float> x = gathered_.view().subview(0, count), next = gathered_.view().subview(plan_.rows, count);
-    for (index_t i = 0; i < count; ++i) {
-      const index_t row = replay_[at + i];
-      const auto slot = static_cast<std::size_t>(i);
-      backend_.copy_to_device(states.row(row), x.row(i), path_.dimension());
-      backend_.copy_to_device(states.row(row + path_.samples()), next.row(i), path_.dimension());
-      gathered_times_[slot] = path_.row_of(row).time;
-      gathered_contexts_[slot] = path_.contexts()[static_cast<std::size_t>(row % path_.samples())];
-    }
-    return {{x, as_vec(std::span<const float>(gathered_times_)).subview(0, count),
-             as_vec(std::span<const context_type>(gathered_contexts_)).subview(0, count)},
-            next};
   }
 
   [[nodiscard]] float clip_range() const {
@@ -367,17 +245,18 @@ class policy_gradient {
     const auto d = static_cast<std::size_t>(model_.sample_size()),
                p = static_cast<std::size_t>(model_.parameters().size());
     const std::size_t copies = 4 + (options_.average_decay > 0 ? 1 : 0);  // parameters, gradients, two moments
-    memory_plan fixed{.parameters = copies * p * sizeof(float),
-                      .trajectory = trajectory<Backend, context_type>::bytes(table.horizon(), batch_size(options_),
-                                                                             model_.sample_size()),
-                      .regularizer = parts_.regularize.workspace_bytes(backend_, 0)};
-    const std::size_t arrays = 1 + (has_reference ? 1 : 0) + (needs_gathering() ? 2 : 0);
-    return fixed.fitted(
-        options_.memory_budget, table.trained * batch_size(options_), row_block_of(model_), [&](index_t rows) {
-          return model_.workspace_bytes(backend_, rows) +
-                 static_cast<std::size_t>(rows) * (arrays * d * sizeof(float) + sizeof(score)) +
-                 (static_cast<std::size_t>(std::max<index_t>(0, sampling_rows() - rows))) * d * sizeof(float);
-        });
+    const index_t samples = options_.batch(), sampled = experience_type::rows_at_once(samples);
+    const memory_plan fixed{.parameters = copies * p * sizeof(float),
+                            .trajectory = experience_type::bytes(table.horizon(), samples, model_.sample_size(),
+                                                                 parts_.decode.decoded_size(model_.sample_size())),
+                            .regularizer = parts_.regularize.workspace_bytes(backend_, 0)};
+    const auto arrays = static_cast<std::size_t>((has_reference ? 1 : 0) +
+                                                 replay<Backend, context_type>::arrays_for(options_.optimizer_steps));
+    return fixed.fitted(options_.memory_budget, table.trained * samples, row_block_of(model_), [&](index_t rows) {
+      const auto n = static_cast<std::size_t>(rows);
+      return model_.workspace_bytes(backend_, rows) + n * (arrays * d * sizeof(float) + sizeof(score)) +
+             static_cast<std::size_t>(std::max(rows, sampled)) * d * sizeof(float);
+    });
   }
 
   Backend& backend_;
@@ -385,17 +264,14 @@ class policy_gradient {
   Parts parts_;
   policy_gradient_options options_;
   memory_plan plan_;
-  trajectory<Backend, context_type> path_;
+  experience_type experience_;
+  replay<Backend, context_type> replay_;
   typename Generator::workspace_type workspace_;
   typename optimizer_type::template state<Backend> state_;
   tensor<float, 1, Backend> average_;
-  tensor<float, 2, Backend> output_, reference_, gathered_, decoded_;
-  replay_order replay_;
-  std::vector<float> rewards_, advantages_;
-  std::vector<std::int32_t> prompt_of_;
+  tensor<float, 2, Backend> output_, reference_;
+  std::vector<float> advantages_;
   std::vector<score> scores_;
-  std::vector<float> gathered_times_;
-  std::vector<context_type> gathered_contexts_;
   std::int64_t index_ = 0;
 };
 

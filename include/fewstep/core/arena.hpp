@@ -5,7 +5,6 @@
 #include <fewstep/core/view.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <span>
 #include <stdexcept>
@@ -38,7 +37,7 @@ class arena {
   }
 
   template <class T, int Rank>
-  [[nodiscard]] tensor_view<T, Rank> allocate(std::array<index_t, Rank> shape) {
+  [[nodiscard]] tensor_view<T, Rank> allocate(array_extents<Rank> shape) {
     return {allocate<T>(tensor_view<T, Rank>(nullptr, shape).size()), shape};
   }
 

@@ -4,7 +4,6 @@
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/view.hpp>
 
-#include <array>
 #include <cstddef>
 #include <type_traits>
 #include <utility>
@@ -21,7 +20,7 @@ class tensor {
   using value_type = T;
 
   tensor() = default;
-  tensor(Backend& backend, std::array<index_t, Rank> shape)
+  tensor(Backend& backend, array_extents<Rank> shape)
       : extents_(shape), buffer_(backend.template allocate<T>(tensor_view<T, Rank>(nullptr, shape).size())) {}
 
   [[nodiscard]] tensor_view<T, Rank> view() { return {buffer_.data(), extents_}; }
@@ -29,11 +28,11 @@ class tensor {
   [[nodiscard]] T* data() { return buffer_.data(); }
   [[nodiscard]] const T* data() const { return buffer_.data(); }
   [[nodiscard]] index_t size() const { return view().size(); }
-  [[nodiscard]] index_t extent(int axis) const { return extents_[static_cast<std::size_t>(axis)]; }
+  [[nodiscard]] index_t extent(int axis) const { return extents_[axis]; }
   [[nodiscard]] std::size_t bytes() const { return static_cast<std::size_t>(size()) * sizeof(T); }
 
  private:
-  std::array<index_t, Rank> extents_{};
+  array_extents<Rank> extents_{};
   typename Backend::template buffer<T> buffer_;
 };
 

@@ -3,7 +3,6 @@
 
 #include <fewstep/detail/config.hpp>
 
-#include <array>
 #include <cstdint>
 #include <span>
 #include <type_traits>
@@ -13,18 +12,30 @@ namespace fewstep {
 /// Signed index and extent type of every array.
 using index_t = std::int64_t;
 
+/// Lengths of an array along its axes. (Device code may not call the functions of std::array.)
+template <int Rank>
+struct array_extents {
+  static_assert(Rank >= 1, "array_extents: rank must be at least 1");
+  index_t lengths[Rank]{};
+
+  [[nodiscard]] FEWSTEP_HD constexpr index_t operator[](int axis) const { return lengths[axis]; }
+  [[nodiscard]] FEWSTEP_HD constexpr index_t& operator[](int axis) { return lengths[axis]; }
+  [[nodiscard]] FEWSTEP_HD constexpr const index_t* begin() const { return lengths; }
+  [[nodiscard]] FEWSTEP_HD constexpr const index_t* end() const { return lengths + Rank; }
+  friend constexpr bool operator==(const array_extents&, const array_extents&) = default;
+};
+
 /// Borrowed, contiguous, row-major array of `Rank` extents. Trivially copyable, so kernels take it by value.
 /// It does not own; the tensor it comes from must outlive it.
 template <class T, int Rank>
 struct tensor_view {
-  static_assert(Rank >= 1, "tensor_view: rank must be at least 1");
   using value_type = std::remove_const_t<T>;
 
   T* data = nullptr;
-  std::array<index_t, Rank> extents{};
+  array_extents<Rank> extents{};
 
   tensor_view() = default;
-  FEWSTEP_HD constexpr tensor_view(T* first, std::array<index_t, Rank> shape) : data(first), extents(shape) {}
+  FEWSTEP_HD constexpr tensor_view(T* first, array_extents<Rank> shape) : data(first), extents(shape) {}
 
   /// A view of mutable elements converts to a view of const ones.
   template <class U>
@@ -34,10 +45,10 @@ struct tensor_view {
 
   [[nodiscard]] FEWSTEP_HD constexpr index_t size() const {
     index_t n = 1;
-    for (int axis = 0; axis < Rank; ++axis) n *= extents[static_cast<std::size_t>(axis)];
+    for (int axis = 0; axis < Rank; ++axis) n *= extents[axis];
     return n;
   }
-  [[nodiscard]] FEWSTEP_HD constexpr index_t extent(int axis) const { return extents[static_cast<std::size_t>(axis)]; }
+  [[nodiscard]] FEWSTEP_HD constexpr index_t extent(int axis) const { return extents[axis]; }
   [[nodiscard]] FEWSTEP_HD constexpr T* begin() const { return data; }
   [[nodiscard]] FEWSTEP_HD constexpr T* end() const { return data + size(); }
 
@@ -48,7 +59,7 @@ struct tensor_view {
   /// Start of row r (leading axis).
   [[nodiscard]] FEWSTEP_HD constexpr T* row(index_t r) const {
     index_t stride = 1;
-    for (int axis = 1; axis < Rank; ++axis) stride *= extents[static_cast<std::size_t>(axis)];
+    for (int axis = 1; axis < Rank; ++axis) stride *= extents[axis];
     return data + r * stride;
   }
 

@@ -2,18 +2,50 @@
 #pragma once
 
 #include <fewstep/backend/cpu/executor.hpp>
+#include <fewstep/core/element_kernels.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/generator/network_workspace.hpp>
 #include <fewstep/nn/embedding.hpp>
 #include <fewstep/nn/mlp.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <type_traits>
 #include <vector>
 
 namespace fewstep {
+
+namespace detail {
+
+/// joined[r] = [x[r], waves[r], one-hot of classes[r]].
+template <class T>
+struct join_columns {
+  matrix<const T> x, waves;
+  vec<const std::int32_t> classes;
+  matrix<T> joined;
+  FEWSTEP_HD void operator()(index_t r) const {
+    T* out = joined.row(r);
+    for (index_t i = 0; i < x.cols(); ++i) *out++ = x(r, i);
+    for (index_t i = 0; i < waves.cols(); ++i) *out++ = waves(r, i);
+    for (T* end = joined.row(r) + joined.cols(); out < end; ++out) *out = T(0);
+    if (joined.cols() > x.cols() + waves.cols()) joined(r, x.cols() + waves.cols() + classes[r]) = T(1);
+  }
+};
+
+/// scaled[r] = in(times[r]) x[r].
+template <class Preconditioning>
+struct scale_rows {
+  matrix<const float> x;
+  vec<const float> times;
+  matrix<float> scaled;
+  Preconditioning preconditioner;
+  FEWSTEP_HD void operator()(index_t r) const {
+    const float factor = preconditioner(times[r]).in;
+    for (index_t i = 0; i < x.cols(); ++i) scaled(r, i) = factor * x(r, i);
+  }
+};
+
+}  // namespace detail
 
 /// Network of mlp_generator: o = MLP([x, Fourier features of t, one-hot class]), x[M,D] already scaled by in(t),
 /// times[M], classes[M]. With `classes` 0 there is no conditioning.
@@ -45,7 +77,7 @@ class mlp_network {
                     tape& kept) const {
     const matrix<T> waves = fourier_features<T>(p, times, as_vec(std::span<const float>(options_.frequencies)));
     const matrix<T> joined = p.memory.template allocate<T, 2>({x.rows(), input_width()});
-    p.executor.for_each(x.rows(), join{x, waves, classes, joined});
+    p.executor.for_each(x.rows(), detail::join_columns<T>{x, waves, classes, joined});
     return layers_.forward(p, joined, kept.layers);
   }
 
@@ -56,18 +88,6 @@ class mlp_network {
   }
 
  private:
-  struct join {
-    matrix<const T> x, waves;
-    vec<const std::int32_t> classes;
-    matrix<T> joined;
-    FEWSTEP_HD void operator()(index_t r) const {
-      T* out = joined.row(r);
-      for (index_t i = 0; i < x.cols(); ++i) *out++ = x(r, i);
-      for (index_t i = 0; i < waves.cols(); ++i) *out++ = waves(r, i);
-      for (T* end = joined.row(r) + joined.cols(); out < end; ++out) *out = T(0);
-      if (joined.cols() > x.cols() + waves.cols()) joined(r, x.cols() + waves.cols() + classes[r]) = T(1);
-    }
-  };
   [[nodiscard]] index_t input_width() const {
     return options_.dimension + 2 * static_cast<index_t>(options_.frequencies.size()) + options_.classes;
   }
@@ -152,22 +172,6 @@ class mlp_generator {
   }
 
  private:
-  struct scale_rows {
-    matrix<const float> x;
-    vec<const float> times;
-    matrix<float> scaled;
-    Preconditioning preconditioner;
-    FEWSTEP_HD void operator()(index_t r) const {
-      const float factor = preconditioner(times[r]).in;
-      for (index_t i = 0; i < x.cols(); ++i) scaled(r, i) = factor * x(r, i);
-    }
-  };
-  struct copy {
-    const float* x;
-    float* y;
-    FEWSTEP_HD void operator()(index_t i) const { y[i] = x[i]; }
-  };
-
   static index_t blocks(index_t rows) { return (rows + row_block() - 1) / row_block(); }
   template <class Rows>
   static Rows part(Rows rows, index_t block) {
@@ -179,15 +183,15 @@ class mlp_generator {
                 typename network_type::tape& tape) const {
     pass<float, Executor> p{executor, {.parameters = parameters_.data()}, memory};
     const matrix<float> scaled = memory.allocate<float, 2>(rows.x.extents);
-    executor.for_each(rows.rows(), scale_rows{rows.x, rows.times, scaled, preconditioner_});
+    executor.for_each(rows.rows(), detail::scale_rows<Preconditioning>{rows.x, rows.times, scaled, preconditioner_});
     const matrix<float> y = network_.forward(p, scaled, rows.times, rows.contexts, tape);
-    executor.for_each(o.size(), copy{y.data, o.data});
+    executor.for_each(o.size(), detail::copy<float>{y.data, o.data});
   }
 
   void measure() {
     dry_executor executor;
     arena activations, temporaries;
-    const std::array<index_t, 2> shape{row_block(), sample_size()};
+    const array_extents<2> shape{row_block(), sample_size()};
     pass<float, dry_executor> forward_pass{executor, {}, activations};
     const matrix<float> x = activations.allocate<float, 2>(shape);
     network_.forward(forward_pass, x, vec<const float>{nullptr, {row_block()}},

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/arena.hpp>
+#include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/tensor.hpp>
 
 #include <algorithm>
@@ -66,16 +67,6 @@ class network_workspace {
   tensor<float, 1, Backend> partials_, transposed_;
 };
 
-namespace detail {
-
-struct add_array {
-  const float* terms;
-  float* sums;
-  FEWSTEP_HD void operator()(index_t i) const { sums[i] += terms[i]; }
-};
-
-}  // namespace detail
-
 /// Adds to `total` the gradients of `blocks` blocks of rows, each computed by add_block(executor, thread, block,
 /// partial) into a zeroed partial of the thread's, in the order of the blocks: the result depends neither on the
 /// number of threads nor on how the blocks are spread over calls.
@@ -91,7 +82,8 @@ void accumulate_in_order(Backend& backend, Workspace& workspace, index_t blocks,
       add_block(executor, thread, first + slot, partial);
     });
     for (index_t slot = 0; slot < wave; ++slot)
-      backend.for_each(total.size(), detail::add_array{workspace.partial(static_cast<int>(slot)).data, total.data});
+      backend.for_each(total.size(),
+                       detail::add_into<float>{workspace.partial(static_cast<int>(slot)).data, total.data});
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/backend/cpu/executor.hpp>
+#include <fewstep/core/element_kernels.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/generator/network_workspace.hpp>
 #include <fewstep/generator/text_unet_network.hpp>
@@ -37,7 +38,7 @@ class text_unet {
   };
 
   text_unet(Backend& backend, vocabulary words, options o)
-      : vocabulary_(std::move(words)), preconditioner_(o.preconditioner), network_(with_vocabulary(o)) {
+      : vocabulary_(std::move(words)), preconditioner_(o.preconditioner), lora_(o.lora), network_(with_vocabulary(o)) {
     if (o.lora) network_.adapt(adapter_layout_, *o.lora);
     parameters_ = tensor<float, 1, Backend>(backend, {layout_.size()});
     adapters_ = tensor<float, 1, Backend>(backend, {adapter_layout_.size()});
@@ -76,7 +77,9 @@ class text_unet {
   /// The base network's parameters, trained or frozen.
   [[nodiscard]] vec<float> base_parameters() { return parameters_.view(); }
   [[nodiscard]] const parameter_layout& base_layout() const { return layout_; }
-  [[nodiscard]] bool has_adapters() const { return adapter_layout_.size() > 0; }
+  [[nodiscard]] bool has_adapters() const { return lora_.has_value(); }
+  /// Rank and scale of the adapters, if there are any.
+  [[nodiscard]] const std::optional<lora_options>& lora() const { return lora_; }
 
   [[nodiscard]] workspace_type make_workspace(Backend& backend, index_t rows) const {
     return workspace_type(backend, plan(rows), tape_);
@@ -86,6 +89,7 @@ class text_unet {
   }
 
   void predict(Backend& backend, batch<token_list> rows, matrix<float> o, workspace_type& workspace) {
+    expect_known(rows.contexts);
     backend.parallel_for(rows.rows(), [&](auto& executor, int thread, index_t r) {
       arena memory = workspace.temporaries(thread);
       evaluate(executor, rows, o, r, memory, workspace.thread_tape(thread));
@@ -93,10 +97,8 @@ class text_unet {
   }
 
   void forward(Backend& backend, batch<token_list> rows, matrix<float> o, workspace_type& workspace) {
-    expects(rows.rows() <= workspace.units(), [&] {
-      return message("text_unet: forward got ", rows.rows(), " rows but the workspace was made for ", workspace.units(),
-                     "; make a larger one");
-    });
+    expect_room("forward", rows, workspace);
+    expect_known(rows.contexts);
     backend.parallel_for(rows.rows(), [&](auto& executor, int, index_t r) {
       arena memory = workspace.activations(r);
       evaluate(executor, rows, o, r, memory, workspace.tape(r));
@@ -104,6 +106,7 @@ class text_unet {
   }
 
   void backward(Backend& backend, batch<token_list> rows, matrix<const float> o_gradient, workspace_type& workspace) {
+    expect_room("backward", rows, workspace);
     const index_t n = rows.rows(), blocks = (n + row_block() - 1) / row_block();
     const auto& slices = layout_.slices();
     backend.parallel_for(static_cast<index_t>(slices.size()), [&](auto&, int, index_t i) {
@@ -124,17 +127,21 @@ class text_unet {
   }
 
  private:
-  struct scale {
-    const float* x;
-    float* y;
-    float factor;
-    FEWSTEP_HD void operator()(index_t i) const { y[i] = factor * x[i]; }
-  };
-  struct copy {
-    const float* x;
-    float* y;
-    FEWSTEP_HD void operator()(index_t i) const { y[i] = x[i]; }
-  };
+  static void expect_room(const char* call, const batch<token_list>& rows, const workspace_type& workspace) {
+    expects(rows.rows() <= workspace.units(), [&] {
+      return message("text_unet: ", call, " got ", rows.rows(), " rows but the workspace was made for ",
+                     workspace.units(), "; make a larger one");
+    });
+  }
+  /// A token beyond the table of words would be read from memory that is not the table's.
+  void expect_known(vec<const token_list> contexts) const {
+    for (index_t r = 0; r < contexts.size(); ++r)
+      for (const std::int32_t id : contexts[r].ids)
+        expects(id >= 0 && id < vocabulary_.size(), [&] {
+          return message("text_unet: row ", r, " has the token ", id, ", but tokens are 0 (padding) to ",
+                         vocabulary_.size() - 1, "; make contexts with encode()");
+        });
+  }
 
   network with_vocabulary(options& o) {
     o.network.vocabulary = vocabulary_.size();
@@ -161,10 +168,11 @@ class text_unet {
                 typename network::tape& tape) const {
     pass<float, Executor> p{executor, arrays(), memory};
     const images<float> scaled = image(memory.allocate<float>(sample_size()));
-    executor.for_each(sample_size(), scale{rows.x.row(r), scaled.data, preconditioner_(rows.times[r]).in});
+    executor.for_each(sample_size(),
+                      detail::scale<float>{rows.x.row(r), scaled.data, preconditioner_(rows.times[r]).in});
     const images<float> result =
         network_.forward(p, scaled, rows.times.subview(r, 1), token_matrix(rows.contexts.subview(r, 1)), tape);
-    executor.for_each(sample_size(), copy{result.data, o.row(r)});
+    executor.for_each(sample_size(), detail::copy<float>{result.data, o.row(r)});
   }
 
   /// Dry run of one picture.
@@ -187,6 +195,7 @@ class text_unet {
 
   vocabulary vocabulary_;
   Preconditioning preconditioner_;
+  std::optional<lora_options> lora_;
   parameter_layout layout_, adapter_layout_;
   network network_;
   typename network::tape tape_;  // of a dry run

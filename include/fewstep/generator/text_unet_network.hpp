@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/element_kernels.hpp>
 #include <fewstep/nn/activation.hpp>
 #include <fewstep/nn/embedding.hpp>
 #include <fewstep/nn/mlp.hpp>
@@ -66,7 +67,7 @@ class text_unet_network {
     const matrix<T> waves = fourier_features<T>(p, times, as_vec(std::span<const float>(options_.frequencies)));
     const matrix<T> sum = time_.forward(p, waves, kept.time);
     const matrix<T> text = text_.forward(p, words_.forward(p, tokens, kept.words), kept.text);
-    p.executor.for_each(sum.size(), add_into<T>{text.data, sum.data});
+    p.executor.for_each(sum.size(), detail::add_into<T>{text.data, sum.data});
     const matrix<T> condition = elementwise<T, silu>{}.forward(p, sum, kept.condition);
     return unet_.forward(p, x, condition, kept.unet);
   }
@@ -75,7 +76,7 @@ class text_unet_network {
   template <class Pass>
   images<T> backward(Pass& p, images<const T> gy, const tape& kept) const {
     matrix<T> condition = p.memory.template allocate<T, 2>(kept.condition.x.extents);
-    p.executor.for_each(condition.size(), zero{condition.data});
+    p.executor.for_each(condition.size(), detail::fill<T>{condition.data, T(0)});
     const images<T> gx = unet_.backward(p, gy, condition, kept.unet);
     const matrix<T> sum = elementwise<T, silu>{}.backward(p, condition, kept.condition);
     words_.backward(p, text_.backward(p, sum, kept.text), kept.words);
@@ -84,10 +85,6 @@ class text_unet_network {
   }
 
  private:
-  struct zero {
-    T* data;
-    FEWSTEP_HD void operator()(index_t i) const { data[i] = T(0); }
-  };
   text_unet_options options_;
   mlp<T> time_, text_;
   bag_of_words<T> words_;

@@ -6,11 +6,14 @@
 
 #include <nlohmann/json.hpp>
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -23,6 +26,7 @@ namespace detail {
 
 inline constexpr const char* text_unet_key = "fewstep.text_unet";
 inline constexpr const char* vocabulary_key = "fewstep.vocabulary";
+inline constexpr const char* lora_key = "fewstep.lora";
 inline constexpr const char* frequencies_name = "time.frequencies";
 
 inline nlohmann::json to_json(const text_unet_options& o, const edm_consistency& p) {
@@ -104,7 +108,7 @@ inline void read_slices(const safetensors_file& file, const std::filesystem::pat
 }  // namespace detail
 
 /// Writes the network with `parameters` (its own, or an average of them) as weights. Adapters are written beside the
-/// base under their names.
+/// base under their names, with their rank and scale in the metadata.
 template <class Backend>
 void save_consistency_model(const std::filesystem::path& path, text_unet<Backend>& model, vec<const float> parameters,
                             element_type type = element_type::f32) {
@@ -120,41 +124,57 @@ void save_consistency_model(const std::filesystem::path& path, text_unet<Backend
   const auto& frequencies = model.network_options().frequencies;
   file.add(detail::frequencies_name, {static_cast<index_t>(frequencies.size())}, frequencies);
   detail::add_slices(file, model.base_layout(), model.has_adapters() ? model.base_parameters() : parameters, type);
-  if (model.has_adapters()) detail::add_slices(file, model.trained_layout(), parameters, type);
+  if (model.has_adapters()) {
+    file.metadata(detail::lora_key,
+                  nlohmann::json{{"rank", model.lora()->rank}, {"alpha", model.lora()->alpha}}.dump());
+    detail::add_slices(file, model.trained_layout(), parameters, type);
+  }
   file.write(path);
 }
 
 struct load_options {
-  std::optional<lora_options> lora{};  ///< adds fresh adapters to the loaded base, or the file's own if it has any
+  std::optional<lora_options> lora{};  ///< adds fresh adapters to a file that has none; a file's own are always loaded
   std::uint64_t seed = 0;              ///< of fresh adapters
 };
 
-/// Reads what save_consistency_model wrote. Throws std::runtime_error naming file, weight and reason.
+/// Reads what save_consistency_model wrote. Throws std::runtime_error naming file, weight and reason; so it does where
+/// the file has adapters of another rank than is asked for.
 template <class Backend>
 [[nodiscard]] text_unet<Backend> load_consistency_model(Backend& backend, const std::filesystem::path& path,
                                                         const load_options& o = {}) {
   const auto file = safetensors_file::load(path);
   const auto text = file.metadata().find(detail::text_unet_key);
   const auto words = file.metadata().find(detail::vocabulary_key);
+  const auto adapters = file.metadata().find(detail::lora_key);
+  const bool has_adapters = adapters != file.metadata().end();
   if (text == file.metadata().end() || words == file.metadata().end())
     throw std::runtime_error(message(path.string(), ": the metadata have no '", detail::text_unet_key, "' or no '",
                                      detail::vocabulary_key, "'; this is no text_unet written by fewstep"));
   typename text_unet<Backend>::options options;
+  options.lora = o.lora;
+  options.seed = o.seed;
   try {
     std::tie(options.network, options.preconditioner) = detail::from_json(nlohmann::json::parse(text->second));
+    if (has_adapters) {
+      const auto j = nlohmann::json::parse(adapters->second);
+      options.lora = lora_options{.rank = j.at("rank").get<index_t>(), .alpha = j.at("alpha").get<float>()};
+    }
   } catch (const nlohmann::json::exception& e) {
-    throw std::runtime_error(
-        message(path.string(), ": the metadata '", detail::text_unet_key, "' are damaged: ", e.what()));
+    throw std::runtime_error(message(path.string(), ": the metadata of the network are damaged: ", e.what()));
   }
+  for (const std::string& name : file.names())
+    if (!has_adapters && name.find(".lora_A.") != std::string::npos)
+      throw std::runtime_error(message(path.string(), ": has the adapter '", name, "', but the metadata '",
+                                       detail::lora_key, "' that give its rank and scale are missing"));
+  if (o.lora && o.lora->rank != options.lora->rank)
+    throw std::runtime_error(message(path.string(), ": has adapters of rank ", options.lora->rank, ", but rank ",
+                                     o.lora->rank, " was asked for; ask for the file's rank, or for none"));
   if (!file.contains(detail::frequencies_name))
     throw std::runtime_error(message(path.string(), ": the tensor '", detail::frequencies_name, "' is missing"));
   options.network.frequencies = file.floats(detail::frequencies_name);
-  options.lora = o.lora;
-  options.seed = o.seed;
   text_unet<Backend> model(backend, vocabulary(vocabulary::split(words->second)), options);
   detail::read_slices(file, path, model.base_layout(), model.base_parameters());
-  if (model.has_adapters() && file.contains(model.trained_layout().slices().front().name))
-    detail::read_slices(file, path, model.trained_layout(), model.parameters());
+  if (has_adapters) detail::read_slices(file, path, model.trained_layout(), model.parameters());
   return model;
 }
 

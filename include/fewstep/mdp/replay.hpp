@@ -3,11 +3,15 @@
 
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/random.hpp>
+#include <fewstep/core/tensor.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/generator/generator.hpp>
+#include <fewstep/mdp/trajectory.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <numeric>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -50,6 +54,60 @@ class replay_order {
  private:
   std::vector<index_t> rows_;
   int minibatches_;
+};
+
+/// Replays the trained rows of a trajectory, at most `micro_batch` of them at a time: views of the trajectory where one
+/// minibatch is all of the rollout, rows gathered in a random order where there are several.
+template <class Backend, class Context>
+class replay {
+ public:
+  replay(Backend& backend, const trajectory<Backend, Context>& path, int minibatches, index_t micro_batch)
+      : order_(path.trained_rows(), minibatches),
+        minibatches_(minibatches),
+        micro_batch_(micro_batch),
+        gathered_(backend, {arrays_for(minibatches) * micro_batch, path.dimension()}),
+        times_(static_cast<std::size_t>(permutes() ? micro_batch : 0)),
+        contexts_(times_.size()) {}
+
+  /// Arrays of [micro_batch, D] that a replay holds.
+  [[nodiscard]] static index_t arrays_for(int minibatches) { return minibatches > 1 ? 2 : 0; }
+  /// Row of the trajectory that is replayed at place i.
+  [[nodiscard]] index_t operator[](index_t i) const { return order_[i]; }
+  [[nodiscard]] std::pair<index_t, index_t> minibatch(int k) const { return order_.minibatch(k); }
+
+  /// Begins pass number `pass` of the run: a new order where there are several minibatches.
+  void begin_pass(std::uint64_t seed, std::uint64_t pass) {
+    if (permutes()) order_.permute(seed, pass);
+  }
+
+  /// The rows at places [at, at + count), count <= micro_batch; valid until the next call.
+  [[nodiscard]] replayed_rows<Context> rows(Backend& backend, const trajectory<Backend, Context>& path, index_t at,
+                                            index_t count) {
+    const matrix<const float> states = path.states();
+    if (!permutes()) return {path.rows(at, count), states.subview(at + path.samples(), count)};
+    const matrix<float> x = gathered_.view().subview(0, count), next = gathered_.view().subview(micro_batch_, count);
+    for (index_t i = 0; i < count; ++i) {
+      const index_t row = order_[at + i];
+      const auto place = static_cast<std::size_t>(i);
+      backend.copy_to_device(states.row(row), x.row(i), path.dimension());
+      backend.copy_to_device(states.row(row + path.samples()), next.row(i), path.dimension());
+      times_[place] = path.row_of(row).time;
+      contexts_[place] = path.contexts()[static_cast<std::size_t>(row % path.samples())];
+    }
+    return {{x, as_vec(std::span<const float>(times_)).subview(0, count),
+             as_vec(std::span<const Context>(contexts_)).subview(0, count)},
+            next};
+  }
+
+ private:
+  [[nodiscard]] bool permutes() const { return minibatches_ > 1; }
+
+  replay_order order_;
+  int minibatches_;
+  index_t micro_batch_;
+  tensor<float, 2, Backend> gathered_;
+  std::vector<float> times_;
+  std::vector<Context> contexts_;
 };
 
 }  // namespace fewstep

@@ -43,8 +43,10 @@ class trajectory {
   /// x_k of all samples, [B, D].
   [[nodiscard]] matrix<float> state(int step) { return states_.view().subview(step * samples_, samples_); }
   [[nodiscard]] matrix<float> result() { return result_.view(); }
+  [[nodiscard]] matrix<const float> result() const { return result_.view(); }
   [[nodiscard]] matrix<const float> states() const { return states_.view(); }
   [[nodiscard]] double& log_probability(index_t row) { return log_probabilities_[static_cast<std::size_t>(row)]; }
+  [[nodiscard]] double log_probability(index_t row) const { return log_probabilities_[static_cast<std::size_t>(row)]; }
   [[nodiscard]] const step_row& row_of(index_t row) const {
     return table_.rows[static_cast<std::size_t>(row / samples_)];
   }

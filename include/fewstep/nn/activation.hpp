@@ -41,6 +41,26 @@ struct gelu {
   }
 };
 
+namespace detail {
+
+/// y[i] = Function(x[i]).
+template <class T, class Function>
+struct apply {
+  const T* x;
+  T* y;
+  FEWSTEP_HD void operator()(index_t i) const { y[i] = Function::value(x[i]); }
+};
+
+/// gx[i] = gy[i] Function'(x[i]).
+template <class T, class Function>
+struct chain {
+  const T *x, *gy;
+  T* gx;
+  FEWSTEP_HD void operator()(index_t i) const { gx[i] = gy[i] * Function::slope(x[i]); }
+};
+
+}  // namespace detail
+
 /// An elementwise function as a module on rows: y = Function(x).
 template <class T, class Function>
 struct elementwise {
@@ -51,7 +71,7 @@ struct elementwise {
   template <class Pass>
   matrix<T> forward(Pass& p, matrix<const T> x, tape& kept) const {
     matrix<T> y = p.memory.template allocate<T, 2>(x.extents);
-    p.executor.for_each(x.size(), apply{x.data, y.data});
+    p.executor.for_each(x.size(), detail::apply<T, Function>{x.data, y.data});
     kept.x = x;
     return y;
   }
@@ -59,29 +79,9 @@ struct elementwise {
   template <class Pass>
   matrix<T> backward(Pass& p, matrix<const T> gy, const tape& kept) const {
     matrix<T> gx = p.memory.template allocate<T, 2>(gy.extents);
-    p.executor.for_each(gy.size(), chain{kept.x.data, gy.data, gx.data});
+    p.executor.for_each(gy.size(), detail::chain<T, Function>{kept.x.data, gy.data, gx.data});
     return gx;
   }
-
- private:
-  struct apply {
-    const T* x;
-    T* y;
-    FEWSTEP_HD void operator()(index_t i) const { y[i] = Function::value(x[i]); }
-  };
-  struct chain {
-    const T *x, *gy;
-    T* gx;
-    FEWSTEP_HD void operator()(index_t i) const { gx[i] = gy[i] * Function::slope(x[i]); }
-  };
-};
-
-/// to[i] += from[i].
-template <class T>
-struct add_into {
-  const T* from;
-  T* to;
-  FEWSTEP_HD void operator()(index_t i) const { to[i] += from[i]; }
 };
 
 }  // namespace fewstep

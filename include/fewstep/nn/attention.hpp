@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/element_kernels.hpp>
 #include <fewstep/nn/activation.hpp>
 #include <fewstep/nn/linear.hpp>
 #include <fewstep/nn/norm.hpp>
@@ -59,7 +60,7 @@ class self_attention {
     attention_forward(p.executor, s, part(projected.data, 0), part(projected.data, 1), part(projected.data, 2),
                       kept.probabilities, mixed.data);
     matrix<T> y = out_.forward(p, mixed, kept.out);
-    p.executor.for_each(y.size(), add_into<T>{x.data, y.data});
+    p.executor.for_each(y.size(), detail::add_into<T>{x.data, y.data});
     return {y.data, x.extents};
   }
 
@@ -74,7 +75,7 @@ class self_attention {
                        part(g.data, 1), part(g.data, 2));
     const matrix<T> normalised = qkv_.backward(p, g, kept.qkv);
     images<T> gx = norm_.backward(p, images<const T>{normalised.data, kept.x.extents}, kept.norm);
-    p.executor.for_each(gx.size(), add_into<T>{gy.data, gx.data});
+    p.executor.for_each(gx.size(), detail::add_into<T>{gy.data, gx.data});
     return gx;
   }
 
@@ -137,7 +138,7 @@ class cross_attention {
     matrix<T> mixed = p.memory.template allocate<T, 2>({x.rows(), channels});
     attention_forward(p.executor, kept.shape, rows(kept.q), rows(kept.k), rows(kept.v), kept.probabilities, mixed.data);
     matrix<T> y = out_.forward(p, mixed, kept.out);
-    p.executor.for_each(y.size(), add_into<T>{x.data, y.data});
+    p.executor.for_each(y.size(), detail::add_into<T>{x.data, y.data});
     return y;
   }
 
@@ -151,10 +152,10 @@ class cross_attention {
                        static_cast<const T*>(kept.probabilities), static_cast<const T*>(mixed.data), rows(gq), rows(gk),
                        rows(gv));
     matrix<T> gx = query_.backward(p, gq, kept.query);
-    p.executor.for_each(gx.size(), add_into<T>{gy.data, gx.data});
+    p.executor.for_each(gx.size(), detail::add_into<T>{gy.data, gx.data});
     matrix<T> gcontext = key_.backward(p, gk, kept.key);
     const matrix<T> through_values = value_.backward(p, gv, kept.value);
-    p.executor.for_each(gcontext.size(), add_into<T>{through_values.data, gcontext.data});
+    p.executor.for_each(gcontext.size(), detail::add_into<T>{through_values.data, gcontext.data});
     return {gx, gcontext};
   }
 

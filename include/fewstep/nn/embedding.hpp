@@ -11,6 +11,70 @@
 
 namespace fewstep {
 
+namespace detail {
+
+/// 1 / sqrt(number of words) of text n.
+template <class T>
+FEWSTEP_HD T bag_factor(matrix<const std::int32_t> tokens, index_t n) {
+  index_t count = 0;
+  for (index_t i = 0; i < tokens.cols(); ++i) count += tokens(n, i) != 0 ? 1 : 0;
+  return T(1) / std::sqrt(static_cast<T>(count > 0 ? count : 1));
+}
+
+template <class T>
+struct sum_word_rows {
+  matrix<const std::int32_t> tokens;
+  const T* table;
+  matrix<T> y;
+  FEWSTEP_HD void operator()(index_t n) const {
+    T* out = y.row(n);
+    for (index_t j = 0; j < y.cols(); ++j) out[j] = T(0);
+    for (index_t i = 0; i < tokens.cols(); ++i) {
+      if (tokens(n, i) == 0) continue;
+      const T* row = table + tokens(n, i) * y.cols();
+      for (index_t j = 0; j < y.cols(); ++j) out[j] += row[j];
+    }
+    const T factor = bag_factor<T>(tokens, n);
+    for (index_t j = 0; j < y.cols(); ++j) out[j] *= factor;
+  }
+};
+
+/// One task for the whole batch: texts share words, and the order of additions is fixed.
+template <class T>
+struct add_word_rows {
+  matrix<const std::int32_t> tokens;
+  matrix<const T> gy;
+  T* table;
+  FEWSTEP_HD void operator()(index_t) const {
+    for (index_t n = 0; n < tokens.rows(); ++n) {
+      const T factor = bag_factor<T>(tokens, n);
+      const T* in = gy.row(n);
+      for (index_t i = 0; i < tokens.cols(); ++i) {
+        if (tokens(n, i) == 0) continue;
+        T* row = table + tokens(n, i) * gy.cols();
+        for (index_t j = 0; j < gy.cols(); ++j) row[j] += factor * in[j];
+      }
+    }
+  }
+};
+
+/// Row n of the Fourier features of times[n].
+template <class T>
+struct fourier_waves {
+  vec<const float> times, frequencies;
+  T* y;
+  FEWSTEP_HD void operator()(index_t n) const {
+    const index_t count = frequencies.size();
+    const T c = std::log(static_cast<T>(times[n])) / T(4);
+    for (index_t j = 0; j < count; ++j) {
+      y[n * 2 * count + j] = std::sin(c * static_cast<T>(frequencies[j]));
+      y[n * 2 * count + count + j] = std::cos(c * static_cast<T>(frequencies[j]));
+    }
+  }
+};
+
+}  // namespace detail
+
 /// Bag of words: the sum of the rows of a table [vocabulary, width] for the tokens of each text, divided by the square
 /// root of their number. Token 0 is padding and counts for nothing; an empty text is the zero vector.
 template <class T>
@@ -33,55 +97,16 @@ class bag_of_words {
   matrix<T> forward(Pass& p, matrix<const std::int32_t> tokens, tape& kept) const {
     matrix<T> y = p.memory.template allocate<T, 2>({tokens.rows(), width_});
     kept.tokens = tokens;
-    p.executor.for_each(tokens.rows(), sum_rows{tokens, p.parameter(table_), y});
+    p.executor.for_each(tokens.rows(), detail::sum_word_rows<T>{tokens, p.parameter(table_), y});
     return y;
   }
 
   template <class Pass>
   void backward(Pass& p, matrix<const T> gy, const tape& kept) const {
-    if (p.trains_parameters()) p.executor.for_each(1, add_rows{kept.tokens, gy, p.gradient(table_)});
+    if (p.trains_parameters()) p.executor.for_each(1, detail::add_word_rows<T>{kept.tokens, gy, p.gradient(table_)});
   }
 
  private:
-  FEWSTEP_HD static T scale(matrix<const std::int32_t> tokens, index_t n) {
-    index_t count = 0;
-    for (index_t i = 0; i < tokens.cols(); ++i) count += tokens(n, i) != 0 ? 1 : 0;
-    return T(1) / std::sqrt(static_cast<T>(count > 0 ? count : 1));
-  }
-  struct sum_rows {
-    matrix<const std::int32_t> tokens;
-    const T* table;
-    matrix<T> y;
-    FEWSTEP_HD void operator()(index_t n) const {
-      T* out = y.row(n);
-      for (index_t j = 0; j < y.cols(); ++j) out[j] = T(0);
-      for (index_t i = 0; i < tokens.cols(); ++i) {
-        if (tokens(n, i) == 0) continue;
-        const T* row = table + tokens(n, i) * y.cols();
-        for (index_t j = 0; j < y.cols(); ++j) out[j] += row[j];
-      }
-      const T factor = scale(tokens, n);
-      for (index_t j = 0; j < y.cols(); ++j) out[j] *= factor;
-    }
-  };
-  /// One task for the whole batch: texts share words, and the order of additions is fixed.
-  struct add_rows {
-    matrix<const std::int32_t> tokens;
-    matrix<const T> gy;
-    T* table;
-    FEWSTEP_HD void operator()(index_t) const {
-      for (index_t n = 0; n < tokens.rows(); ++n) {
-        const T factor = scale(tokens, n);
-        const T* in = gy.row(n);
-        for (index_t i = 0; i < tokens.cols(); ++i) {
-          if (tokens(n, i) == 0) continue;
-          T* row = table + tokens(n, i) * gy.cols();
-          for (index_t j = 0; j < gy.cols(); ++j) row[j] += factor * in[j];
-        }
-      }
-    }
-  };
-
   index_t vocabulary_ = 0, width_ = 0, table_ = 0;
 };
 
@@ -91,20 +116,8 @@ class bag_of_words {
 /// times[N] to [N, 2F].
 template <class T, class Pass>
 matrix<T> fourier_features(Pass& p, vec<const float> times, vec<const float> frequencies) {
-  struct waves {
-    vec<const float> times, frequencies;
-    T* y;
-    FEWSTEP_HD void operator()(index_t n) const {
-      const index_t count = frequencies.size();
-      const T c = std::log(static_cast<T>(times[n])) / T(4);
-      for (index_t j = 0; j < count; ++j) {
-        y[n * 2 * count + j] = std::sin(c * static_cast<T>(frequencies[j]));
-        y[n * 2 * count + count + j] = std::cos(c * static_cast<T>(frequencies[j]));
-      }
-    }
-  };
   matrix<T> y = p.memory.template allocate<T, 2>({times.size(), 2 * frequencies.size()});
-  p.executor.for_each(times.size(), waves{times, frequencies, y.data});
+  p.executor.for_each(times.size(), detail::fourier_waves<T>{times, frequencies, y.data});
   return y;
 }
 

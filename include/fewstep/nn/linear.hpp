@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/element_kernels.hpp>
 #include <fewstep/nn/parameters.hpp>
 #include <fewstep/nn/pass.hpp>
 
@@ -63,7 +64,7 @@ class linear {
     if (low_rank_) {
       matrix<T> reduced = p.memory.template allocate<T, 2>({rows, low_rank_->rank});
       product(p.executor, x, a(p), reduced);
-      p.executor.for_each(reduced.size(), scale_by{reduced.data, low_rank_->scale});
+      p.executor.for_each(reduced.size(), detail::scale_by<T>{reduced.data, low_rank_->scale});
       product(p.executor, matrix<const T>(reduced), b(p), y, true);
       kept.reduced = reduced;
     }
@@ -81,7 +82,7 @@ class linear {
     if (low_rank_) {
       matrix<T> g = p.memory.template allocate<T, 2>({gy.rows(), low_rank_->rank});
       product_nt(p.executor, gy, b(p), g);
-      p.executor.for_each(g.size(), scale_by{g.data, low_rank_->scale});
+      p.executor.for_each(g.size(), detail::scale_by<T>{g.data, low_rank_->scale});
       product_nt(p.executor, matrix<const T>(g), a(p), gx, true);
       if (p.arrays.adapter_gradients != nullptr) {
         product_tn_add(p.executor, kept.reduced, gy,
@@ -97,11 +98,6 @@ class linear {
   struct low_rank {
     index_t rank = 0, a = 0, b = 0;
     T scale = 0;
-  };
-  struct scale_by {
-    T* data;
-    T factor;
-    FEWSTEP_HD void operator()(index_t i) const { data[i] *= factor; }
   };
   template <class Pass>
   matrix<const T> a(const Pass& p) const {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/element_kernels.hpp>
 #include <fewstep/nn/activation.hpp>
 #include <fewstep/nn/attention.hpp>
 #include <fewstep/nn/conv2d.hpp>
@@ -54,7 +55,7 @@ class residual_block {
       return conv2_.forward(p, h3, kept.conv2, &sum);
     }
     const images<T> y = conv2_.forward(p, h3, kept.conv2);
-    p.executor.for_each(y.size(), add_into<T>{x.data, y.data});
+    p.executor.for_each(y.size(), detail::add_into<T>{x.data, y.data});
     return y;
   }
 
@@ -65,14 +66,14 @@ class residual_block {
     matrix<T> scale_shift = p.memory.template allocate<T, 2>({gy.extent(0), condition_.out()});
     const images<T> g2 = norm2_.backward(p, g3, kept.norm2, scale_shift.data);
     const matrix<T> gc = condition_.backward(p, scale_shift, kept.condition);
-    p.executor.for_each(gc.size(), add_into<T>{gc.data, condition_gradient.data});
+    p.executor.for_each(gc.size(), detail::add_into<T>{gc.data, condition_gradient.data});
     const images<T> g1 = conv1_.backward(p, g2, kept.conv1);
     const images<T> gx = norm1_.backward(p, g1, kept.norm1);
     if (skip_) {
       const matrix<T> through_skip = skip_->backward(p, pixels(gy), kept.skip);
-      p.executor.for_each(gx.size(), add_into<T>{through_skip.data, gx.data});
+      p.executor.for_each(gx.size(), detail::add_into<T>{through_skip.data, gx.data});
     } else {
-      p.executor.for_each(gx.size(), add_into<T>{gy.data, gx.data});
+      p.executor.for_each(gx.size(), detail::add_into<T>{gy.data, gx.data});
     }
     return gx;
   }

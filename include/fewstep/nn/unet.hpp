@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/element_kernels.hpp>
 #include <fewstep/nn/attention.hpp>
 #include <fewstep/nn/resample.hpp>
 #include <fewstep/nn/residual_block.hpp>
@@ -127,7 +128,7 @@ class unet {
     }
     for (std::size_t i = levels_.size(); i-- > 0;) {
       g = levels_[i].down.backward(p, g, kept.levels[i].down);
-      p.executor.for_each(g.size(), add_into<T>{skips[i].data, g.data});
+      p.executor.for_each(g.size(), detail::add_into<T>{skips[i].data, g.data});
       for (std::size_t b = levels_[i].encoder.size(); b-- > 0;)
         g = levels_[i].encoder[b].backward(p, g, condition_gradient, kept.levels[i].encoder[b]);
     }

@@ -48,14 +48,21 @@ concept optimizer = requires(const O& o, Backend& backend, typename O::template 
   { o.update(backend, s, arrays, scale) } -> std::same_as<void>;
 };
 
+namespace detail {
+
+struct square_of {
+  const float* values;
+  FEWSTEP_HD double operator()(index_t i) const {
+    return static_cast<double>(values[i]) * static_cast<double>(values[i]);
+  }
+};
+
+}  // namespace detail
+
 /// Euclidean norm of a flat gradient; the same bits for any number of threads.
 template <class Backend>
 [[nodiscard]] double gradient_norm(Backend& backend, vec<const float> gradients) {
-  struct square {
-    const float* g;
-    FEWSTEP_HD double operator()(index_t i) const { return static_cast<double>(g[i]) * static_cast<double>(g[i]); }
-  };
-  return std::sqrt(backend.sum(gradients.size(), square{gradients.data}));
+  return std::sqrt(backend.sum(gradients.size(), detail::square_of{gradients.data}));
 }
 
 /// Factor that brings a gradient of this norm to at most `largest` (Pascanu et al. 2013); 1 where largest is 0.

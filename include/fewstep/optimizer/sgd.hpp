@@ -6,6 +6,25 @@
 
 namespace fewstep {
 
+namespace detail {
+
+/// One element of gradient descent and the moving average.
+struct sgd_element {
+  float* parameters;
+  const float* gradients;
+  float *velocity, *average;
+  float momentum, rate, gradient_scale, average_decay;
+  FEWSTEP_HD void operator()(index_t i) const {
+    const float v = momentum * velocity[i] + gradient_scale * gradients[i];
+    velocity[i] = v;
+    const float p = parameters[i] - rate * v;
+    parameters[i] = p;
+    if (average != nullptr) average[i] = average_decay * average[i] + (1.0f - average_decay) * p;
+  }
+};
+
+}  // namespace detail
+
 /// Stochastic gradient descent with momentum (Polyak 1964, PyTorch's form): v = momentum v + g; p -= rate v.
 struct sgd {
   float learning_rate = 1e-2f;
@@ -29,24 +48,9 @@ struct sgd {
   template <class Backend>
   void update(Backend& backend, state<Backend>& s, const optimizer_arrays& a, step_scale scale) const {
     backend.for_each(a.parameters.size(),
-                     element{a.parameters.data, a.gradients.data, s.velocity.data(), a.average.data, momentum,
-                             learning_rate * scale.rate, scale.gradient, a.average_decay});
+                     detail::sgd_element{a.parameters.data, a.gradients.data, s.velocity.data(), a.average.data,
+                                         momentum, learning_rate * scale.rate, scale.gradient, a.average_decay});
   }
-
- private:
-  struct element {
-    float* parameters;
-    const float* gradients;
-    float *velocity, *average;
-    float momentum, rate, gradient_scale, average_decay;
-    FEWSTEP_HD void operator()(index_t i) const {
-      const float v = momentum * velocity[i] + gradient_scale * gradients[i];
-      velocity[i] = v;
-      const float p = parameters[i] - rate * v;
-      parameters[i] = p;
-      if (average != nullptr) average[i] = average_decay * average[i] + (1.0f - average_decay) * p;
-    }
-  };
 };
 
 }  // namespace fewstep

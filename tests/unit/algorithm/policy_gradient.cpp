@@ -68,12 +68,19 @@ std::vector<float> parameters_of(Generator& model) {
 
 template <class Reward, class Objective, class Generator, class Optimizer = fewstep::adam>
 auto make_trainer(cpu_backend& backend, Generator& model, Reward reward_fn, Objective objective_of,
-                  fewstep::policy_gradient_options o, Optimizer rule = {.learning_rate = 1e-2f}) {
+                  fewstep::policy_gradient_options o, Optimizer rule = {.learning_rate = 1e-2f},
+                  std::vector<float> times = {}) {
   using parts = fewstep::policy_gradient_parts<fewstep::consistency_sampler, Reward, fewstep::prompt_buffer_advantage,
                                                Objective, fewstep::no_regularizer, Optimizer>;
   return fewstep::policy_gradient<cpu_backend, Generator, parts>(
       backend, model,
-      parts{{.last = fewstep::last_step::mask}, std::move(reward_fn), {.min_count = 4}, objective_of, {}, rule}, o);
+      parts{{.times = std::move(times), .last = fewstep::last_step::mask},
+            std::move(reward_fn),
+            {.min_count = 4},
+            objective_of,
+            {},
+            rule},
+      o);
 }
 
 constexpr fewstep::policy_gradient_options small{
@@ -281,6 +288,10 @@ TEST_CASE("a run that is resumed from a checkpoint goes on bit for bit") {
   for (int k = 0; k < 3; ++k) rest.update(contexts);
   CHECK(same_bits(parameters_of(resumed), parameters_of(unbroken)));
   CHECK(state_of(rest) == state_of(whole));
+
+  auto elsewhere =
+      make_trainer(other, resumed, first_values{}, fewstep::clipped_surrogate{1e-3f}, options, {}, {5, 3, 1});
+  CHECK_THROWS_WITH(fewstep::load_checkpoint(folder / "after-3", elsewhere), contains("step_0_time"));
 
   options.samples_per_prompt += 1;
   auto wrong = make_trainer(other, resumed, first_values{}, fewstep::clipped_surrogate{1e-3f}, options);

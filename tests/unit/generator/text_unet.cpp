@@ -238,7 +238,7 @@ TEST_CASE("text_unet: encode gives known words and refuses a prompt without any"
   CHECK_THROWS_WITH(g.encode(""), contains("no word of the prompt ''"));
 }
 
-TEST_CASE("text_unet: more rows than the workspace was made for are refused by forward") {
+TEST_CASE("text_unet: more rows than the workspace was made for are refused by forward and backward") {
   cpu_backend backend({.threads = 1});
   auto g = make_tiny_text_unet(backend);
   const text_rows all(3, size, 11);
@@ -246,6 +246,22 @@ TEST_CASE("text_unet: more rows than the workspace was made for are refused by f
   std::vector<float> o(static_cast<std::size_t>(3 * size));
   CHECK_THROWS_WITH(g.forward(backend, all.rows(), {o.data(), {3, size}}, workspace),
                     contains("forward got 3 rows but the workspace was made for 2"));
+  CHECK_THROWS_WITH(g.backward(backend, all.rows(), all.gradient(), workspace),
+                    contains("backward got 3 rows but the workspace was made for 2"));
+}
+
+TEST_CASE("text_unet: a token that is not in the vocabulary is refused by name") {
+  cpu_backend backend({.threads = 1});
+  auto g = make_tiny_text_unet(backend);
+  text_rows all(3, size, 11);
+  all.texts[1].ids[2] = GENERATE(5, -1);
+  auto workspace = g.make_workspace(backend, 3);
+  std::vector<float> o(static_cast<std::size_t>(3 * size));
+  const fewstep::matrix<float> to{o.data(), {3, size}};
+  const auto names_it =
+      contains("row 1 has the token " + std::to_string(all.texts[1].ids[2])) && contains("tokens are 0 (padding) to 4");
+  CHECK_THROWS_WITH(g.predict(backend, all.rows(), to, workspace), names_it);
+  CHECK_THROWS_WITH(g.forward(backend, all.rows(), to, workspace), names_it);
 }
 
 TEST_CASE("text_unet: shapes follow the options") {

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/error.hpp>
+#include <fewstep/core/random.hpp>
+#include <fewstep/core/tensor.hpp>
+#include <fewstep/decoder/decoder.hpp>
+#include <fewstep/mdp/rollout.hpp>
+#include <fewstep/mdp/trajectory.hpp>
+#include <fewstep/objective/reduction.hpp>
+#include <fewstep/reward/async.hpp>
+#include <fewstep/reward/check.hpp>
+#include <fewstep/reward/reward.hpp>
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace fewstep {
+
+/// Which update experience is collected for: all randomness follows from it.
+struct experience_key {
+  std::uint64_t seed = 0;
+  std::int64_t update = 0;
+};
+
+/// What one update learns from: `prompts` prompts drawn with replacement, `samples_per_prompt` trajectories of each,
+/// standing together, and the reward of every decoded result. An asynchronous reward judges one part of the batch while
+/// the next is sampled.
+template <class Backend, class Context, class Reward, class Decoder>
+class experience {
+ public:
+  static constexpr bool judges_aside = async_reward<Reward, Context>;
+  static constexpr bool decodes = !std::same_as<Decoder, identity_decoder>;
+
+  experience(Backend& backend, step_table table, int prompts, int samples_per_prompt, index_t dimension,
+             const Decoder& decode)
+      : prompts_(prompts),
+        samples_per_prompt_(samples_per_prompt),
+        path_(backend, std::move(table), index_t{prompts} * samples_per_prompt, dimension),
+        decoded_(backend, {decodes ? path_.samples() : 0, decode.decoded_size(dimension)}),
+        rewards_(static_cast<std::size_t>(path_.samples())),
+        prompt_of_(rewards_.size()) {}
+
+  [[nodiscard]] const trajectory<Backend, Context>& path() const { return path_; }
+  [[nodiscard]] std::span<const float> rewards() const { return rewards_; }
+  /// Number of each sample's prompt in the contexts that were drawn from.
+  [[nodiscard]] std::span<const std::int32_t> prompts() const { return prompt_of_; }
+  /// What the reward was shown, [B, decoded_size].
+  [[nodiscard]] matrix<const float> samples() const { return decodes ? decoded_.view() : path_.result(); }
+
+  /// Rows that are sampled at a time.
+  [[nodiscard]] static index_t rows_at_once(index_t samples) { return (samples + parts - 1) / parts; }
+  [[nodiscard]] static std::size_t bytes(int horizon, index_t samples, index_t dimension, index_t decoded_size) {
+    return trajectory<Backend, Context>::bytes(horizon, samples, dimension) +
+           (decodes ? static_cast<std::size_t>(samples * decoded_size) * sizeof(float) : 0);
+  }
+
+  /// Draws prompts from `contexts`, samples and judges. `o` is scratch of at least [rows_at_once, D].
+  /// Throws what the reward throws, and std::runtime_error naming a sample whose reward is not finite.
+  template <class Generator>
+  void collect(Backend& backend, Generator& model, typename Generator::workspace_type& workspace, matrix<float> o,
+               Reward& reward_fn, Decoder& decode, std::span<const Context> contexts, experience_key key,
+               reduction over) {
+    draw_prompts(contexts, key);
+    std::fill(rewards_.begin(), rewards_.end(), std::numeric_limits<float>::quiet_NaN());
+    const index_t n = path_.samples(), part = rows_at_once(n);
+    const auto sample_and_judge = [&] {
+      for (index_t first = 0; first < n; first += part) {
+        const index_t count = std::min(part, n - first);
+        rollout(backend, model, workspace, path_, o, {key.seed, static_cast<std::uint64_t>(key.update * n)}, over,
+                first, count);
+        judge(backend, reward_fn, decode, first, count);
+      }
+    };
+    if constexpr (judges_aside) {
+      try {
+        sample_and_judge();
+        reward_fn.wait();
+      } catch (...) {
+        settle(reward_fn);
+        throw;
+      }
+    } else {
+      sample_and_judge();
+    }
+    require_finite(rewards_);
+  }
+
+ private:
+  static constexpr index_t parts = judges_aside ? 4 : 1;
+
+  void draw_prompts(std::span<const Context> contexts, experience_key key) {
+    expects(!contexts.empty(), "policy_gradient: there are no prompts; give at least one");
+    const random_stream source{key.seed, stream::prompts};
+    for (index_t slot = 0; slot < prompts_; ++slot) {
+      const auto number = static_cast<std::uint64_t>(key.update * prompts_ + slot);
+      const auto prompt = source.below(static_cast<std::uint32_t>(contexts.size()), number);
+      for (index_t r = slot * samples_per_prompt_; r < (slot + 1) * samples_per_prompt_; ++r) {
+        prompt_of_[static_cast<std::size_t>(r)] = static_cast<std::int32_t>(prompt);
+        path_.set_context(r, contexts[prompt]);
+      }
+    }
+  }
+
+  void judge(Backend& backend, Reward& reward_fn, Decoder& decode, index_t first, index_t count) {
+    matrix<const float> seen = matrix<const float>(path_.result()).subview(first, count);
+    if constexpr (decodes) {
+      const matrix<float> decoded = decoded_.view().subview(first, count);
+      decode(backend, seen, decoded);
+      seen = decoded;
+    }
+    const auto contexts = path_.contexts().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
+    const auto out = std::span(rewards_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
+    if constexpr (judges_aside)
+      reward_fn.submit(seen, contexts, out);
+    else
+      reward_fn(seen, contexts, out);
+  }
+
+  /// Waits until a reward in the background has let go of the arrays, and drops what else it threw: an update that
+  /// failed leaves nothing for the next.
+  static void settle(Reward& reward_fn) {
+    for (index_t part = 0; part <= parts; ++part) {
+      try {
+        reward_fn.wait();
+        return;
+      } catch (...) {
+      }
+    }
+  }
+
+  index_t prompts_, samples_per_prompt_;
+  trajectory<Backend, Context> path_;
+  tensor<float, 2, Backend> decoded_;
+  std::vector<float> rewards_;
+  std::vector<std::int32_t> prompt_of_;
+};
+
+}  // namespace fewstep

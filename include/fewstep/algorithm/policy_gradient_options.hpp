@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/error.hpp>
+#include <fewstep/core/view.hpp>
+#include <fewstep/objective/reduction.hpp>
+#include <fewstep/optimizer/optimizer.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace fewstep {
+
+struct policy_gradient_options {
+  int horizon = 8;              ///< network calls per sample
+  int prompts_per_update = 16;  ///< drawn with replacement
+  int samples_per_prompt = 1;
+  reduction over = reduction::mean;
+  int inner_epochs = 1;         ///< passes over the rollout's rows
+  int optimizer_steps = 1;      ///< minibatches of a pass; with more than one, rows are permuted
+  float max_gradient_norm = 5;  ///< 0: no clipping
+  rate_schedule schedule{};
+  float average_decay = 0;                           ///< of the moving average of the parameters; 0: none is kept
+  std::size_t memory_budget = std::size_t{1} << 30;  ///< bytes of everything the trainer holds; decides the micro-batch
+  std::uint64_t seed = 0;
+
+  /// Samples of one update.
+  [[nodiscard]] index_t batch() const { return index_t{prompts_per_update} * samples_per_prompt; }
+};
+
+/// The options, if they can be used; throws std::invalid_argument naming the one that cannot.
+[[nodiscard]] inline policy_gradient_options checked(const policy_gradient_options& o) {
+  const auto positive = [](const char* name, int value) {
+    expects(value >= 1, [&] { return message("policy_gradient: ", name, " is ", value, "; it must be at least 1"); });
+  };
+  positive("horizon", o.horizon);
+  positive("prompts_per_update", o.prompts_per_update);
+  positive("samples_per_prompt", o.samples_per_prompt);
+  positive("inner_epochs", o.inner_epochs);
+  positive("optimizer_steps", o.optimizer_steps);
+  expects(o.average_decay >= 0 && o.average_decay < 1,
+          [&] { return message("policy_gradient: average_decay is ", o.average_decay, "; it must be in [0, 1)"); });
+  return o;
+}
+
+}  // namespace fewstep

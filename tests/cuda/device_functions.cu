@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every function object of the library that a device is to run, compiled for one: a stand-in backend and executor
+// launch each as a kernel. This program is compiled and linked, not run.
+#include <fewstep/core/elementary.hpp>
+#include <fewstep/core/random.hpp>
+#include <fewstep/generator/mlp_generator.hpp>
+#include <fewstep/generator/preconditioning.hpp>
+#include <fewstep/nn/activation.hpp>
+#include <fewstep/nn/embedding.hpp>
+#include <fewstep/nn/resample.hpp>
+#include <fewstep/objective/clipped_surrogate.hpp>
+#include <fewstep/objective/reinforce.hpp>
+#include <fewstep/optimizer/adam.hpp>
+#include <fewstep/optimizer/sgd.hpp>
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+#include <stdexcept>
+
+using fewstep::index_t;
+using fewstep::matrix;
+using fewstep::vec;
+
+namespace {
+
+template <class Kernel>
+__global__ void map(index_t n, Kernel kernel) {
+  const index_t i = static_cast<index_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (i < n) kernel(i);
+}
+
+template <class Term>
+__global__ void add_up(index_t n, Term term, double* sum) {
+  for (index_t i = 0; i < n; ++i) *sum += term(i);
+}
+
+void check(cudaError_t status) {
+  if (status != cudaSuccess) throw std::runtime_error(cudaGetErrorString(status));
+}
+
+struct launcher {
+  template <class T>
+  using buffer = fewstep::cpu_buffer<T>;
+  template <class T>
+  buffer<T> allocate(index_t n) {
+    return buffer<T>(n);
+  }
+  template <class Kernel>
+  void for_each(index_t n, const Kernel& kernel) {
+    map<<<static_cast<unsigned>((n + 255) / 256), 256>>>(n, kernel);
+    check(cudaGetLastError());
+  }
+  template <class Term>
+  double sum(index_t n, const Term& term) {
+    add_up<<<1, 1>>>(n, term, static_cast<double*>(nullptr));
+    check(cudaGetLastError());
+    return 0;
+  }
+};
+
+struct scalar_functions {
+  fewstep::random_stream source;
+  fewstep::edm_consistency preconditioner;
+  float* out;
+  FEWSTEP_HD void operator()(index_t i) const {
+    const auto sample = static_cast<std::uint64_t>(i);
+    const float x = source.normal(sample, 1, 2) + source.uniform(sample) + static_cast<float>(source.below(7, sample));
+    const auto waves = fewstep::sincos_2pi(x);
+    const auto [in, skip, o] = preconditioner(x);
+    const fewstep::transition t{x, 1.0f, 0.5f, 1.0f, 0};
+    out[i] = fewstep::exp_float(x) + fewstep::log_float(x) + fewstep::sqrt_float(x) + fewstep::sigmoid(x) + waves.sin +
+             waves.cos + in + skip + o + fewstep::clipped_surrogate{}(t).slope + fewstep::reinforce{}(t).value;
+  }
+};
+
+template <class Optimizer>
+void step(launcher& backend, const Optimizer& rule) {
+  auto state = rule.make_state(backend, 0);
+  rule.update(backend, state, {}, {});
+}
+
+template <class Module>
+void activate(fewstep::pass<float, launcher>& p) {
+  typename Module::tape kept;
+  const Module module;
+  (void)module.forward(p, matrix<const float>{}, kept);
+  (void)module.backward(p, matrix<const float>{}, kept);
+}
+
+}  // namespace
+
+int main() {
+  launcher backend;
+  backend.for_each(1, scalar_functions{});
+  step(backend, fewstep::sgd{});
+  step(backend, fewstep::adam{});
+  step(backend, fewstep::adamw{});
+  (void)fewstep::gradient_norm(backend, vec<const float>{});
+
+  fewstep::arena memory;
+  fewstep::pass<float, launcher> p{backend, {}, memory};
+  activate<fewstep::elementwise<float, fewstep::silu>>(p);
+  activate<fewstep::elementwise<float, fewstep::gelu>>(p);
+  (void)fewstep::fourier_features<float>(p, vec<const float>{}, vec<const float>{});
+  fewstep::parameter_layout layout;
+  const fewstep::bag_of_words<float> words(layout, "words", 3, 4);
+  fewstep::bag_of_words<float>::tape kept;
+  (void)words.forward(p, matrix<const std::int32_t>{}, kept);
+  words.backward(p, matrix<const float>{}, kept);
+  backend.for_each(1, fewstep::detail::pixel_rearrange<float>{});
+  backend.for_each(1, fewstep::detail::repeat_pixels<float>{});
+  backend.for_each(1, fewstep::detail::sum_pixels<float>{});
+  backend.for_each(1, fewstep::detail::copy_channels<float>{});
+  backend.for_each(1, fewstep::detail::fill<float>{});
+  backend.for_each(1, fewstep::detail::copy<float>{});
+  backend.for_each(1, fewstep::detail::scale<float>{});
+  backend.for_each(1, fewstep::detail::scale_by<float>{});
+  backend.for_each(1, fewstep::detail::add_into<float>{});
+  backend.for_each(1, fewstep::detail::join_columns<float>{});
+  backend.for_each(1, fewstep::detail::scale_rows<fewstep::edm_consistency>{});
+}

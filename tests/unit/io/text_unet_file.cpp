@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fewstep/io/text_unet_file.hpp>
+
+#include "support/tiny_text_unet.hpp"
+#include "temporary_directory.hpp"
+#include "test.hpp"
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+using fewstep::cpu_backend;
+using fewstep::index_t;
+using fewstep::load_consistency_model;
+using fewstep::lora_options;
+using fewstep::safetensors_file;
+using fewstep::safetensors_writer;
+using fewstep::save_consistency_model;
+using fewstep::test::make_tiny_text_unet;
+using fewstep::test::same_bits;
+using fewstep::test::text_rows;
+using fewstep::test::tiny_text_unet;
+
+namespace {
+
+std::vector<float> predict(cpu_backend& backend, tiny_text_unet& g) {
+  const text_rows all(5, g.sample_size(), 3);
+  auto workspace = g.make_workspace(backend, 0);
+  std::vector<float> o(all.x.size());
+  g.predict(backend, all.rows(), {o.data(), {5, g.sample_size()}}, workspace);
+  return o;
+}
+
+/// The file again, each tensor passed through `change`, which may rename, reshape or drop (return false) it.
+struct tensor {
+  std::string name;
+  std::vector<index_t> shape;
+  std::vector<float> values;
+};
+void rewrite(const std::filesystem::path& path, const std::function<bool(tensor&)>& change,
+             const std::function<void(std::string& key, std::string& value)>& metadata = {}) {
+  const auto file = safetensors_file::load(path);
+  safetensors_writer writer;
+  for (const auto& entry : file.metadata()) {
+    std::string key = entry.first, value = entry.second;
+    if (metadata) metadata(key, value);
+    writer.metadata(key, value);
+  }
+  for (const std::string& name : file.names()) {
+    tensor t{name, file.shape(name), file.floats(name)};
+    if (change(t)) writer.add(t.name, t.shape, t.values);
+  }
+  writer.write(path);
+}
+
+bool keep(tensor&) { return true; }
+
+}  // namespace
+
+TEST_CASE("a model file gives back the network, its adapters with their scale included") {
+  const temporary_directory folder;
+  const auto lora = GENERATE(std::optional<lora_options>{}, std::optional(lora_options{.rank = 3, .alpha = 7}));
+  cpu_backend backend({.threads = 1});
+  auto g = make_tiny_text_unet(backend, lora);
+  save_consistency_model(folder / "m", g, g.parameters());
+  auto loaded = load_consistency_model(backend, folder / "m");
+  CHECK(loaded.has_adapters() == lora.has_value());
+  CHECK(loaded.words().words() == g.words().words());
+  CHECK(same_bits(predict(backend, loaded), predict(backend, g)));
+  const std::vector<float> zeros(static_cast<std::size_t>(g.parameters().size()));
+  save_consistency_model(folder / "zeros", g, {zeros.data(), {g.parameters().size()}});
+  auto of_zeros = load_consistency_model(backend, folder / "zeros");
+  CHECK_FALSE(same_bits(predict(backend, of_zeros), predict(backend, g)));
+  CHECK_THROWS_WITH(save_consistency_model(folder / "short", g, {zeros.data(), {1}}),
+                    contains("1 parameters given, but the model trains"));
+}
+
+TEST_CASE("fresh adapters change nothing; those of another rank than the file's are refused") {
+  const temporary_directory folder;
+  cpu_backend backend({.threads = 1});
+  auto base = make_tiny_text_unet(backend);
+  save_consistency_model(folder / "base", base, base.parameters());
+  auto fresh = load_consistency_model(backend, folder / "base", {.lora = lora_options{.rank = 2}});
+  CHECK(fresh.has_adapters());
+  CHECK(same_bits(predict(backend, fresh), predict(backend, base)));
+
+  auto adapted = make_tiny_text_unet(backend, lora_options{.rank = 3, .alpha = 7});
+  save_consistency_model(folder / "adapted", adapted, adapted.parameters());
+  CHECK_NOTHROW(load_consistency_model(backend, folder / "adapted", {.lora = lora_options{.rank = 3}}));
+  CHECK_THROWS_WITH(load_consistency_model(backend, folder / "adapted", {.lora = lora_options{.rank = 2}}),
+                    contains("has adapters of rank 3, but rank 2 was asked for"));
+  rewrite(folder / "adapted", keep, [](std::string& key, std::string&) {
+    if (key == "fewstep.lora") key = "other";
+  });
+  CHECK_THROWS_WITH(load_consistency_model(backend, folder / "adapted"),
+                    contains("lora_A.weight', but the metadata 'fewstep.lora'"));
+}
+
+TEST_CASE("half precision keeps a model but for its rounding") {
+  const temporary_directory folder;
+  cpu_backend backend({.threads = 1});
+  auto g = make_tiny_text_unet(backend);
+  save_consistency_model(folder / "m", g, g.parameters(), fewstep::element_type::f16);
+  auto loaded = load_consistency_model(backend, folder / "m");
+  CHECK(fewstep::test::relative_error(predict(backend, loaded), predict(backend, g)) < 3e-3);
+}
+
+TEST_CASE("a model file that does not fit is refused, and the message names file, weight and reason") {
+  const temporary_directory folder;
+  cpu_backend backend({.threads = 1});
+  auto g = make_tiny_text_unet(backend);
+  const auto path = folder / "m";
+  save_consistency_model(path, g, g.parameters());
+  const std::string weight = "unet.in.weight";
+  REQUIRE(safetensors_file::load(path).contains(weight));
+
+  SECTION("no such file") {
+    CHECK_THROWS_WITH(load_consistency_model(backend, folder / "absent"), contains((folder / "absent").string()));
+  }
+  SECTION("a weight is missing") {
+    rewrite(path, [&](tensor& t) { return t.name != weight; });
+    CHECK_THROWS_WITH(load_consistency_model(backend, path),
+                      contains(path.string()) && contains("the weight '" + weight + "' is missing"));
+  }
+  SECTION("a weight has another shape") {
+    rewrite(path, [&](tensor& t) {
+      if (t.name == weight) std::swap(t.shape[0], t.shape[1]);
+      return true;
+    });
+    CHECK_THROWS_WITH(load_consistency_model(backend, path),
+                      contains("the weight '" + weight + "' has shape [") && contains("but the network needs ["));
+  }
+  SECTION("the frequencies are missing") {
+    rewrite(path, [&](tensor& t) { return t.name != "time.frequencies"; });
+    CHECK_THROWS_WITH(load_consistency_model(backend, path), contains("'time.frequencies' is missing"));
+  }
+  SECTION("the metadata are those of something else") {
+    rewrite(path, keep, [](std::string& key, std::string&) { key += "?"; });
+    CHECK_THROWS_WITH(load_consistency_model(backend, path), contains("this is no text_unet written by fewstep"));
+  }
+  SECTION("the metadata are damaged") {
+    rewrite(path, keep, [](std::string& key, std::string& value) {
+      if (key == "fewstep.text_unet") value.resize(value.size() / 2);
+    });
+    CHECK_THROWS_WITH(load_consistency_model(backend, path), contains("the metadata of the network are damaged"));
+  }
+}
