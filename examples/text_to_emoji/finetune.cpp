@@ -63,6 +63,7 @@ nlohmann::ordered_json as_json(const finetune_settings& s) {
           {"updates", s.updates},
           {"horizon", s.horizon},
           {"times", times},
+          {"first_trained", s.first_trained},
           {"prompts", s.prompts},
           {"samples", s.samples},
           {"learning_rate", as_written(s.learning_rate)},
@@ -90,6 +91,9 @@ void check(const finetune_settings& s) {
   fewstep::expects(s.samples > 1 || s.advantage != "group",
                    "--samples is 1 but --advantage is group, where a sample is compared with the others of its prompt; "
                    "use --samples 2 or more, or --advantage buffer or batch");
+  fewstep::expects(s.memory_budget > 0 && s.memory_budget < 1e9, [&] {
+    return message("--memory-budget is ", s.memory_budget, " MB; use a positive number below 1e9");
+  });
   fewstep::expects(s.kl >= 0, [&] { return message("--kl is ", s.kl, "; use 0 (none) or more"); });
 }
 

@@ -66,6 +66,7 @@ class chosen_advantage {
 [[nodiscard]] inline finetune_settings with_times(finetune_settings s) {
   if (s.times.empty() && s.horizon > 0) s.times = times_for(s.horizon);
   s.horizon = s.times.empty() ? s.horizon : static_cast<int>(s.times.size());
+  if (s.first_trained < 0) s.first_trained = s.horizon > 2 ? 1 : 0;
   return s;
 }
 
@@ -76,12 +77,13 @@ template <class Regularizer = fewstep::no_regularizer>
   return fewstep::rlcm(backend, model, fewstep::async(picture_size_reward::of(s.task)),
                        fewstep::adam{.learning_rate = s.learning_rate},
                        {.horizon = s.horizon,
+                        .first_trained = s.first_trained,
                         .prompts_per_update = s.prompts,
                         .samples_per_prompt = s.samples,
                         .clip_range = s.clip,
                         .last = last_step_of(s.last_step),
                         .times = s.times,
-                        .schedule = {.total = s.updates, .final = 0.1f},
+                        .schedule = {.warmup = s.updates / 8, .hold = s.updates / 2, .total = s.updates, .final = 0.1f},
                         .memory_budget = static_cast<std::size_t>(s.memory_budget * 1e6),
                         .seed = s.seed},
                        chosen_advantage(s.advantage), std::move(regularize));

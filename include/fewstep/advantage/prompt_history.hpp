@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <iterator>
 #include <span>
 #include <vector>
@@ -44,7 +45,7 @@ class prompt_history {
   /// How many prompts were seen.
   [[nodiscard]] std::size_t prompts() const { return ids_.size(); }
 
-  /// Throws std::invalid_argument if what was read does not fit together.
+  /// Throws std::invalid_argument, and forgets all, if what was read does not fit together.
   template <class Archive>
   void serialize(Archive& archive) {
     archive("capacity", capacity_);
@@ -53,13 +54,24 @@ class prompt_history {
     archive("counts", counts_);
     archive("heads", heads_);
     archive("values", values_);
-    const std::size_t n = ids_.size();
-    expects(slots_.size() == n && counts_.size() == n && heads_.size() == n &&
-                values_.size() == n * static_cast<std::size_t>(capacity_),
-            "prompt_history: the arrays read have different lengths; the checkpoint belongs to something else");
+    if (is_whole()) return;
+    *this = {};
+    expects(false, "prompt_history: the arrays read do not fit together; the checkpoint is of something else");
   }
 
  private:
+  [[nodiscard]] bool is_whole() const {
+    const std::size_t n = ids_.size();
+    const auto lie_in = [](const std::vector<std::int32_t>& values, std::int32_t first, std::int32_t last) {
+      return std::all_of(values.begin(), values.end(), [&](std::int32_t v) { return v >= first && v <= last; });
+    };
+    return (capacity_ >= 1 || n == 0) && slots_.size() == n && counts_.size() == n && heads_.size() == n &&
+           values_.size() == n * static_cast<std::size_t>(capacity_) &&
+           std::adjacent_find(ids_.begin(), ids_.end(), std::greater_equal<>()) == ids_.end() &&
+           lie_in(slots_, 0, static_cast<std::int32_t>(n) - 1) && lie_in(counts_, 0, capacity_) &&
+           lie_in(heads_, 0, capacity_ - 1);
+  }
+
   [[nodiscard]] std::size_t slot_or_new(std::int32_t prompt) {
     const auto found = std::lower_bound(ids_.begin(), ids_.end(), prompt);
     const auto position = found - ids_.begin();

@@ -57,7 +57,7 @@ class consistency_training {
       : backend_(backend),
         model_(model),
         rule_(rule),
-        options_(o),
+        options_(checked(o)),
         size_(model.sample_size()),
         state_(rule.make_state(backend, model.parameters().size())),
         workspace_(model.make_workspace(backend, o.batch)),
@@ -71,10 +71,6 @@ class consistency_training {
         earlier_times_(times_.size()),
         losses_(times_.size()),
         contexts_(times_.size()) {
-    expects(o.batch > 0 && o.steps > 0 && o.stages >= 0, [&] {
-      return message("consistency_training: batch is ", o.batch, ", steps ", o.steps, ", stages ", o.stages,
-                     "; batch and steps must be positive and stages not negative");
-    });
     const vec<float> p = model.parameters();
     std::copy_n(p.data, p.size(), average_.data());
   }
@@ -121,6 +117,10 @@ class consistency_training {
 
   template <class Archive>
   void serialize(Archive& archive) {
+    archive.must_match("seed", options_.seed);
+    archive.must_match("batch", options_.batch);
+    archive.must_match("steps", options_.steps);
+    archive.must_match("stages", options_.stages);
     archive("parameters", model_.parameters());
     archive("average", average_.view());
     archive("optimizer", state_);
@@ -128,6 +128,19 @@ class consistency_training {
   }
 
  private:
+  static consistency_training_options checked(const consistency_training_options& o) {
+    expects(o.batch > 0 && o.steps > 0 && o.stages >= 0, [&] {
+      return message("consistency_training: batch is ", o.batch, ", steps ", o.steps, ", stages ", o.stages,
+                     "; batch and steps must be positive and stages not negative");
+    });
+    expects(o.q > 1 && o.huber >= 0 && o.log_time_deviation >= 0 && o.average_decay >= 0 && o.average_decay < 1, [&] {
+      return message("consistency_training: q is ", o.q, ", huber ", o.huber, ", log_time_deviation ",
+                     o.log_time_deviation, ", average_decay ", o.average_decay,
+                     "; q must be above 1, the others not negative, and average_decay below 1");
+    });
+    return o;
+  }
+
   void draw_times(int stage_now) {
     const auto p = model_.preconditioner();
     const double shrink = std::pow(static_cast<double>(options_.q), -stage_now);

@@ -75,6 +75,8 @@ class policy_gradient {
         scores_(static_cast<std::size_t>(plan_.rows)) {
     if constexpr (requires { parts_.objective_of.resolved(index_t{}, reduction{}); })
       parts_.objective_of = parts_.objective_of.resolved(model.sample_size(), o.over);
+    if constexpr (requires { parts_.regularize.expect_same_outputs(model, table()); })
+      parts_.regularize.expect_same_outputs(model, table());
     parts_.regularize.prepare(backend, plan_.rows);
     const vec<float> p = model.parameters();
     if (o.average_decay > 0) std::copy_n(p.data, p.size(), average_.data());
@@ -181,9 +183,17 @@ class policy_gradient {
   void serialize(Archive& archive) {
     archive.must_match("seed", options_.seed);
     archive.must_match("horizon", options_.horizon);
+    archive.must_match("first_trained", table().first_trained);
+    archive.must_match("trained", table().trained);
+    archive.must_match("reduction", options_.over);
+    archive.must_match("inner_epochs", options_.inner_epochs);
+    archive.must_match("optimizer_steps", options_.optimizer_steps);
+    archive.must_match("max_gradient_norm", options_.max_gradient_norm);
+    archive.must_match("average_decay", options_.average_decay);
     for (std::size_t k = 0; k < table().rows.size(); ++k) {
       archive.must_match(message("step_", k, "_time"), table().rows[k].time);
       archive.must_match(message("step_", k, "_sigma"), table().rows[k].sigma);
+      archive.must_match(message("step_", k, "_b"), table().rows[k].b);
     }
     archive.must_match("prompts_per_update", options_.prompts_per_update);
     archive.must_match("samples_per_prompt", options_.samples_per_prompt);
@@ -230,6 +240,13 @@ class policy_gradient {
                      " steps is stochastic, so nothing can be learned; use a horizon of at least 2, "
                      "last_step::stochastic, or a sampler with noise (eta > 0)");
     });
+    const int end = table.first_trained + table.trained;
+    expects(options_.first_trained >= 0 && options_.first_trained < end, [&] {
+      return message("policy_gradient: first_trained is ", options_.first_trained, " but the last step that can be ",
+                     "trained is ", end - 1, " (counted from 0); use at most that");
+    });
+    table.first_trained = std::max(table.first_trained, options_.first_trained);
+    table.trained = end - table.first_trained;
     return table;
   }
 

@@ -13,6 +13,7 @@ namespace fewstep {
 
 struct policy_gradient_options {
   int horizon = 8;              ///< network calls per sample
+  int first_trained = 0;        ///< network calls before this one (from 0) are sampled and not trained
   int prompts_per_update = 16;  ///< drawn with replacement
   int samples_per_prompt = 1;
   reduction over = reduction::mean;

@@ -18,6 +18,7 @@ namespace fewstep {
 /// follows the dimension. last_step::reference and clip_range = 1e-4f give the published ones.
 struct rlcm_options {
   int horizon = 8;
+  int first_trained = 0;  ///< network calls before this one are not trained: the noisiest decide what a picture shows
   int prompts_per_update = 16;
   int samples_per_prompt = 1;
   float clip_range = automatic;
@@ -63,6 +64,7 @@ template <class Backend, class Generator, class Reward, class Optimizer, class A
       parts{std::move(sampler), std::move(reward_fn), std::move(advantage_of), clipped_surrogate{o.clip_range},
             std::move(regularize), std::move(rule)},
       {.horizon = o.horizon,
+       .first_trained = o.first_trained,
        .prompts_per_update = o.prompts_per_update,
        .samples_per_prompt = o.samples_per_prompt,
        .over = o.over,

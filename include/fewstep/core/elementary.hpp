@@ -90,7 +90,7 @@ FEWSTEP_HD constexpr float log_float(float x) {
   return x >= 0.0f ? y : detail::not_a_number;
 }
 
-/// Square root of a finite x >= 0 to about one unit in the last place (std::sqrt may set errno, which keeps a loop from
+/// Square root of x >= 0 to about one unit in the last place (std::sqrt may set errno, which keeps a loop from
 /// vectorising). Relative precision holds for normal numbers.
 FEWSTEP_HD constexpr float sqrt_float(float x) {
   const float half = 0.5f * x;
@@ -100,7 +100,7 @@ FEWSTEP_HD constexpr float sqrt_float(float x) {
   y = y * (1.5f - (half * y) * y);
   const float root = x * y;
   const float rest = x - root * root;
-  return (0.5f * y) * rest + root;
+  return x == detail::infinity ? x : (0.5f * y) * rest + root;
 }
 
 struct sin_cos {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <locale>
 #include <source_location>
 #include <sstream>
 #include <stdexcept>
@@ -13,6 +14,7 @@ namespace fewstep {
 template <class... Parts>
 [[nodiscard]] std::string message(const Parts&... parts) {
   std::ostringstream text;
+  text.imbue(std::locale::classic());  // a program's own locale would group digits
   (text << ... << parts);
   return std::move(text).str();
 }

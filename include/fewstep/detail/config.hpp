@@ -3,8 +3,8 @@
 
 /// Compiler differences, in one place: the only header of the plain C++ part that asks which compiler it is.
 
-#if defined(__FAST_MATH__)
-#error "fewstep: -ffast-math breaks reproducibility and the checks for non-finite values; compile without it"
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__) || defined(__ASSOCIATIVE_MATH__)
+#error "fewstep: -ffast-math and its parts break reproducibility and the checks for non-finite values; leave them out"
 #endif
 
 #if defined(__CUDACC__)
@@ -27,5 +27,14 @@ inline constexpr unsigned simd_bytes = 32;
 #else
 inline constexpr unsigned simd_bytes = 16;
 #endif
+
+/// Makes the compiler believe that a register has changed. A loop with one sum only is split by g++ into a product and
+/// an addition on some processors (Zen, Alder Lake), which rounds twice where all other loops round once.
+template <class Register>
+[[gnu::always_inline]] inline void hide_from_optimizer([[maybe_unused]] Register& value) {
+#if defined(__GNUC__) && defined(__x86_64__) && !defined(__CUDACC__)
+  asm("" : "+x"(value));
+#endif
+}
 
 }  // namespace fewstep::detail

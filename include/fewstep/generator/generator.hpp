@@ -27,6 +27,8 @@ struct batch {
 /// A network that can be sampled from: it gives the raw output o for a batch of rows, and its preconditioning turns o
 /// into the clean prediction f = skip(t) x + out(t) o. The input factor in(t) is applied inside predict.
 ///
+/// predict takes any number of rows, whatever the workspace was made for (forward and backward take at most those).
+///
 /// What the compiler cannot check: row r of o depends on row r of the batch only, and has the same bits in every batch
 /// (pad to fixed blocks inside where a library's kernels depend on the row count); predict keeps nothing.
 ///

@@ -138,6 +138,7 @@ class mlp_generator {
   }
 
   void predict(Backend& backend, batch<std::int32_t> rows, matrix<float> o, workspace_type& workspace) {
+    expect_known(rows.contexts);
     backend.parallel_for(blocks(rows.rows()), [&](auto& executor, int thread, index_t block) {
       arena memory = workspace.temporaries(thread);
       evaluate(executor, part(rows, block), part(o, block), memory, workspace.thread_tape(thread));
@@ -149,6 +150,7 @@ class mlp_generator {
       return message("mlp_generator: forward got ", rows.rows(), " rows but the workspace was made for ",
                      workspace.units() * row_block(), "; make a larger one");
     });
+    expect_known(rows.contexts);
     backend.parallel_for(blocks(rows.rows()), [&](auto& executor, int, index_t block) {
       arena memory = workspace.activations(block);
       evaluate(executor, part(rows, block), part(o, block), memory, workspace.tape(block));
@@ -172,6 +174,16 @@ class mlp_generator {
   }
 
  private:
+  /// A class beyond the last would be written outside of the row.
+  void expect_known(vec<const std::int32_t> classes) const {
+    const index_t known = network_.settings().classes;
+    for (index_t r = 0; known > 0 && r < classes.size(); ++r)
+      expects(classes[r] >= 0 && classes[r] < known, [&] {
+        return message("mlp_generator: row ", r, " has the class ", classes[r], ", but there are ", known, " (0 to ",
+                       known - 1, ")");
+      });
+  }
+
   static index_t blocks(index_t rows) { return (rows + row_block() - 1) / row_block(); }
   template <class Rows>
   static Rows part(Rows rows, index_t block) {

@@ -44,6 +44,8 @@ class text_unet_network {
     expects(o.vocabulary >= 2, [&] {
       return message("text_unet: vocabulary is ", o.vocabulary, "; it holds padding and at least one word");
     });
+    expects(o.text_width >= 1 && o.text_width <= 1 << 16,
+            [&] { return message("text_unet: text_width is ", o.text_width, "; it must be from 1 to 65536"); });
     if (options_.frequencies.empty()) options_.frequencies = text_unet_options::default_frequencies();
     const index_t width = o.unet.condition;
     time_ = mlp<T>(layout, "time", {2 * static_cast<index_t>(options_.frequencies.size()), width, width});

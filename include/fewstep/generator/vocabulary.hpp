@@ -44,6 +44,9 @@ class vocabulary {
     for (std::size_t i = 0; i < words_.size(); ++i) {
       const bool is_new = numbers_.emplace(words_[i], static_cast<std::int32_t>(i + 1)).second;
       expects(is_new, [&] { return message("vocabulary: the word '", words_[i], "' stands in it twice"); });
+      expects(split(words_[i]) == std::vector<std::string>{words_[i]}, [&] {
+        return message("vocabulary: '", words_[i], "' is not one word in lower case, so no prompt can hold it");
+      });
     }
   }
 

@@ -172,7 +172,13 @@ template <class Backend>
   if (!file.contains(detail::frequencies_name))
     throw std::runtime_error(message(path.string(), ": the tensor '", detail::frequencies_name, "' is missing"));
   options.network.frequencies = file.floats(detail::frequencies_name);
-  text_unet<Backend> model(backend, vocabulary(vocabulary::split(words->second)), options);
+  auto model = [&] {
+    try {
+      return text_unet<Backend>(backend, vocabulary(vocabulary::split(words->second)), options);
+    } catch (const std::invalid_argument& e) {
+      throw std::runtime_error(message(path.string(), ": the network described cannot be: ", e.what()));
+    }
+  }();
   detail::read_slices(file, path, model.base_layout(), model.base_parameters());
   if (has_adapters) detail::read_slices(file, path, model.trained_layout(), model.parameters());
   return model;

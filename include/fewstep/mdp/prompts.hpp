@@ -30,6 +30,8 @@ struct prompt_list {
       if (!line.empty() && line.back() == '\r') line.pop_back();
       if (line.find_first_not_of(" \t") != std::string::npos) prompts.texts.push_back(std::move(line));
     }
+    if (file.bad() || std::filesystem::is_directory(path))
+      throw std::runtime_error(message(path.string(), ": cannot be read; give a file with one prompt a line"));
     if (prompts.texts.empty()) throw std::runtime_error(message(path.string(), ": has no prompt; write one a line"));
     return prompts;
   }

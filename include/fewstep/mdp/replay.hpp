@@ -63,6 +63,7 @@ class replay {
  public:
   replay(Backend& backend, const trajectory<Backend, Context>& path, int minibatches, index_t micro_batch)
       : order_(path.trained_rows(), minibatches),
+        first_row_(path.first_trained_row()),
         minibatches_(minibatches),
         micro_batch_(micro_batch),
         gathered_(backend, {arrays_for(minibatches) * micro_batch, path.dimension()}),
@@ -72,7 +73,7 @@ class replay {
   /// Arrays of [micro_batch, D] that a replay holds.
   [[nodiscard]] static index_t arrays_for(int minibatches) { return minibatches > 1 ? 2 : 0; }
   /// Row of the trajectory that is replayed at place i.
-  [[nodiscard]] index_t operator[](index_t i) const { return order_[i]; }
+  [[nodiscard]] index_t operator[](index_t i) const { return first_row_ + order_[i]; }
   [[nodiscard]] std::pair<index_t, index_t> minibatch(int k) const { return order_.minibatch(k); }
 
   /// Begins pass number `pass` of the run: a new order where there are several minibatches.
@@ -84,10 +85,13 @@ class replay {
   [[nodiscard]] replayed_rows<Context> rows(Backend& backend, const trajectory<Backend, Context>& path, index_t at,
                                             index_t count) {
     const matrix<const float> states = path.states();
-    if (!permutes()) return {path.rows(at, count), states.subview(at + path.samples(), count)};
+    if (!permutes()) {
+      const index_t first = first_row_ + at;
+      return {path.rows(first, count), states.subview(first + path.samples(), count)};
+    }
     const matrix<float> x = gathered_.view().subview(0, count), next = gathered_.view().subview(micro_batch_, count);
     for (index_t i = 0; i < count; ++i) {
-      const index_t row = order_[at + i];
+      const index_t row = (*this)[at + i];
       const auto place = static_cast<std::size_t>(i);
       backend.copy_to_device(states.row(row), x.row(i), path.dimension());
       backend.copy_to_device(states.row(row + path.samples()), next.row(i), path.dimension());
@@ -103,6 +107,7 @@ class replay {
   [[nodiscard]] bool permutes() const { return minibatches_ > 1; }
 
   replay_order order_;
+  index_t first_row_;
   int minibatches_;
   index_t micro_batch_;
   tensor<float, 2, Backend> gathered_;

@@ -45,7 +45,7 @@ void rollout(Backend& backend, Generator& model, typename Generator::workspace_t
       } else {
         for (index_t d = 0; d < dimension; ++d) next[d] = row.a * x[d] + row.b * out[d];
       }
-      if (k < table.trained)
+      if (table.trains(k))
         path.log_probability(k * path.samples() + r) = log_probability({x, next, &row}, out, dimension, over);
       if (!is_last) return;
       float* result = path.result().row(r);

@@ -37,8 +37,10 @@ class trajectory {
   [[nodiscard]] const step_table& table() const { return table_; }
   [[nodiscard]] index_t samples() const { return samples_; }
   [[nodiscard]] index_t dimension() const { return dimension_; }
-  /// Rows that carry a policy gradient: the first `trained` steps of all samples.
+  /// Rows that carry a policy gradient: the trained steps of all samples, trained_rows() of them from
+  /// first_trained_row() on.
   [[nodiscard]] index_t trained_rows() const { return table_.trained * samples_; }
+  [[nodiscard]] index_t first_trained_row() const { return table_.first_trained * samples_; }
 
   /// x_k of all samples, [B, D].
   [[nodiscard]] matrix<float> state(int step) { return states_.view().subview(step * samples_, samples_); }

@@ -65,7 +65,8 @@ struct fourier_waves {
   T* y;
   FEWSTEP_HD void operator()(index_t n) const {
     const index_t count = frequencies.size();
-    const T c = std::log(static_cast<T>(times[n])) / T(4);
+    constexpr float least = 1e-6f;  // the logarithm of 0 has no sine
+    const T c = std::log(static_cast<T>(times[n] > least ? times[n] : least)) / T(4);
     for (index_t j = 0; j < count; ++j) {
       y[n * 2 * count + j] = std::sin(c * static_cast<T>(frequencies[j]));
       y[n * 2 * count + count + j] = std::cos(c * static_cast<T>(frequencies[j]));

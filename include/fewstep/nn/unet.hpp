@@ -149,6 +149,21 @@ class unet {
     const auto& o = options_;
     expects(!o.widths.empty() && o.widths.size() <= max_levels,
             [&] { return message("unet: '", name, "' has ", o.widths.size(), " widths; give 1 to ", max_levels); });
+    constexpr index_t most = 1 << 16;
+    const auto within = [&](const char* what, index_t value, index_t least) {
+      expects(value >= least && value <= most, [&] {
+        return message("unet: '", name, "' has ", what, " ", value, "; it must be from ", least, " to ", most);
+      });
+    };
+    within("height", o.height, 1);
+    within("width", o.width, 1);
+    within("channels", o.channels, 1);
+    within("patch", o.patch, 1);
+    within("groups", o.groups, 1);
+    within("condition", o.condition, 1);
+    within("heads", o.heads, 0);
+    for (const index_t blocks : {o.encoder_blocks, o.middle_blocks, o.decoder_blocks}) within("blocks", blocks, 0);
+    for (const index_t width : o.widths) within("widths", width, 1);
     const index_t factor = o.patch << (o.widths.size() - 1);
     expects(o.height % factor == 0 && o.width % factor == 0, [&] {
       return message("unet: pictures of ", o.height, " x ", o.width, " cannot be halved ", o.widths.size() - 1,

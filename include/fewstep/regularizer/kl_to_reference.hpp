@@ -2,7 +2,9 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/generator/preconditioning.hpp>
 #include <fewstep/regularizer/regularizer.hpp>
+#include <fewstep/sampler/step_table.hpp>
 
 #include <cmath>
 #include <optional>
@@ -12,7 +14,7 @@ namespace fewstep {
 /// coefficient * KL(policy, reference) per trained transition, exact because both are Gaussians of one variance:
 ///   KL = b^2 |o - o_ref|^2 / (2 sigma^2), taken as the mean over D where the log-probability is
 /// (Fan et al. 2023, DPOK, arXiv:2305.16381, section 4.2, per step). The reference is any predictor of the same
-/// samples, held by reference and never trained; it must outlive the trainer.
+/// samples under the same preconditioning, held by reference and never trained; it must outlive the trainer.
 template <class Reference>
 class kl_to_reference {
  public:
@@ -33,6 +35,21 @@ class kl_to_reference {
   template <class Backend>
   [[nodiscard]] std::size_t workspace_bytes(const Backend& backend, index_t) const {
     return reference_->workspace_bytes(backend, 0);
+  }
+  /// Throws std::invalid_argument if the outputs of the reference do not mean what those of the model mean.
+  template <class Model>
+  void expect_same_outputs(const Model& model, const step_table& table) const {
+    expects(reference_->sample_size() == model.sample_size(), [&] {
+      return message("kl_to_reference: the reference has samples of ", reference_->sample_size(),
+                     " values, the model of ", model.sample_size(), "; use a copy of the model before training");
+    });
+    for (const step_row& row : table.rows) {
+      const coefficients mine = model.preconditioner()(row.time), theirs = reference_->preconditioner()(row.time);
+      expects(mine.in == theirs.in && mine.skip == theirs.skip && mine.out == theirs.out, [&] {
+        return message("kl_to_reference: reference and model have different preconditionings at time ", row.time,
+                       "; use a copy of the model before training");
+      });
+    }
   }
   /// A prediction keeps nothing per row, so the workspace is made for none.
   template <class Backend>

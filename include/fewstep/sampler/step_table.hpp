@@ -32,21 +32,25 @@ enum class last_step : std::uint8_t {
 /// A sampler, computed: everything that a rollout and a policy gradient need of it. The horizon is the number of rows.
 struct step_table {
   std::vector<step_row> rows;
-  int trained = 0;  ///< the first so many rows carry a log-probability and a gradient
+  int trained = 0;  ///< so many rows, from `first_trained` on, carry a log-probability and a gradient
   emitted result = emitted::state;
   float initial_sigma = 1.0f;  ///< the trajectory starts from N(0, initial_sigma^2 I)
+  int first_trained = 0;
 
   [[nodiscard]] int horizon() const { return static_cast<int>(rows.size()); }
+  /// Whether row k carries a log-probability and a gradient.
+  [[nodiscard]] bool trains(int k) const { return k >= first_trained && k < first_trained + trained; }
 };
 
 /// Refuses a table that a rollout or a log-probability could not use.
 /// Throws std::invalid_argument with a sentence that names the row.
 inline void check(const step_table& table) {
   expects(!table.rows.empty(), "step_table: there are no rows; ask the sampler for at least one network call");
-  expects(table.trained >= 0 && table.trained <= table.horizon(), [&] {
-    return message("step_table: trained is ", table.trained, " but there are ", table.horizon(),
-                   " rows; trained counts rows from the first");
-  });
+  expects(table.trained >= 0 && table.first_trained >= 0 && table.trained <= table.horizon() - table.first_trained,
+          [&] {
+            return message("step_table: trained is ", table.trained, " from row ", table.first_trained,
+                           " on, but there are ", table.horizon(), " rows");
+          });
   expects(std::isfinite(table.initial_sigma) && table.initial_sigma > 0, [&] {
     return message("step_table: initial_sigma is ", table.initial_sigma, "; it must be finite and positive");
   });
@@ -58,7 +62,7 @@ inline void check(const step_table& table) {
                        ") is not finite; a sampler may not divide by the noise or the signal where it is 0");
       });
     expects(row.sigma >= 0, [&] { return message("step_table: row ", i, " has the negative sigma ", row.sigma); });
-    if (static_cast<int>(i) >= table.trained) continue;
+    if (!table.trains(static_cast<int>(i))) continue;
     expects(row.sigma > 0, [&] {
       return message(
           "step_table: row ", i, " (time ", row.time, " to ", row.next_time,

@@ -16,6 +16,7 @@ namespace fewstep {
 /// sampler lands) needs no network call: t_i = (high^(1/rho) + i/count (low^(1/rho) - high^(1/rho)))^rho.
 /// Karras et al. 2022 (arXiv:2206.00364), equation (5).
 [[nodiscard]] inline std::vector<float> karras_times(float high, float low, int count, double rho = 7.0) {
+  expects(count >= 1, [&] { return message("karras_times: count is ", count, "; it must be at least 1"); });
   const double first = std::pow(static_cast<double>(high), 1.0 / rho);
   const double last = std::pow(static_cast<double>(low), 1.0 / rho);
   std::vector<float> times;

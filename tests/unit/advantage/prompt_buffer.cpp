@@ -160,7 +160,7 @@ TEST_CASE("prompt_buffer_advantage resumes from what it saved") {
   CHECK(advantages_of(resumed, rewards, prompts) == advantages_of(tracker, rewards, prompts));
 
   content["history.heads"].pop_back();
-  CHECK_THROWS_WITH(resumed.serialize(loading), contains("different lengths"));
+  CHECK_THROWS_WITH(resumed.serialize(loading), contains("do not fit together"));
 }
 
 TEST_CASE("prompt_buffer_advantage refuses bad calls before its memory changes") {

@@ -156,6 +156,37 @@ TEST_CASE("text_unet with a KL term: ratios are exactly 1 and gradients have the
   check_micro_batches<unet_case, true>();
 }
 
+TEMPLATE_TEST_CASE("training from a later step on is the later steps' part of the whole gradient", "", mlp_case,
+                   unet_case) {
+  rig<TestType, true> r(2);
+  const index_t one_step = index_t{samples} * TestType::repeats, all = horizon * one_step;
+  const auto part = [&](fewstep::policy_gradient_options o, index_t first, index_t last) {
+    auto trainer = r.trainer(o);
+    trainer.sample(r.contexts);
+    std::fill(r.model.gradients().begin(), r.model.gradients().end(), 0.0f);
+    fewstep::update_report report;
+    trainer.accumulate(first, last, static_cast<double>(all), report);
+    CHECK(report.ratio_mean == static_cast<double>(last - first));
+    CHECK(report.ratio_deviation == 0);
+    return r.gradient();
+  };
+  const auto later = part({.first_trained = 1}, 0, all - one_step);
+  CHECK(fewstep::test::relative_error(later, part({}, one_step, all)) < 1e-5);
+  CHECK(fewstep::test::relative_error(later, part({}, 0, all)) > 1e-2);
+
+  for (const int optimizer_steps : {1, 2}) {
+    auto trainer = r.trainer({.first_trained = 2, .optimizer_steps = optimizer_steps});
+    CHECK(trainer.table().first_trained == 2);
+    CHECK(trainer.table().trained == 1);
+    const auto report = trainer.update(r.contexts);
+    CHECK(report.ratio_mean == 1.0);
+    CHECK(report.gradient_norm > 0.0);
+  }
+  CHECK_THROWS_WITH(r.trainer({.first_trained = 3}),
+                    contains("first_trained is 3 but the last step that can be trained is 2"));
+  CHECK_THROWS_WITH(r.trainer({.first_trained = -1}), contains("first_trained is -1"));
+}
+
 TEMPLATE_TEST_CASE("a learning rate of 0 moves no parameter, and all ratios stay exactly 1", "", mlp_case, unet_case) {
   rig<TestType, false> r(2);
   const auto before = r.parameters();

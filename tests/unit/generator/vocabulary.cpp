@@ -25,6 +25,11 @@ TEST_CASE("vocabulary: a word that stands in it twice is refused") {
   CHECK_THROWS_WITH(vocabulary({"red", "heart", "red"}), contains("'red' stands in it twice"));
 }
 
+TEST_CASE("vocabulary: a word that no prompt can hold is refused") {
+  for (const char* word : {"ice cream", "Red", ""})
+    CHECK_THROWS_WITH(vocabulary({"heart", word}), contains("is not one word in lower case"));
+}
+
 TEST_CASE("vocabulary: texts are split at white space and commas, without regard to case") {
   CHECK(vocabulary::split("  Red,HEART\tcat\n, dog") == words{"red", "heart", "cat", "dog"});
   CHECK(vocabulary::split(" ,\t").empty());

@@ -139,6 +139,19 @@ TEST_CASE("a model file that does not fit is refused, and the message names file
     rewrite(path, keep, [](std::string& key, std::string&) { key += "?"; });
     CHECK_THROWS_WITH(load_consistency_model(backend, path), contains("this is no text_unet written by fewstep"));
   }
+  SECTION("the metadata describe a network that cannot be") {
+    const auto with = GENERATE(as<std::string>{}, "\"patch\":0", "\"height\":-32", "\"encoder_blocks\":1000000000000",
+                               "\"text_width\":0");
+    rewrite(path, keep, [&](std::string& key, std::string& value) {
+      if (key != "fewstep.text_unet") return;
+      const auto name = with.substr(0, with.find(':') + 1);
+      const auto at = value.find(name);
+      REQUIRE(at != std::string::npos);
+      value.replace(at, value.find_first_of(",}", at) - at, with);
+    });
+    CHECK_THROWS_WITH(load_consistency_model(backend, path),
+                      contains(path.string()) && contains("the network described cannot be"));
+  }
   SECTION("the metadata are damaged") {
     rewrite(path, keep, [](std::string& key, std::string& value) {
       if (key == "fewstep.text_unet") value.resize(value.size() / 2);

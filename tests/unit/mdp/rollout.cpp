@@ -105,7 +105,7 @@ void check_closed_form(const step_table& table, reduction over = reduction::mean
       CAPTURE(r, k);
       const std::vector<float> state(s.path.state(k).row(r), s.path.state(k).row(r) + dimension);
       CHECK(fewstep::test::largest_difference(state, expected.states[static_cast<std::size_t>(k)]) < 1e-5);
-      if (k < table.trained)
+      if (table.trains(k))
         CHECK(s.path.log_probability(k * samples + r) ==
               Approx(expected.log_probability[static_cast<std::size_t>(k)]).epsilon(1e-5));
     }
@@ -135,6 +135,19 @@ TEST_CASE("a rollout follows its table in closed form") {
   CHECK(table.trained == (last == last_step::mask ? 2 : 3));
   CHECK((table.result == emitted::state) == (last == last_step::stochastic));
   check_closed_form(table, over);
+}
+
+TEST_CASE("steps before the first that is trained are sampled alike and have no log-probability") {
+  auto table = fewstep::consistency_sampler{.times = {4, 2, 1}, .last = last_step::reference}.table(
+      affine_predictor{}.preconditioner(), 3);
+  table.first_trained = 1;
+  table.trained = 2;
+  check_closed_form(table);
+  sampled s(table, 4);
+  s.run({3, 0}, 0, 4, reduction::mean);
+  CHECK(s.path.first_trained_row() == 4);
+  CHECK(s.path.trained_rows() == 8);
+  for (index_t r = 0; r < 4; ++r) CHECK(s.path.log_probability(r) == 0);
 }
 
 TEST_CASE("a rollout follows DDIM's table, whose result is the last state") {

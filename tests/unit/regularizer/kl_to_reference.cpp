@@ -2,12 +2,15 @@
 #include "support/gaussian_consistency.hpp"
 #include "test.hpp"
 
+#include <fewstep/generator/mlp_generator.hpp>
 #include <fewstep/regularizer/kl_to_reference.hpp>
+#include <fewstep/sampler/consistency.hpp>
 
 #include <limits>
 #include <vector>
 
 using fewstep::cpu_backend;
+using fewstep::index_t;
 using fewstep::kl_to_reference;
 using fewstep::test::gaussian_consistency;
 
@@ -37,4 +40,19 @@ TEST_CASE("kl_to_reference refuses a coefficient that is negative or not finite"
     CHECK_THROWS_WITH(kl_to_reference<gaussian_consistency>(anchor, {.coefficient = bad}),
                       contains("kl_to_reference: coefficient is "));
   CHECK_NOTHROW(kl_to_reference<gaussian_consistency>(anchor, {.coefficient = 0}));
+}
+
+TEST_CASE("kl_to_reference refuses a reference whose outputs mean something else") {
+  cpu_backend backend({.threads = 1});
+  using mlp = fewstep::mlp_generator<cpu_backend>;
+  const auto make = [&](index_t dimension, float sigma_data) {
+    return mlp(backend, {.network = {.dimension = dimension}, .preconditioner = {.sigma_data = sigma_data}});
+  };
+  mlp model = make(2, 0.5f), same = make(2, 0.5f), larger = make(3, 0.5f), other = make(2, 0.7f);
+  const auto table = fewstep::consistency_sampler{.times = {4, 2}}.table(model.preconditioner(), 2);
+  CHECK_NOTHROW(kl_to_reference<mlp>(same).expect_same_outputs(model, table));
+  CHECK_THROWS_WITH(kl_to_reference<mlp>(larger).expect_same_outputs(model, table),
+                    contains("the reference has samples of 3 values, the model of 2"));
+  CHECK_THROWS_WITH(kl_to_reference<mlp>(other).expect_same_outputs(model, table),
+                    contains("different preconditionings at time 4"));
 }

@@ -32,7 +32,11 @@ TEST_CASE("check names what is wrong with a table") {
   }
   SECTION("more trained rows than rows") {
     table.trained = 3;
-    CHECK_THROWS_WITH(check(table), contains("trained is 3 but there are 2 rows"));
+    CHECK_THROWS_WITH(check(table), contains("trained is 3 from row 0 on, but there are 2 rows"));
+  }
+  SECTION("trained rows beyond the last") {
+    table.first_trained = 2;
+    CHECK_THROWS_WITH(check(table), contains("trained is 1 from row 2 on, but there are 2 rows"));
   }
   SECTION("a negative number of trained rows") {
     table.trained = -1;

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <new>
 
@@ -20,6 +21,8 @@ class cpu_buffer {
   /// An empty buffer has a null pointer.
   explicit cpu_buffer(index_t n) {
     if (n == 0) return;
+    if (n < 0 || n > std::numeric_limits<std::ptrdiff_t>::max() / static_cast<index_t>(sizeof(T)))
+      throw std::bad_array_new_length();
     const std::size_t bytes = static_cast<std::size_t>(n) * sizeof(T);
     data_.reset(static_cast<T*>(::operator new (bytes, std::align_val_t{alignment})));
     std::memset(static_cast<void*>(data_.get()), 0, bytes);

@@ -61,6 +61,7 @@ template <class T, int Rows, int Packets>
         const T left = row[i][k];
         unrolled<Packets>([&](auto v) { sum[i][v] += left * right[v]; });
       });
+      if constexpr (Rows * Packets == 1) hide_from_optimizer(sum[0][0]);
     }
   }
   unrolled<Rows>([&](auto i) {
@@ -85,6 +86,7 @@ template <class T, int Rows, int Packets>
       const T left = row[i];
       unrolled<Packets>([&](auto v) { sum[i][v] += left * right[v]; });
     });
+    if constexpr (Rows * Packets == 1) hide_from_optimizer(sum[0][0]);
   }
   unrolled<Rows>([&](auto i) {
     unrolled<Packets>([&](auto v) { std::memcpy(c + i * ldc + v * lanes<T>, &sum[i][v], sizeof(packet<T>)); });
