@@ -188,7 +188,7 @@ void plot_rewards(const finetune_settings& s) {
     curve.high.push_back(reward + error);
   }
   fewstep::write_svg_plot(s.output / "reward.svg",
-                          {.title = s.task + ": mean reward of the update's samples, with its standard error",
+                          {.title = s.task + ": mean reward and its standard error",
                            .x_label = "update",
                            .y_label = "reward (kB)"},
                           std::span(&curve, 1));
@@ -257,7 +257,7 @@ int run(const finetune_settings& s, fewstep::cpu_backend& backend, const emoji_d
 }  // namespace
 
 int finetune(const finetune_settings& settings) {
-  const finetune_settings s = with_times(settings);
+  const finetune_settings s = settled(settings);
   check(s);
   refuse_unfinished_run(s.output, "evaluation.json", s.resume || s.overwrite);
   fewstep::require_writable_directory(s.output);

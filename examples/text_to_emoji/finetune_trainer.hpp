@@ -61,12 +61,12 @@ class chosen_advantage {
   return fewstep::last_step::mask;
 }
 
-/// The settings with the noise levels of the network calls: those asked for by --times, which then say the horizon, or
-/// those that suit the horizon.
-[[nodiscard]] inline finetune_settings with_times(finetune_settings s) {
+/// The settings with what they leave open: the noise levels of the network calls (those asked for by --times say the
+/// horizon) and the first call that is trained. Without a KL the objective is the published one, which trains all.
+[[nodiscard]] inline finetune_settings settled(finetune_settings s) {
   if (s.times.empty() && s.horizon > 0) s.times = times_for(s.horizon);
   s.horizon = s.times.empty() ? s.horizon : static_cast<int>(s.times.size());
-  if (s.first_trained < 0) s.first_trained = s.horizon > 2 ? 1 : 0;
+  if (s.first_trained < 0) s.first_trained = s.kl > 0 && s.horizon > 2 ? 1 : 0;
   return s;
 }
 

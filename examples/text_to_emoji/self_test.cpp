@@ -63,7 +63,7 @@ outcome gradient_of(const finetune_settings& s, const emoji_data& data, const va
 
 /// One rollout of an odd batch, its gradient computed in several ways. Nothing is written.
 int self_test(const finetune_settings& settings) {
-  finetune_settings s = with_times(settings);
+  finetune_settings s = settled(settings);
   s.prompts = 7;
   s.samples = 3;
   const auto data = emoji_data::load(s.data);

@@ -39,7 +39,7 @@ struct finetune_settings {
   int updates = 22;
   int horizon = 4;
   std::vector<float> times;       ///< noise levels of the network calls; empty: those that suit the horizon
-  int first_trained = -1;         ///< network calls before this one are not trained; -1: 1 if there are more than 2
+  int first_trained = -1;         ///< network calls before this one are not trained; -1: see settled()
   int prompts = 80, samples = 4;  ///< of one update
   float learning_rate = 2e-4f;    ///< rises over an eighth of the run, falls to a tenth from half of it on
   float kl = 0.026f;              ///< 0: the published objective

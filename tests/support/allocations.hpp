@@ -24,6 +24,12 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+
+// clang's own header declares posix_memalign again, which it takes amiss after the definition below.
+#if defined(__clang__) && __has_include(<mm_malloc.h>)
+#include <mm_malloc.h>
+#endif
 
 namespace fewstep::test {
 

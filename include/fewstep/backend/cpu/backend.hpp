@@ -14,7 +14,7 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <array>
+#include <atomic>
 #include <cstring>
 #include <exception>
 #include <vector>
@@ -63,14 +63,17 @@ class cpu_backend {
       return;
     }
     std::exception_ptr failure;
-#pragma omp parallel for num_threads(threads()) schedule(dynamic, 1)
-    for (index_t i = 0; i < tasks; ++i) {
+    std::atomic<index_t> next = 0;  // LLVM's runtime allocates for a loop with schedule(dynamic)
+#pragma omp parallel num_threads(threads())
+    {
       const int thread = omp_get_thread_num();
-      try {
-        task(executors_[static_cast<std::size_t>(thread)], thread, i);
-      } catch (...) {
+      for (index_t i = next++; i < tasks; i = next++) {
+        try {
+          task(executors_[static_cast<std::size_t>(thread)], thread, i);
+        } catch (...) {
 #pragma omp critical(fewstep_parallel_for)
-        if (failure == nullptr) failure = std::current_exception();
+          if (failure == nullptr) failure = std::current_exception();
+        }
       }
     }
     if (failure != nullptr) std::rethrow_exception(failure);
