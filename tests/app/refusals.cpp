@@ -48,6 +48,10 @@ TEST_CASE("finetune refuses what it cannot do before it begins") {
   };
   refused({"--horizon", "0"}, "horizon is 0");
   refused({"--horizon", "1"}, "horizon is 1 but last_step is mask");
+  refused({"--times", "40"}, "horizon is 1 but last_step is mask");
+  refused({"--times", "2,40"}, "times must fall");
+  refused({"--first-trained", "3"}, "first_trained is 3 but the last step that can be trained is 2");
+  refused({"--memory-budget", "-1"}, "--memory-budget is -1 MB");
   refused({"--samples", "1"}, "--samples is 1 but --advantage is group");
   refused({"--memory-budget", "1"}, "memory_budget");
   refused({"--checkpoint", (here / "nowhere.safetensors").string()}, "nowhere.safetensors");
@@ -77,6 +81,18 @@ TEST_CASE("one network call can be trained if its step is stochastic, and one sa
                                "cat", "--steps", "1", "--output", (here / "cat.png").string()});
   INFO(drawn.output);
   CHECK(drawn.exited_with(0));
+}
+
+TEST_CASE("noise levels asked for say the horizon, and a run goes on only with its own") {
+  const playground here;
+  const auto run = here.run(here.finetune("run", 1, {"--times", "40,3,0.5", "--first-trained", "1"}));
+  INFO(run.output);
+  CHECK(run.exited_with(0));
+  CHECK(says(run, "3 network calls at noise 40, 3, 0.5"));
+  const auto other = here.run(here.finetune("run", 1, {"--resume", "--times", "40,3,0.6", "--first-trained", "1"}));
+  INFO(other.output);
+  CHECK(other.exited_with(1));
+  CHECK(says(other, "step_1_sigma"));
 }
 
 TEST_CASE("a run goes on only with the settings it was begun with") {

@@ -20,11 +20,13 @@ template <class... Parts>
 }
 
 /// Throws std::invalid_argument unless the condition holds.
-/// The sentence names the thing, its value and the remedy; the place of the check is appended in brackets.
+/// The sentence names the thing, its value and the remedy; file and line of the check are appended in brackets.
 /// Costly sentences belong into the callable overload, which is evaluated only on failure.
 inline void expects(bool condition, std::string_view sentence,
                     std::source_location where = std::source_location::current()) {
-  if (!condition) throw std::invalid_argument(message(sentence, " [", where.function_name(), "]"));
+  if (condition) return;
+  const std::string_view path = where.file_name();
+  throw std::invalid_argument(message(sentence, " [", path.substr(path.rfind('/') + 1), ":", where.line(), "]"));
 }
 
 /// As above; `describe()` returns the sentence and runs only on failure.
