@@ -187,11 +187,10 @@ void plot_rewards(const finetune_settings& s) {
     curve.low.push_back(reward - error);
     curve.high.push_back(reward + error);
   }
-  fewstep::write_svg_plot(s.output / "reward.svg",
-                          {.title = s.task + ": mean reward and its standard error",
-                           .x_label = "update",
-                           .y_label = "reward (kB)"},
-                          std::span(&curve, 1));
+  fewstep::write_svg_plot(
+      s.output / "reward.svg",
+      {.title = s.task + ": mean reward and its standard error", .x_label = "update", .y_label = "reward (kB)"},
+      std::span(&curve, 1));
 }
 
 /// The first sample of up to twelve held-back prompts, before above and after below.

@@ -19,21 +19,28 @@ template <class... Parts>
   return std::move(text).str();
 }
 
+namespace detail {
+
+[[noreturn]] inline void refuse(std::string_view sentence, const std::source_location& where) {
+  const std::string_view path = where.file_name();
+  throw std::invalid_argument(message(sentence, " [", path.substr(path.rfind('/') + 1), ":", where.line(), "]"));
+}
+
+}  // namespace detail
+
 /// Throws std::invalid_argument unless the condition holds.
 /// The sentence names the thing, its value and the remedy; file and line of the check are appended in brackets.
 /// Costly sentences belong into the callable overload, which is evaluated only on failure.
 inline void expects(bool condition, std::string_view sentence,
                     std::source_location where = std::source_location::current()) {
-  if (condition) return;
-  const std::string_view path = where.file_name();
-  throw std::invalid_argument(message(sentence, " [", path.substr(path.rfind('/') + 1), ":", where.line(), "]"));
+  if (!condition) detail::refuse(sentence, where);
 }
 
 /// As above; `describe()` returns the sentence and runs only on failure.
 template <class Describe>
 requires requires(const Describe& describe) { std::string(describe()); }
 void expects(bool condition, const Describe& describe, std::source_location where = std::source_location::current()) {
-  if (!condition) expects(false, std::string_view(describe()), where);
+  if (!condition) detail::refuse(std::string_view(describe()), where);
 }
 
 }  // namespace fewstep
