@@ -7,6 +7,7 @@
 #include <fewstep/generator/preconditioning.hpp>
 #include <fewstep/nn/activation.hpp>
 #include <fewstep/nn/embedding.hpp>
+#include <fewstep/nn/guidance_embedding.hpp>
 #include <fewstep/nn/resample.hpp>
 #include <fewstep/objective/clipped_surrogate.hpp>
 #include <fewstep/objective/reinforce.hpp>
@@ -103,6 +104,7 @@ int main() {
   activate<fewstep::elementwise<float, fewstep::silu>>(p);
   activate<fewstep::elementwise<float, fewstep::gelu>>(p);
   (void)fewstep::fourier_features<float>(p, vec<const float>{}, vec<const float>{});
+  (void)fewstep::guidance_embedding<float>(p, vec<const float>{}, 256);
   fewstep::parameter_layout layout;
   const fewstep::bag_of_words<float> words(layout, "words", 3, 4);
   fewstep::bag_of_words<float>::tape kept;
