@@ -42,10 +42,8 @@ void add_finetune(CLI::App& app, finetune_settings& s, bool& only_test) {
   command.add_option("--horizon", s.horizon, "network calls per sample");
   command.add_option("--times", s.times, "noise levels of the network calls, falling, in place of --horizon")
       ->delimiter(',');
-  command.add_option(
-      "--first-trained", s.first_trained,
-      "network calls before this one (from 0) are not trained; -1: 1, or 0 without a KL; the first call decides "
-      "most of what a picture shows");
+  command.add_option("--first-trained", s.first_trained,
+                     "network calls before this one (from 0) are not trained; -1: 1, or 0 without a KL");
   command.add_option("--prompts", s.prompts, "of one update");
   command.add_option("--samples", s.samples, "of one prompt");
   command.add_option("--learning-rate", s.learning_rate);

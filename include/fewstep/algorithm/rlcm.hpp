@@ -18,7 +18,7 @@ namespace fewstep {
 /// follows the dimension. last_step::reference and clip_range = 1e-4f give the published ones.
 struct rlcm_options {
   int horizon = 8;
-  int first_trained = 0;  ///< network calls before this one are not trained: the noisiest decide what a picture shows
+  int first_trained = 0;  ///< network calls before this one (from 0) are sampled and not trained
   int prompts_per_update = 16;
   int samples_per_prompt = 1;
   float clip_range = automatic;
