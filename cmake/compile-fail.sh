@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # compile-fail.sh SOURCE COMPILER FLAGS...
 #
-# Succeeds when the compiler refuses SOURCE for the reasons that SOURCE gives. It marks every bad line so:
+# Succeeds when the compiler refuses SOURCE for the reasons that SOURCE gives, and for no others. It marks every bad
+# line so:
 #   bad_call();  // error: EXTENDED REGEX
-# The compiler's output must name each of these lines and match its expression, and there must be at least one.
+# The compiler's errors must be as many as the marked lines, match their expressions in order, and mention these lines:
+# so what a user reads first is what the line says, and nothing comes after it.
 
 source=$1
 compiler=$2
@@ -22,10 +24,14 @@ output=$(LC_ALL=C "$compiler" -std=c++20 -fopenmp -fsyntax-only -fdiagnostics-co
 
 # The compiler may quote the marked lines; what counts is what it says about them.
 said=$(grep -v '// error: ' <<< "$output")
-expected=$(grep -n '// error: ' "$source") || fail "has no line that ends in '// error: REGEX'"
-while IFS= read -r line; do
-  number=${line%%:*}
-  regex=${line##*// error: }
+mapfile -t expected < <(grep -n '// error: ' "$source")
+mapfile -t errors < <(grep -E 'error: ' <<< "$said")
+((${#expected[@]})) || fail "has no line that ends in '// error: REGEX'"
+for i in "${!expected[@]}"; do
+  number=${expected[i]%%:*}
+  regex=${expected[i]##*// error: }
   grep -qF "$(basename "$source"):$number:" <<< "$said" || fail "line $number is not mentioned"
-  grep -qE "$regex" <<< "$said" || fail "line $number: no message matches '$regex'"
-done <<< "$expected"
+  grep -qE -- "$regex" <<< "${errors[i]:-}" || fail "line $number: error $((i + 1)) is '${errors[i]:-}', not '$regex'"
+done
+((${#errors[@]} == ${#expected[@]})) \
+  || fail "${#expected[@]} lines are marked, but there are ${#errors[@]} errors; beyond them: ${errors[${#expected[@]}]}"

@@ -4,6 +4,18 @@
 /// Everything that needs a C++20 compiler, OpenMP and nothing else. Files and pictures are components of their own:
 /// fewstep/io/*.hpp (nlohmann_json) and fewstep/image/*.hpp (libjpeg-turbo, libpng).
 
+// The concepts.
+#include <fewstep/advantage/advantage.hpp>
+#include <fewstep/backend/backend.hpp>
+#include <fewstep/decoder/decoder.hpp>
+#include <fewstep/generator/generator.hpp>
+#include <fewstep/objective/objective.hpp>
+#include <fewstep/optimizer/optimizer.hpp>
+#include <fewstep/regularizer/regularizer.hpp>
+#include <fewstep/reward/reward.hpp>
+#include <fewstep/sampler/sampler.hpp>
+
+// Their models, and the algorithms.
 #include <fewstep/advantage/batch.hpp>
 #include <fewstep/advantage/group.hpp>
 #include <fewstep/advantage/prompt_buffer.hpp>

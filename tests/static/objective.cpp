@@ -1,26 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "archetype/objective.hpp"
+
 #include <fewstep/objective/clipped_surrogate.hpp>
 #include <fewstep/objective/objective.hpp>
 #include <fewstep/objective/reinforce.hpp>
 
 namespace {
 
-using fewstep::surrogate;
-using fewstep::transition;
-
-enum class drop { nothing, call, const_call, result, trivial_copy };
-
-template <drop D = drop::nothing>
-struct archetype {
-  archetype() = delete;
-  archetype(const archetype&) = default;
-  archetype(const archetype&) requires(D == drop::trivial_copy) {}
-  archetype& operator=(const archetype&) = delete;
-
-  surrogate operator()(transition) const requires(D == drop::nothing || D == drop::trivial_copy);
-  surrogate operator()(transition) requires(D == drop::const_call);
-  float operator()(transition) const requires(D == drop::result);
-};
+using namespace objective_archetype;
 
 static_assert(fewstep::objective<archetype<>>);
 static_assert(!fewstep::objective<archetype<drop::call>>);

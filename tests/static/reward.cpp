@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "archetype/reward.hpp"
+
 #include <fewstep/reward/async.hpp>
 #include <fewstep/reward/per_sample.hpp>
 #include <fewstep/reward/reward.hpp>
@@ -8,27 +10,7 @@
 
 namespace {
 
-struct prompt {
-  int id;
-};
-using samples_type = fewstep::matrix<const float>;
-using contexts_type = std::span<const prompt>;
-using out_type = std::span<float>;
-
-enum class drop { nothing, call, result, mutable_samples, mutable_contexts, out };
-
-template <drop D = drop::nothing>
-struct archetype {
-  archetype() = delete;
-  archetype(const archetype&) = delete;
-  archetype& operator=(const archetype&) = delete;
-
-  void operator()(samples_type, contexts_type, out_type) requires(D == drop::nothing);
-  float operator()(samples_type, contexts_type, out_type) requires(D == drop::result);
-  void operator()(fewstep::matrix<float>, contexts_type, out_type) requires(D == drop::mutable_samples);
-  void operator()(samples_type, std::span<prompt>, out_type) requires(D == drop::mutable_contexts);
-  void operator()(samples_type, contexts_type) requires(D == drop::out);
-};
+using namespace reward_archetype;
 
 static_assert(fewstep::reward<archetype<>, prompt>);
 static_assert(!fewstep::reward<archetype<>, int>, "a reward is one for a type of context");

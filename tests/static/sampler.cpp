@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "archetype/sampler.hpp"
+
 #include <fewstep/sampler/consistency.hpp>
 #include <fewstep/sampler/ddim.hpp>
 #include <fewstep/sampler/lcm.hpp>
@@ -6,22 +8,7 @@
 
 namespace {
 
-using fewstep::edm_consistency;
-using fewstep::step_table;
-
-enum class drop { nothing, table, const_table, result, network_calls };
-
-template <drop D = drop::nothing>
-struct archetype {
-  archetype() = delete;
-  archetype(const archetype&) = delete;
-  archetype& operator=(const archetype&) = delete;
-
-  step_table table(const edm_consistency&, int) const requires(D == drop::nothing);
-  step_table table(const edm_consistency&, int) requires(D == drop::const_table);
-  float table(const edm_consistency&, int) const requires(D == drop::result);
-  step_table table(const edm_consistency&) const requires(D == drop::network_calls);
-};
+using namespace sampler_archetype;
 
 static_assert(fewstep::sampler<archetype<>, edm_consistency>);
 static_assert(!fewstep::sampler<archetype<>, fewstep::lcm>, "a sampler is one for a preconditioning");

@@ -35,6 +35,15 @@ concept advantage = requires(A& a, std::span<const float> rewards, std::span<con
 
 namespace detail {
 
+/// Whether A models advantage; where it does not, the compiler says what is missing.
+template <class A>
+consteval bool require_advantage() {
+  static_assert(advantage<A>,
+                "fewstep::advantage: void operator()(std::span<const float> rewards, std::span<const std::int32_t> "
+                "prompts, std::span<float> out) is missing");
+  return advantage<A>;
+}
+
 struct mean_and_deviation {
   double mean, deviation;
 };

@@ -22,6 +22,26 @@ concept example_source = requires(S& source, std::int64_t step, matrix<float> x,
   { source(step, x, contexts) } -> std::same_as<void>;
 };
 
+namespace detail {
+
+/// Whether S models example_source; where it does not, the compiler says what is missing.
+template <class S, class Context>
+consteval bool require_example_source() {
+  static_assert(example_source<S, Context>,
+                "fewstep::example_source: void operator()(std::int64_t step, matrix<float> x, std::span<Context> "
+                "contexts) is missing; it fills a batch of training examples");
+  return example_source<S, Context>;
+}
+
+}  // namespace detail
+
+/// What one step did.
+struct consistency_training_report {
+  std::int64_t step = 0;
+  int stage = 0;
+  double loss = 0, gradient_norm = 0;
+};
+
 struct consistency_training_options {
   std::int64_t steps = 5200;
   index_t batch = 48;
@@ -42,16 +62,13 @@ struct consistency_training_options {
 ///   r = max(0, t (1 - q^-s (1 + k sigmoid(-b t)))),
 /// the loss per sample being w (sqrt(|f_t - f_r|^2 + c^2) - c) with w = 1 / (t - r), and
 /// w = sqrt(1/t^2 + 1/sigma_data^2) in stage 0 (Karras et al. 2022, table 1, square root since the loss is a norm).
-template <class Backend, class Generator, class Optimizer>
-requires generator<Generator, Backend> && optimizer<Optimizer, Backend>
+template <class Backend, class Generator, class Optimizer,
+          bool Fits = detail::require_backend<Backend>() && detail::require_generator<Generator, Backend>() &&
+                      detail::require_optimizer<Optimizer, Backend>()>
 class consistency_training {
  public:
   using context_type = typename Generator::context_type;
-  struct report {
-    std::int64_t step;
-    int stage;
-    double loss, gradient_norm;
-  };
+  using report = consistency_training_report;
 
   consistency_training(Backend& backend, Generator& model, Optimizer rule, consistency_training_options o)
       : backend_(backend),
@@ -84,10 +101,11 @@ class consistency_training {
   }
 
   /// One optimizer step on one batch from the source.
-  template <example_source<context_type> Source>
+  template <class Source>
   report step(Source& source) {
+    if constexpr (detail::require_example_source<Source, context_type>())
+      source(index_, clean_.view(), std::span<context_type>(contexts_));
     const int stage_now = stage(index_);
-    source(index_, clean_.view(), std::span<context_type>(contexts_));
     draw_times(stage_now);
     noise_samples();
 
@@ -216,6 +234,23 @@ class consistency_training {
   std::vector<double> losses_;
   std::vector<context_type> contexts_;
   std::int64_t index_ = 0;
+};
+
+/// Stands in for a training whose parts do not fit: what is missing has been said, and the compiler need not go on.
+template <class Backend, class Generator, class Optimizer>
+class consistency_training<Backend, Generator, Optimizer, false> {
+ public:
+  consistency_training(Backend&, Generator&, Optimizer, consistency_training_options) {}
+  std::int64_t index() const { return {}; }
+  bool finished() const { return true; }
+  vec<const float> average() const { return {}; }
+  int stage(std::int64_t) const { return {}; }
+  template <class Source>
+  consistency_training_report step(Source&) {
+    return {};
+  }
+  template <class Archive>
+  void serialize(Archive&) {}
 };
 
 }  // namespace fewstep

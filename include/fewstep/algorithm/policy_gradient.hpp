@@ -5,6 +5,7 @@
 #include <fewstep/algorithm/experience.hpp>
 #include <fewstep/algorithm/memory_plan.hpp>
 #include <fewstep/algorithm/policy_gradient_options.hpp>
+#include <fewstep/algorithm/policy_gradient_parts.hpp>
 #include <fewstep/algorithm/update_report.hpp>
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/error.hpp>
@@ -33,31 +34,18 @@
 
 namespace fewstep {
 
-/// What a policy-gradient algorithm is composed of; see the concept of each.
-template <class Sampler, class Reward, class Advantage, class Objective, class Regularizer, class Optimizer,
-          class Decoder = identity_decoder>
-struct policy_gradient_parts {
-  Sampler sampler;
-  Reward reward_fn;
-  Advantage advantage_of;
-  Objective objective_of;
-  Regularizer regularize;
-  Optimizer rule;
-  Decoder decode{};
-};
-
 /// Policy gradient on the Markov decision process of a few-step generator: sample, judge, replay, step.
 /// RLCM (Oertell et al. 2024, algorithm 1), DDPO (Black et al. 2023) and GRPO are compositions of it.
 ///
 /// Micro-batches follow from the memory budget and never change a bit; until the first optimizer step after a rollout
 /// every importance ratio is exactly 1. An update whose rollout or reward fails changes nothing; one whose gradient is
 /// not finite stops before the optimizer step in question.
-template <class Backend, class Generator, class Parts>
+template <class Backend, class Generator, class Parts, bool Fits>
 class policy_gradient {
  public:
   using context_type = typename Generator::context_type;
 
-  policy_gradient(Backend& backend, Generator& model, Parts parts, policy_gradient_options o)
+  policy_gradient(Backend& backend, Generator& model, Parts parts, policy_gradient_options o = {})
       : backend_(backend),
         model_(model),
         parts_(std::move(parts)),
@@ -110,13 +98,16 @@ class policy_gradient {
   [[nodiscard]] auto run(std::span<const context_type> contexts, std::int64_t updates) {
     return update_range<policy_gradient>(*this, {contexts.begin(), contexts.end()}, updates);
   }
-  [[nodiscard]] auto run(const prompt_list& prompts, std::int64_t updates) requires
-      requires(const Generator& g, const std::string& text) {
-    { g.encode(text) } -> std::same_as<context_type>;
-  }
-  {
+  [[nodiscard]] auto run(const prompt_list& prompts, std::int64_t updates) {
+    constexpr bool encodes = requires(const Generator& g, const std::string& text) {
+      { g.encode(text) } -> std::same_as<context_type>;
+    };
+    static_assert(encodes,
+                  "fewstep::policy_gradient: prompts are texts, but the generator has no context_type "
+                  "encode(const std::string&) const; add it, or run(contexts, updates) with contexts of your own");
     std::vector<context_type> contexts;
-    for (const std::string& text : prompts.texts) contexts.push_back(model_.encode(text));
+    if constexpr (encodes)
+      for (const std::string& text : prompts.texts) contexts.push_back(model_.encode(text));
     return update_range<policy_gradient>(*this, std::move(contexts), updates);
   }
 
@@ -211,23 +202,6 @@ class policy_gradient {
   using optimizer_type = decltype(Parts::rule);
   using decoder_type = decltype(Parts::decode);
   static constexpr bool has_reference = regularizer_type::has_reference;
-
-  static_assert(generator<Generator, Backend>,
-                "policy_gradient: the generator does not model fewstep::generator (predict, forward, backward, "
-                "parameters, gradients, sample_size, preconditioner, make_workspace, workspace_bytes)");
-  static_assert(
-      reward<reward_type, context_type>,
-      "policy_gradient: the reward must be callable as r(matrix<const float> samples, std::span<const Context>, "
-      "std::span<float> out); wrap a function of one sample in fewstep::per_sample");
-  static_assert(advantage<decltype(Parts::advantage_of)>,
-                "policy_gradient: the advantage must be callable as a(rewards, prompts, out)");
-  static_assert(objective<decltype(Parts::objective_of)>,
-                "policy_gradient: the objective must be a trivially copyable o(transition) -> surrogate");
-  static_assert(regularizer<regularizer_type, Backend, context_type>,
-                "policy_gradient: the regularizer does not model fewstep::regularizer");
-  static_assert(optimizer<optimizer_type, Backend>,
-                "policy_gradient: the optimizer does not model fewstep::optimizer (state, make_state, update)");
-  static_assert(decoder<decoder_type, Backend>, "policy_gradient: the decoder does not model fewstep::decoder");
 
   using experience_type = experience<Backend, context_type, reward_type, decoder_type>;
 

@@ -49,7 +49,9 @@ template <class Backend, class Generator, class Reward, class Optimizer, class A
 [[nodiscard]] auto rlcm(Backend& backend, Generator& model, Reward reward_fn, Optimizer rule, rlcm_options o = {},
                         Advantage advantage_of = {}, Regularizer regularize = {}) {
   auto sampler = [&] {
-    if constexpr (discrete_preconditioning<decltype(model.preconditioner())>) {
+    if constexpr (!detail::has_preconditioner<Generator>) {
+      return consistency_sampler{};  // policy_gradient says what is missing
+    } else if constexpr (discrete_preconditioning<decltype(model.preconditioner())>) {
       expects(o.times.empty(),
               "rlcm: times are given, but this generator has discrete timesteps, which the LCM rule "
               "chooses; leave times empty");
@@ -58,23 +60,22 @@ template <class Backend, class Generator, class Reward, class Optimizer, class A
       return consistency_sampler{.times = o.times, .last = o.last, .final_sigma = o.final_sigma};
     }
   }();
-  using parts = policy_gradient_parts<decltype(sampler), Reward, Advantage, clipped_surrogate, Regularizer, Optimizer>;
-  return policy_gradient<Backend, Generator, parts>(
-      backend, model,
-      parts{std::move(sampler), std::move(reward_fn), std::move(advantage_of), clipped_surrogate{o.clip_range},
-            std::move(regularize), std::move(rule)},
-      {.horizon = o.horizon,
-       .first_trained = o.first_trained,
-       .prompts_per_update = o.prompts_per_update,
-       .samples_per_prompt = o.samples_per_prompt,
-       .over = o.over,
-       .inner_epochs = o.inner_epochs,
-       .optimizer_steps = o.optimizer_steps,
-       .max_gradient_norm = o.max_gradient_norm,
-       .schedule = o.schedule,
-       .average_decay = o.average_decay,
-       .memory_budget = o.memory_budget,
-       .seed = o.seed});
+  policy_gradient_parts parts{std::move(sampler),      std::move(reward_fn),
+                              std::move(advantage_of), clipped_surrogate{o.clip_range},
+                              std::move(regularize),   std::move(rule)};
+  return policy_gradient<Backend, Generator, decltype(parts)>(backend, model, std::move(parts),
+                                                              {.horizon = o.horizon,
+                                                               .first_trained = o.first_trained,
+                                                               .prompts_per_update = o.prompts_per_update,
+                                                               .samples_per_prompt = o.samples_per_prompt,
+                                                               .over = o.over,
+                                                               .inner_epochs = o.inner_epochs,
+                                                               .optimizer_steps = o.optimizer_steps,
+                                                               .max_gradient_norm = o.max_gradient_norm,
+                                                               .schedule = o.schedule,
+                                                               .average_decay = o.average_decay,
+                                                               .memory_budget = o.memory_budget,
+                                                               .seed = o.seed});
 }
 
 }  // namespace fewstep

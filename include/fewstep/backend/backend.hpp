@@ -23,6 +23,38 @@ struct task_archetype {
   void operator()(Executor&, int, index_t) const {}
 };
 
+template <class B>
+concept has_executors = requires(B& b, const B& cb, int thread) {
+  { cb.threads() } -> std::same_as<int>;
+  { b.executor(thread) } -> std::same_as<typename B::executor_type&>;
+};
+template <class B>
+concept has_allocate = requires(B& b, index_t n) {
+  { b.template allocate<float>(n) } -> std::same_as<typename B::template buffer<float>>;
+  { b.template allocate<std::int32_t>(n) } -> std::same_as<typename B::template buffer<std::int32_t>>;
+};
+template <class B>
+concept has_parallel_for = requires(B& b, index_t n) {
+  { b.parallel_for(n, task_archetype{}) } -> std::same_as<void>;
+};
+template <class B>
+concept has_for_each = requires(B& b, index_t n) {
+  { b.for_each(n, element_archetype{}) } -> std::same_as<void>;
+};
+template <class B>
+concept has_sum = requires(B& b, index_t n) {
+  { b.sum(n, term_archetype{}) } -> std::same_as<double>;
+};
+template <class B>
+concept has_copies = requires(B& b, const float* from, float* to, index_t n) {
+  { b.copy_to_host(from, to, n) } -> std::same_as<void>;
+  { b.copy_to_device(from, to, n) } -> std::same_as<void>;
+};
+template <class B>
+concept has_synchronize = requires(B& b) {
+  { b.synchronize() } -> std::same_as<void>;
+};
+
 }  // namespace detail
 
 /// Where arrays live and where work on them runs.
@@ -39,18 +71,27 @@ struct task_archetype {
 ///
 /// Models here: cpu_backend.
 template <class B>
-concept backend = requires(B& b, const B& cb, index_t n, const float* from, float* to, int thread) {
-  typename B::executor_type;
-  { cb.threads() } -> std::same_as<int>;
-  { b.executor(thread) } -> std::same_as<typename B::executor_type&>;
-  { b.template allocate<float>(n) } -> std::same_as<typename B::template buffer<float>>;
-  { b.template allocate<std::int32_t>(n) } -> std::same_as<typename B::template buffer<std::int32_t>>;
-  { b.parallel_for(n, detail::task_archetype{}) } -> std::same_as<void>;
-  { b.for_each(n, detail::element_archetype{}) } -> std::same_as<void>;
-  { b.sum(n, detail::term_archetype{}) } -> std::same_as<double>;
-  { b.copy_to_host(from, to, n) } -> std::same_as<void>;
-  { b.copy_to_device(from, to, n) } -> std::same_as<void>;
-  { b.synchronize() } -> std::same_as<void>;
-};
+concept backend = detail::has_executors<B> && detail::has_allocate<B> && detail::has_parallel_for<B> &&
+    detail::has_for_each<B> && detail::has_sum<B> && detail::has_copies<B> && detail::has_synchronize<B>;
+
+namespace detail {
+
+/// Whether B models backend; where it does not, the compiler says what is missing.
+template <class B>
+consteval bool require_backend() {
+  static_assert(
+      has_executors<B>,
+      "fewstep::backend: executor_type, int threads() const or executor_type& executor(int thread) is missing");
+  static_assert(has_allocate<B>, "fewstep::backend: buffer<T> allocate<T>(index_t n) is missing");
+  static_assert(has_parallel_for<B>, "fewstep::backend: void parallel_for(index_t tasks, const Task&) is missing");
+  static_assert(has_for_each<B>, "fewstep::backend: void for_each(index_t n, const Kernel&) is missing");
+  static_assert(has_sum<B>, "fewstep::backend: double sum(index_t n, const Term&) is missing");
+  static_assert(has_copies<B>,
+                "fewstep::backend: void copy_to_host or copy_to_device(const T* from, T* to, index_t n) is missing");
+  static_assert(has_synchronize<B>, "fewstep::backend: void synchronize() is missing");
+  return backend<B>;
+}
+
+}  // namespace detail
 
 }  // namespace fewstep

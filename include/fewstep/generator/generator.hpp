@@ -24,6 +24,59 @@ struct batch {
   }
 };
 
+namespace detail {
+
+template <class G>
+concept has_context_type = requires {
+  typename G::context_type;
+}
+&&std::is_trivially_copyable_v<typename G::context_type>;
+template <class G>
+concept has_workspace_type = requires {
+  typename G::workspace_type;
+};
+template <class G>
+concept has_sample_size = requires(const G& g) {
+  { g.sample_size() } -> std::convertible_to<index_t>;
+};
+template <class G>
+concept has_preconditioner = requires(const G& g) {
+  { g.preconditioner() } -> preconditioning;
+};
+template <class G, class Backend>
+concept has_make_workspace = requires(G& g, Backend& backend, index_t rows) {
+  { g.make_workspace(backend, rows) } -> std::same_as<typename G::workspace_type>;
+};
+template <class G, class Backend>
+concept has_workspace_bytes = requires(const G& g, Backend& backend, index_t rows) {
+  { g.workspace_bytes(backend, rows) } -> std::convertible_to<std::size_t>;
+};
+template <class G, class Backend>
+concept has_predict = requires(G& g, Backend& backend, batch<typename G::context_type> rows, matrix<float> o,
+                               typename G::workspace_type& workspace) {
+  { g.predict(backend, rows, o, workspace) } -> std::same_as<void>;
+};
+template <class G, class Backend>
+concept has_forward = requires(G& g, Backend& backend, batch<typename G::context_type> rows, matrix<float> o,
+                               typename G::workspace_type& workspace) {
+  { g.forward(backend, rows, o, workspace) } -> std::same_as<void>;
+};
+template <class G, class Backend>
+concept has_backward = requires(G& g, Backend& backend, batch<typename G::context_type> rows,
+                                matrix<const float> o_gradient, typename G::workspace_type& workspace) {
+  { g.backward(backend, rows, o_gradient, workspace) } -> std::same_as<void>;
+};
+template <class G>
+concept has_parameters = requires(G& g) {
+  { g.parameters() } -> std::same_as<vec<float>>;
+};
+template <class G>
+concept has_gradients = requires(G& g) {
+  { g.gradients() } -> std::same_as<vec<float>>;
+};
+
+}  // namespace detail
+
 /// A network that can be sampled from: it gives the raw output o for a batch of rows, and its preconditioning turns o
 /// into the clean prediction f = skip(t) x + out(t) o. The input factor in(t) is applied inside predict.
 ///
@@ -44,15 +97,9 @@ struct batch {
 ///   };
 /// Models here: mlp_generator, text_unet.
 template <class G, class Backend>
-concept predictor = std::is_trivially_copyable_v<typename G::context_type> &&
-    requires(G& g, const G& cg, Backend& backend, batch<typename G::context_type> rows, matrix<float> o,
-             typename G::workspace_type& workspace, index_t n) {
-  { cg.sample_size() } -> std::convertible_to<index_t>;
-  { cg.preconditioner() } -> preconditioning;
-  { g.make_workspace(backend, n) } -> std::same_as<typename G::workspace_type>;
-  { cg.workspace_bytes(backend, n) } -> std::convertible_to<std::size_t>;
-  { g.predict(backend, rows, o, workspace) } -> std::same_as<void>;
-};
+concept predictor = detail::has_context_type<G> && detail::has_workspace_type<G> && detail::has_sample_size<G> &&
+    detail::has_preconditioner<G> && detail::has_make_workspace<G, Backend> &&
+    detail::has_workspace_bytes<G, Backend> && detail::has_predict<G, Backend>;
 
 /// A predictor that can be trained: forward keeps in the workspace what backward needs; backward adds into gradients().
 /// parameters() and gradients() are flat arrays of equal length; they stay where they are for the generator's lifetime.
@@ -61,14 +108,56 @@ concept predictor = std::is_trivially_copyable_v<typename G::context_type> &&
 /// cut into calls, as long as cuts are at multiples of row_block() rows (if it has one; else gradient_row_block).
 /// The workspace owns all state between forward and backward, so that two evaluations can be in flight.
 template <class G, class Backend>
-concept generator = predictor<G, Backend> &&
-    requires(G& g, Backend& backend, batch<typename G::context_type> rows, matrix<float> o,
-             matrix<const float> o_gradient, typename G::workspace_type& workspace) {
-  { g.forward(backend, rows, o, workspace) } -> std::same_as<void>;
-  { g.backward(backend, rows, o_gradient, workspace) } -> std::same_as<void>;
-  { g.parameters() } -> std::same_as<vec<float>>;
-  { g.gradients() } -> std::same_as<vec<float>>;
-};
+concept generator = predictor<G, Backend> && detail::has_forward<G, Backend> && detail::has_backward<G, Backend> &&
+    detail::has_parameters<G> && detail::has_gradients<G>;
+
+namespace detail {
+
+/// Whether G models predictor; where it does not, the compiler says what is missing. Members whose signature needs a
+/// type that is itself missing are not complained of.
+template <class G, class Backend>
+consteval bool require_predictor() {
+  if constexpr (!backend<Backend>) return false;
+  static_assert(has_context_type<G>,
+                "fewstep::predictor: context_type is missing or not trivially copyable; declare "
+                "using context_type = ..., a number or a struct of a fixed size (a text is encoded before)");
+  static_assert(has_workspace_type<G>,
+                "fewstep::predictor: workspace_type is missing; declare what lives between forward and backward");
+  static_assert(has_sample_size<G>, "fewstep::predictor: index_t sample_size() const is missing");
+  static_assert(has_preconditioner<G>,
+                "fewstep::predictor: preconditioner() const is missing or does not return a fewstep::preconditioning "
+                "such as edm_consistency");
+  constexpr bool types = has_context_type<G> && has_workspace_type<G>;
+  if constexpr (types) {
+    static_assert(has_make_workspace<G, Backend>,
+                  "fewstep::predictor: workspace_type make_workspace(Backend&, index_t rows) is missing");
+    static_assert(has_workspace_bytes<G, Backend>,
+                  "fewstep::predictor: std::size_t workspace_bytes(const Backend&, index_t rows) const is missing");
+    static_assert(has_predict<G, Backend>,
+                  "fewstep::predictor: void predict(Backend&, batch<context_type> rows, matrix<float> o, "
+                  "workspace_type&) is missing");
+  }
+  return predictor<G, Backend>;
+}
+
+/// As above for generator.
+template <class G, class Backend>
+consteval bool require_generator() {
+  constexpr bool predicts = require_predictor<G, Backend>();
+  if constexpr (has_context_type<G> && has_workspace_type<G>) {
+    static_assert(has_forward<G, Backend>,
+                  "fewstep::generator: void forward(Backend&, batch<context_type> rows, matrix<float> o, "
+                  "workspace_type&) is missing");
+    static_assert(has_backward<G, Backend>,
+                  "fewstep::generator: void backward(Backend&, batch<context_type> rows, matrix<const float> "
+                  "o_gradient, workspace_type&) is missing");
+  }
+  static_assert(has_parameters<G>, "fewstep::generator: vec<float> parameters() is missing");
+  static_assert(has_gradients<G>, "fewstep::generator: vec<float> gradients() is missing");
+  return predicts && generator<G, Backend>;
+}
+
+}  // namespace detail
 
 /// Rows whose gradients a generator adds up before they join the total: micro-batches are cut at multiples of it.
 template <class G>

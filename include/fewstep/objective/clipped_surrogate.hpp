@@ -35,7 +35,7 @@ inline constexpr float automatic = 0.0f;
 /// The slope is A rho where the first is the smaller (also outside of the band, where clipping would flatter) and 0
 /// elsewhere. A log_ratio of 0 gives exactly rho = 1.
 struct clipped_surrogate {
-  float clip_range = 1e-4f;
+  float clip_range = automatic;  ///< settled by policy_gradient (see automatic_clip_range); published: 1e-4f
 
   [[nodiscard]] FEWSTEP_HD constexpr surrogate operator()(const transition& t) const {
     const float ratio = exp_float(t.log_ratio);

@@ -36,4 +36,24 @@ concept objective = std::is_trivially_copyable_v<O> && requires(const O o, trans
   { o(t) } -> std::same_as<surrogate>;
 };
 
+namespace detail {
+
+/// Whether O models objective; where it does not, the compiler says what is missing.
+template <class O>
+consteval bool require_objective() {
+  static_assert(std::is_trivially_copyable_v<O>,
+                "fewstep::objective: it must be trivially copyable (numbers only), since kernels take it by value");
+  static_assert(
+      requires(const O o, transition t) { o(t); },
+      "fewstep::objective: surrogate operator()(transition) const is missing");
+  if constexpr (requires(const O o, transition t) { o(t); })
+    static_assert(
+        objective<O> || !std::is_trivially_copyable_v<O>,
+        "fewstep::objective: operator()(transition) const must return surrogate{value, slope}, with slope the "
+        "derivative of value by log_ratio");
+  return objective<O>;
+}
+
+}  // namespace detail
+
 }  // namespace fewstep

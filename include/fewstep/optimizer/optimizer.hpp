@@ -27,6 +27,24 @@ struct step_scale {
   float gradient = 1;
 };
 
+namespace detail {
+
+template <class O, class Backend>
+concept has_state = requires {
+  typename O::template state<Backend>;
+};
+template <class O, class Backend>
+concept has_make_state = requires(const O& o, Backend& backend, index_t n) {
+  { o.make_state(backend, n) } -> std::same_as<typename O::template state<Backend>>;
+};
+template <class O, class Backend>
+concept has_update = requires(const O& o, Backend& backend, typename O::template state<Backend>& s,
+                              const optimizer_arrays& arrays, step_scale scale) {
+  { o.update(backend, s, arrays, scale) } -> std::same_as<void>;
+};
+
+}  // namespace detail
+
 /// How flat parameters follow flat gradients of a loss to be minimised: one pass over the arrays.
 ///
 /// The settings are an aggregate; what changes from step to step is a state on the backend, so one optimizer object may
@@ -42,13 +60,27 @@ struct step_scale {
 ///   };
 /// Models here: sgd, adam, adamw.
 template <class O, class Backend>
-concept optimizer = requires(const O& o, Backend& backend, typename O::template state<Backend>& s,
-                             const optimizer_arrays& arrays, step_scale scale, index_t n) {
-  { o.make_state(backend, n) } -> std::same_as<typename O::template state<Backend>>;
-  { o.update(backend, s, arrays, scale) } -> std::same_as<void>;
-};
+concept optimizer =
+    detail::has_state<O, Backend> && detail::has_make_state<O, Backend> && detail::has_update<O, Backend>;
 
 namespace detail {
+
+/// Whether O models optimizer; where it does not, the compiler says what is missing.
+template <class O, class Backend>
+consteval bool require_optimizer() {
+  static_assert(has_state<O, Backend>,
+                "fewstep::optimizer: template <class Backend> struct state is missing; it holds what changes from step "
+                "to step");
+  if constexpr (has_state<O, Backend>) {
+    static_assert(has_make_state<O, Backend>,
+                  "fewstep::optimizer: state<Backend> make_state(Backend&, index_t parameters) const is missing");
+    static_assert(
+        has_update<O, Backend>,
+        "fewstep::optimizer: void update(Backend&, state<Backend>&, const optimizer_arrays&, step_scale) const "
+        "is missing");
+  }
+  return optimizer<O, Backend>;
+}
 
 struct square_of {
   const float* values;

@@ -9,6 +9,28 @@
 
 namespace fewstep {
 
+namespace detail {
+
+template <class R>
+concept has_reference_flag = requires {
+  { R::has_reference } -> std::convertible_to<bool>;
+};
+template <class R>
+concept has_coefficient = requires(const R& r) {
+  { r.coefficient() } -> std::same_as<float>;
+};
+template <class R, class Backend>
+concept has_regularizer_memory = requires(R& r, const R& cr, Backend& backend, index_t n) {
+  { cr.workspace_bytes(backend, n) } -> std::convertible_to<std::size_t>;
+  { r.prepare(backend, n) } -> std::same_as<void>;
+};
+template <class R, class Backend, class Context>
+concept has_reference_output = requires(R& r, Backend& backend, batch<Context> rows, matrix<float> o) {
+  { r.reference_output(backend, rows, o) } -> std::same_as<void>;
+};
+
+}  // namespace detail
+
 /// What keeps the policy near a reference: for the replayed rows it gives the reference's network output, and the score
 /// kernel adds coefficient() * KL(policy, reference) of each trained transition to the loss.
 ///
@@ -16,13 +38,26 @@ namespace fewstep {
 ///
 /// Models here: no_regularizer (recognised at compile time, costs nothing), kl_to_reference.
 template <class R, class Backend, class Context>
-concept regularizer = requires(R& r, const R& cr, Backend& backend, batch<Context> rows, matrix<float> o, index_t n) {
-  { R::has_reference } -> std::convertible_to<bool>;
-  { cr.coefficient() } -> std::same_as<float>;
-  { cr.workspace_bytes(backend, n) } -> std::convertible_to<std::size_t>;
-  { r.prepare(backend, n) } -> std::same_as<void>;
-  { r.reference_output(backend, rows, o) } -> std::same_as<void>;
-};
+concept regularizer = detail::has_reference_flag<R> && detail::has_coefficient<R> &&
+    detail::has_regularizer_memory<R, Backend> && detail::has_reference_output<R, Backend, Context>;
+
+namespace detail {
+
+/// Whether R models regularizer; where it does not, the compiler says what is missing.
+template <class R, class Backend, class Context>
+consteval bool require_regularizer() {
+  static_assert(has_reference_flag<R>, "fewstep::regularizer: static constexpr bool has_reference is missing");
+  static_assert(has_coefficient<R>, "fewstep::regularizer: float coefficient() const is missing");
+  static_assert(has_regularizer_memory<R, Backend>,
+                "fewstep::regularizer: std::size_t workspace_bytes(const Backend&, index_t rows) const or void "
+                "prepare(Backend&, index_t rows) is missing");
+  static_assert(
+      has_reference_output<R, Backend, Context>,
+      "fewstep::regularizer: void reference_output(Backend&, batch<Context> rows, matrix<float> o) is missing");
+  return regularizer<R, Backend, Context>;
+}
+
+}  // namespace detail
 
 /// Nothing holds the policy back, as RLCM and DDPO were published.
 struct no_regularizer {

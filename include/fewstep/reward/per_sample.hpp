@@ -32,14 +32,16 @@ class per_sample {
 
   template <class Context>
   void operator()(matrix<const float> samples, std::span<const Context> contexts, std::span<float> out) {
-    static_assert(std::is_invocable_r_v<float, Function&, vec<const float>, const Context&>,
-                  "per_sample: the function must be callable as f(vec<const float> sample, const Context& context) and "
-                  "return a number");
+    constexpr bool judges = std::is_invocable_r_v<float, Function&, vec<const float>, const Context&>;
+    static_assert(judges,
+                  "fewstep::per_sample: the function must be callable as f(vec<const float> sample, const Context& "
+                  "context) and return a number");
     detail::expect_reward_batch(samples, contexts.size(), out.size());
-    detail::for_each_sample(samples.rows(), settings_.threads, [&](index_t i) {
-      const auto at = static_cast<std::size_t>(i);
-      out[at] = static_cast<float>(function_(vec<const float>(samples.row(i), {samples.cols()}), contexts[at]));
-    });
+    if constexpr (judges)
+      detail::for_each_sample(samples.rows(), settings_.threads, [&](index_t i) {
+        const auto at = static_cast<std::size_t>(i);
+        out[at] = static_cast<float>(function_(vec<const float>(samples.row(i), {samples.cols()}), contexts[at]));
+      });
   }
 
  private:

@@ -36,4 +36,18 @@ concept reward = requires(R& r, matrix<const float> samples, std::span<const Con
   { r(samples, contexts, out) } -> std::same_as<void>;
 };
 
+namespace detail {
+
+/// Whether R models reward; where it does not, the compiler says what is missing.
+template <class R, class Context>
+consteval bool require_reward() {
+  constexpr bool judges = reward<R, Context>;
+  static_assert(judges,
+                "fewstep::reward: void operator()(matrix<const float> samples, std::span<const Context> contexts, "
+                "std::span<float> out) is missing; wrap a function of one sample: per_sample(function)");
+  return judges;
+}
+
+}  // namespace detail
+
 }  // namespace fewstep

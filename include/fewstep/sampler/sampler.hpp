@@ -28,4 +28,18 @@ concept sampler = preconditioning<P> && requires(const S& s, const P& p, int net
   { s.table(p, network_calls) } -> std::same_as<step_table>;
 };
 
+namespace detail {
+
+/// Whether S models sampler; where it does not, the compiler says what is missing.
+template <class S, class P>
+consteval bool require_sampler() {
+  static_assert(
+      sampler<S, P>,
+      "fewstep::sampler: step_table table(const Preconditioning&, int network_calls) const is missing, or does "
+      "not take this generator's preconditioning");
+  return sampler<S, P>;
+}
+
+}  // namespace detail
+
 }  // namespace fewstep

@@ -79,7 +79,7 @@ TEST_CASE("automatic_clip_range bounds the density ratio by the same factor for 
 TEST_CASE("an automatic clip range is settled, another one kept, a useless one refused") {
   const clipped_surrogate o{.clip_range = fewstep::automatic};
   CHECK(o.resolved(192, reduction::mean).clip_range == automatic_clip_range(192, reduction::mean));
-  CHECK(clipped_surrogate{}.resolved(192, reduction::mean).clip_range == 1e-4f);
+  CHECK(clipped_surrogate{1e-4f}.resolved(192, reduction::mean).clip_range == 1e-4f);
   CHECK_THROWS_WITH(clipped_surrogate{.clip_range = 1.0f}.resolved(192, reduction::mean), contains("clip_range is 1"));
   CHECK_THROWS_WITH(clipped_surrogate{.clip_range = -0.1f}.resolved(192, reduction::mean),
                     contains("clip_range is -0.1"));

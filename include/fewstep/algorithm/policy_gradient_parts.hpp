@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/advantage/advantage.hpp>
+#include <fewstep/advantage/prompt_buffer.hpp>
+#include <fewstep/algorithm/memory_plan.hpp>
+#include <fewstep/algorithm/policy_gradient_options.hpp>
+#include <fewstep/algorithm/update_report.hpp>
+#include <fewstep/backend/backend.hpp>
+#include <fewstep/decoder/decoder.hpp>
+#include <fewstep/generator/generator.hpp>
+#include <fewstep/objective/clipped_surrogate.hpp>
+#include <fewstep/objective/objective.hpp>
+#include <fewstep/optimizer/optimizer.hpp>
+#include <fewstep/regularizer/regularizer.hpp>
+#include <fewstep/reward/reward.hpp>
+#include <fewstep/sampler/consistency.hpp>
+#include <fewstep/sampler/sampler.hpp>
+
+#include <concepts>
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace fewstep {
+
+/// Stand in for the two parts that have no default.
+struct no_reward {};
+struct no_optimizer {};
+
+/// What a policy-gradient algorithm is composed of; see the concept of each. Reward and optimizer must be given, the
+/// others are RLCM's unless they are named:
+///
+///   policy_gradient trainer(backend, generator, policy_gradient_parts{.reward_fn = judge, .rule = adam{}}, {});
+template <class Sampler = consistency_sampler, class Reward = no_reward, class Advantage = prompt_buffer_advantage,
+          class Objective = clipped_surrogate, class Regularizer = no_regularizer, class Optimizer = no_optimizer,
+          class Decoder = identity_decoder>
+struct policy_gradient_parts {
+  Sampler sampler{};
+  Reward reward_fn{};
+  Advantage advantage_of{};
+  Objective objective_of{};
+  Regularizer regularize{};
+  Optimizer rule{};
+  Decoder decode{};
+};
+
+namespace detail {
+
+/// Whether the parts model their concepts; where one does not, the compiler says what is missing.
+template <class Backend, class Generator, class Parts>
+consteval bool require_parts() {
+  if constexpr (!backend<Backend> || !generator<Generator, Backend>) {
+    return false;
+  } else {
+    constexpr bool judged = !std::same_as<decltype(Parts::reward_fn), no_reward>;
+    constexpr bool stepped = !std::same_as<decltype(Parts::rule), no_optimizer>;
+    static_assert(judged, "fewstep::policy_gradient: there is no reward; give policy_gradient_parts{.reward_fn = ...}");
+    static_assert(stepped,
+                  "fewstep::policy_gradient: there is no optimizer; give policy_gradient_parts{.rule = adam{}}");
+    using context_type = typename Generator::context_type;
+    using preconditioning_type = decltype(std::declval<const Generator&>().preconditioner());
+    constexpr bool samples = require_sampler<decltype(Parts::sampler), preconditioning_type>() &&
+                             require_decoder<decltype(Parts::decode), Backend>();
+    constexpr bool learns = require_advantage<decltype(Parts::advantage_of)>() &&
+                            require_objective<decltype(Parts::objective_of)>() &&
+                            require_regularizer<decltype(Parts::regularize), Backend, context_type>();
+    if constexpr (judged && stepped)
+      return samples && learns && require_reward<decltype(Parts::reward_fn), context_type>() &&
+             require_optimizer<decltype(Parts::rule), Backend>();
+    else
+      return false;
+  }
+}
+
+}  // namespace detail
+
+template <class Backend, class Generator, class Parts,
+          bool Fits = detail::require_backend<Backend>() && detail::require_generator<Generator, Backend>() &&
+                      detail::require_parts<Backend, Generator, Parts>()>
+class policy_gradient;
+
+/// Stands in for a trainer whose parts do not fit: what is missing has been said, and the compiler need not go on about
+/// every consequence.
+template <class Backend, class Generator, class Parts>
+class policy_gradient<Backend, Generator, Parts, false> {
+ public:
+  policy_gradient(Backend&, Generator&, Parts, policy_gradient_options = {}) {}
+  std::int64_t index() const { return {}; }
+  memory_plan memory() const { return {}; }
+  step_table table() const { return {}; }
+  Parts& parts();
+  policy_gradient_options options() const { return {}; }
+  vec<const float> average() const { return {}; }
+  std::span<const float> rewards() const { return {}; }
+  matrix<const float> samples() const { return {}; }
+  template <class Contexts>
+  update_report update(const Contexts&) {
+    return {};
+  }
+  template <class Contexts>
+  std::vector<update_report> run(const Contexts&, std::int64_t) {
+    return {};
+  }
+  template <class Contexts>
+  void sample(const Contexts&) {}
+  update_report train() { return {}; }
+  template <class Archive>
+  void serialize(Archive&) {}
+};
+
+}  // namespace fewstep

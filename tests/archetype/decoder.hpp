@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/backend/cpu/backend.hpp>
+#include <fewstep/decoder/decoder.hpp>
+
+#include <type_traits>
+
+/// The smallest model of fewstep::decoder, and models that lack one requirement each.
+namespace decoder_archetype {
+
+using fewstep::cpu_backend;
+using fewstep::index_t;
+using fewstep::matrix;
+
+enum class drop { nothing, size, const_size, call, result, mutable_samples };
+
+template <drop D = drop::nothing>
+struct archetype {
+  archetype() = delete;
+  archetype(const archetype&) = delete;
+  archetype& operator=(const archetype&) = delete;
+
+  index_t decoded_size(index_t) const requires(D != drop::size && D != drop::const_size);
+  index_t decoded_size(index_t) requires(D == drop::const_size);
+  std::conditional_t<D == drop::result, int, void> operator()(cpu_backend&, matrix<const float>,
+                                                              matrix<float>) requires(D != drop::call &&
+                                                                                      D != drop::mutable_samples);
+  void operator()(cpu_backend&, matrix<float>, matrix<float>) requires(D == drop::mutable_samples);
+};
+
+}  // namespace decoder_archetype
