@@ -3,6 +3,8 @@
 
 #include <fewstep/generator/preconditioning.hpp>
 
+#include <type_traits>
+
 /// The smallest model of fewstep::preconditioning, and models that lack one requirement each.
 namespace preconditioning_archetype {
 
@@ -19,8 +21,7 @@ struct archetype {
   archetype& operator=(const archetype&) = delete;
 
   coefficients operator()(float) const requires(D != drop::call);
-  noise_level level(float) const requires(D != drop::level && D != drop::level_type);
-  float level(float) const requires(D == drop::level_type);
+  std::conditional_t<D == drop::level_type, float, noise_level> level(float) const requires(D != drop::level);
   float noise_floor() const requires(D != drop::noise_floor);
   float min_time() const requires(D != drop::min_time);
   float max_time() const requires(D != drop::max_time);

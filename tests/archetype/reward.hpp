@@ -4,6 +4,7 @@
 #include <fewstep/reward/reward.hpp>
 
 #include <span>
+#include <type_traits>
 
 /// The smallest model of fewstep::reward, and models that lack one requirement each.
 namespace reward_archetype {
@@ -28,6 +29,26 @@ struct archetype {
   void operator()(fewstep::matrix<float>, contexts_type, out_type) requires(D == drop::mutable_samples);
   void operator()(samples_type, std::span<prompt>, out_type) requires(D == drop::mutable_contexts);
   void operator()(samples_type, contexts_type) requires(D == drop::out);
+};
+
+enum class lack { nothing, call, ticket, submit, submit_result, wait_ticket, wait_all };
+
+template <lack L>
+struct ticket_of {
+  struct ticket {};
+};
+template <>
+struct ticket_of<lack::ticket> {};
+
+/// The smallest model of fewstep::async_reward.
+template <lack L = lack::nothing>
+struct async_archetype : ticket_of<L> {
+  void operator()(samples_type, contexts_type, out_type) requires(L != lack::call);
+  using ticket_type = typename ticket_of<L == lack::ticket ? lack::nothing : L>::ticket;
+  std::conditional_t<L == lack::submit_result, void, ticket_type> submit(samples_type, contexts_type,
+                                                                         out_type) requires(L != lack::submit);
+  void wait(ticket_type) requires(L != lack::wait_ticket);
+  void wait() requires(L != lack::wait_all);
 };
 
 }  // namespace reward_archetype

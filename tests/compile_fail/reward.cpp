@@ -13,3 +13,19 @@ using without_mutable_samples =
 using without_mutable_contexts =
     with_reward<archetype<drop::mutable_contexts>, prompt>;     // error: fewstep::reward: void operator\(\)
 using without_out = with_reward<archetype<drop::out>, prompt>;  // error: fewstep::reward: void operator\(\)
+
+using complete_async = with_reward<async_archetype<>, prompt>;
+using async_without_ticket =
+    with_reward<async_archetype<lack::ticket>, prompt>;  // error: fewstep::async_reward: ticket
+using async_without_submit_result =
+    with_reward<async_archetype<lack::submit_result>, prompt>;  // error: fewstep::async_reward: ticket submit
+using async_without_wait_ticket =
+    with_reward<async_archetype<lack::wait_ticket>, prompt>;  // error: fewstep::async_reward: void wait
+using async_without_wait_all =
+    with_reward<async_archetype<lack::wait_all>, prompt>;  // error: fewstep::async_reward: void wait
+
+template <class Reward, class Optimizer>
+using parts = fewstep::policy_gradient_parts<fewstep::consistency_sampler, Reward, fewstep::batch_advantage,
+                                             fewstep::reinforce, fewstep::no_regularizer, Optimizer>;
+using no_reward = compose::with_parts<parts<fewstep::no_reward, fewstep::sgd>>;     // error: there is no reward
+using no_rule = compose::with_parts<parts<compose::judge, fewstep::no_optimizer>>;  // error: there is no optimizer

@@ -21,26 +21,6 @@ static_assert(!fewstep::reward<archetype<drop::mutable_contexts>, prompt>);
 static_assert(!fewstep::reward<archetype<drop::out>, prompt>);
 static_assert(fewstep::reward<std::reference_wrapper<archetype<>>, prompt>, "a reward can be shared by std::ref");
 
-enum class lack { nothing, call, ticket, submit, submit_result, wait_ticket, wait_all };
-
-template <lack L>
-struct ticket_of {
-  struct ticket {};
-};
-template <>
-struct ticket_of<lack::ticket> {};
-
-template <lack L = lack::nothing>
-struct async_archetype : ticket_of<L> {
-  void operator()(samples_type, contexts_type, out_type) requires(L != lack::call);
-  typename ticket_of<L == lack::ticket ? lack::nothing : L>::ticket submit(samples_type, contexts_type,
-                                                                           out_type) requires(L != lack::submit &&
-                                                                                              L != lack::submit_result);
-  void submit(samples_type, contexts_type, out_type) requires(L == lack::submit_result);
-  void wait(typename ticket_of<L == lack::ticket ? lack::nothing : L>::ticket) requires(L != lack::wait_ticket);
-  void wait() requires(L != lack::wait_all);
-};
-
 static_assert(fewstep::async_reward<async_archetype<>, prompt>);
 static_assert(!fewstep::async_reward<async_archetype<lack::call>, prompt>);
 static_assert(!fewstep::async_reward<async_archetype<lack::ticket>, prompt>);

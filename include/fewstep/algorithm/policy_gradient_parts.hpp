@@ -13,6 +13,7 @@
 #include <fewstep/objective/objective.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
 #include <fewstep/regularizer/regularizer.hpp>
+#include <fewstep/reward/async.hpp>
 #include <fewstep/reward/reward.hpp>
 #include <fewstep/sampler/consistency.hpp>
 #include <fewstep/sampler/sampler.hpp>
@@ -20,7 +21,6 @@
 #include <concepts>
 #include <cstdint>
 #include <span>
-#include <utility>
 #include <vector>
 
 namespace fewstep {
@@ -60,17 +60,19 @@ consteval bool require_parts() {
     static_assert(stepped,
                   "fewstep::policy_gradient: there is no optimizer; give policy_gradient_parts{.rule = adam{}}");
     using context_type = typename Generator::context_type;
-    using preconditioning_type = decltype(std::declval<const Generator&>().preconditioner());
-    constexpr bool samples = require_sampler<decltype(Parts::sampler), preconditioning_type>() &&
+    constexpr bool samples = require_sampler<decltype(Parts::sampler), preconditioning_of<Generator>>() &&
                              require_decoder<decltype(Parts::decode), Backend>();
     constexpr bool learns = require_advantage<decltype(Parts::advantage_of)>() &&
                             require_objective<decltype(Parts::objective_of)>() &&
                             require_regularizer<decltype(Parts::regularize), Backend, context_type>();
-    if constexpr (judged && stepped)
-      return samples && learns && require_reward<decltype(Parts::reward_fn), context_type>() &&
-             require_optimizer<decltype(Parts::rule), Backend>();
-    else
+    if constexpr (judged && stepped) {
+      using reward_type = decltype(Parts::reward_fn);
+      constexpr bool judges = require_reward<reward_type, context_type>();
+      if constexpr (judges && has_submit<reward_type, context_type>) require_async_reward<reward_type, context_type>();
+      return samples && learns && judges && require_optimizer<decltype(Parts::rule), Backend>();
+    } else {
       return false;
+    }
   }
 }
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/backend/backend.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/generator/preconditioning.hpp>
 
 #include <concepts>
 #include <cstddef>
 #include <type_traits>
+#include <utility>
 
 namespace fewstep {
 
@@ -41,8 +43,10 @@ concept has_sample_size = requires(const G& g) {
 };
 template <class G>
 concept has_preconditioner = requires(const G& g) {
-  { g.preconditioner() } -> preconditioning;
+  g.preconditioner();
 };
+template <class G>
+using preconditioning_of = decltype(std::declval<const G&>().preconditioner());
 template <class G, class Backend>
 concept has_make_workspace = requires(G& g, Backend& backend, index_t rows) {
   { g.make_workspace(backend, rows) } -> std::same_as<typename G::workspace_type>;
@@ -98,8 +102,9 @@ concept has_gradients = requires(G& g) {
 /// Models here: mlp_generator, text_unet.
 template <class G, class Backend>
 concept predictor = detail::has_context_type<G> && detail::has_workspace_type<G> && detail::has_sample_size<G> &&
-    detail::has_preconditioner<G> && detail::has_make_workspace<G, Backend> &&
-    detail::has_workspace_bytes<G, Backend> && detail::has_predict<G, Backend>;
+    detail::has_preconditioner<G> && preconditioning<detail::preconditioning_of<G>> &&
+    detail::has_make_workspace<G, Backend> && detail::has_workspace_bytes<G, Backend> &&
+    detail::has_predict<G, Backend>;
 
 /// A predictor that can be trained: forward keeps in the workspace what backward needs; backward adds into gradients().
 /// parameters() and gradients() are flat arrays of equal length; they stay where they are for the generator's lifetime.
@@ -124,9 +129,8 @@ consteval bool require_predictor() {
   static_assert(has_workspace_type<G>,
                 "fewstep::predictor: workspace_type is missing; declare what lives between forward and backward");
   static_assert(has_sample_size<G>, "fewstep::predictor: index_t sample_size() const is missing");
-  static_assert(has_preconditioner<G>,
-                "fewstep::predictor: preconditioner() const is missing or does not return a fewstep::preconditioning "
-                "such as edm_consistency");
+  static_assert(has_preconditioner<G>, "fewstep::predictor: preconditioner() const is missing");
+  if constexpr (has_preconditioner<G>) require_preconditioning<preconditioning_of<G>>();
   constexpr bool types = has_context_type<G> && has_workspace_type<G>;
   if constexpr (types) {
     static_assert(has_make_workspace<G, Backend>,

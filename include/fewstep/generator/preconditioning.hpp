@@ -24,6 +24,31 @@ struct exact_noise_level {
   double signal, noise;
 };
 
+namespace detail {
+
+template <class P>
+concept has_coefficients = requires(const P p, float t) {
+  { p(t) } -> std::same_as<coefficients>;
+};
+template <class P>
+concept has_level = requires(const P p, float t) {
+  { p.level(t) } -> std::same_as<noise_level>;
+};
+template <class P>
+concept has_noise_floor = requires(const P p) {
+  { p.noise_floor() } -> std::same_as<float>;
+};
+template <class P>
+concept has_min_time = requires(const P p) {
+  { p.min_time() } -> std::same_as<float>;
+};
+template <class P>
+concept has_max_time = requires(const P p) {
+  { p.max_time() } -> std::same_as<float>;
+};
+
+}  // namespace detail
+
 /// What connects a network to the process it was trained on: p(t) gives {in, skip, out}, p.level(t) the noise at t.
 ///
 /// Times are floats in [min_time, max_time], larger meaning noisier; models with discrete timesteps round to the
@@ -43,13 +68,26 @@ struct exact_noise_level {
 ///   };
 /// Models here: edm_consistency, edm_denoiser, lcm, epsilon_prediction, velocity_prediction, flow_matching.
 template <class P>
-concept preconditioning = std::is_trivially_copyable_v<P> && requires(const P p, float t) {
-  { p(t) } -> std::same_as<coefficients>;
-  { p.level(t) } -> std::same_as<noise_level>;
-  { p.noise_floor() } -> std::same_as<float>;
-  { p.min_time() } -> std::same_as<float>;
-  { p.max_time() } -> std::same_as<float>;
-};
+concept preconditioning = std::is_trivially_copyable_v<P> && detail::has_coefficients<P> && detail::has_level<P> &&
+    detail::has_noise_floor<P> && detail::has_min_time<P> && detail::has_max_time<P>;
+
+namespace detail {
+
+/// Whether P models preconditioning; where it does not, the compiler says what is missing.
+template <class P>
+consteval bool require_preconditioning() {
+  static_assert(
+      std::is_trivially_copyable_v<P>,
+      "fewstep::preconditioning: it must be trivially copyable (numbers only), since kernels take it by value");
+  static_assert(has_coefficients<P>, "fewstep::preconditioning: coefficients operator()(float time) const is missing");
+  static_assert(has_level<P>, "fewstep::preconditioning: noise_level level(float time) const is missing");
+  static_assert(has_noise_floor<P>, "fewstep::preconditioning: float noise_floor() const is missing");
+  static_assert(has_min_time<P>, "fewstep::preconditioning: float min_time() const is missing");
+  static_assert(has_max_time<P>, "fewstep::preconditioning: float max_time() const is missing");
+  return preconditioning<P>;
+}
+
+}  // namespace detail
 
 /// A preconditioning whose times are the integers 0 .. training_steps() - 1 of a variance-preserving process
 /// (signal^2 + noise^2 = 1).
