@@ -1,8 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-# The optional components: fewstep::fewstep plus what the headers of one folder include.
-#   fewstep::io      include/fewstep/io       nlohmann_json
-#   fewstep::image   include/fewstep/image    libjpeg, libpng
-# A component exists when its packages are found. Used by the build and by the installed package.
+# What fewstep takes from other packages; used by the build and by the installed package.
+#   fewstep::threads     OpenMP, or with FEWSTEP_NO_OPENMP one thread; fewstep::fewstep links to it
+# The components are fewstep::fewstep plus what some of the headers include:
+#   fewstep::io          fewstep/io               nlohmann_json
+#   fewstep::image       fewstep/image            libjpeg, libpng
+#   fewstep::benchmark   fewstep/benchmark.hpp    Google Benchmark
+# A target exists when its packages are found.
+
+set(fewstep_components io image benchmark)
+set(fewstep_threads_needs
+  "OpenMP (part of g++; Debian package libomp-19-dev for clang++-19), or FEWSTEP_NO_OPENMP=ON for one thread")
+set(fewstep_io_needs "nlohmann_json 3.10 (Debian package nlohmann-json3-dev)")
+set(fewstep_image_needs "libjpeg and libpng (Debian packages libjpeg62-turbo-dev and libpng-dev)")
+set(fewstep_benchmark_needs "Google Benchmark 1.7 (Debian package libbenchmark-dev)")
+
+if(FEWSTEP_NO_OPENMP)
+  find_package(Threads QUIET)
+  set(fewstep_threads Threads::Threads)
+else()
+  find_package(OpenMP QUIET COMPONENTS CXX)
+  set(fewstep_threads OpenMP::OpenMP_CXX)
+endif()
+if(TARGET ${fewstep_threads} AND NOT TARGET fewstep::threads)
+  add_library(fewstep::threads INTERFACE IMPORTED GLOBAL)
+  target_link_libraries(fewstep::threads INTERFACE ${fewstep_threads})
+  target_compile_definitions(fewstep::threads INTERFACE $<$<BOOL:${FEWSTEP_NO_OPENMP}>:FEWSTEP_NO_OPENMP>)
+endif()
 
 find_package(nlohmann_json 3.10 QUIET)
 if(TARGET nlohmann_json::nlohmann_json AND NOT TARGET fewstep::io)
@@ -15,4 +38,10 @@ find_package(PNG QUIET)
 if(TARGET JPEG::JPEG AND TARGET PNG::PNG AND NOT TARGET fewstep::image)
   add_library(fewstep::image INTERFACE IMPORTED GLOBAL)
   target_link_libraries(fewstep::image INTERFACE fewstep::fewstep JPEG::JPEG PNG::PNG)
+endif()
+
+find_package(benchmark 1.7 QUIET)
+if(TARGET benchmark::benchmark AND NOT TARGET fewstep::benchmark)
+  add_library(fewstep::benchmark INTERFACE IMPORTED GLOBAL)
+  target_link_libraries(fewstep::benchmark INTERFACE fewstep::fewstep benchmark::benchmark)
 endif()

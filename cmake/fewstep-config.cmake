@@ -1,18 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-# find_package(fewstep [COMPONENTS io image]) gives fewstep::fewstep, fewstep::io and fewstep::image.
+# find_package(fewstep [COMPONENTS io image benchmark]) gives fewstep::fewstep, fewstep::io, fewstep::image and
+# fewstep::benchmark. With FEWSTEP_NO_OPENMP set before, there is one thread and no OpenMP.
+cmake_policy(VERSION 3.25)
 include(CMakeFindDependencyMacro)
 find_dependency(Eigen3 3.4 NO_MODULE)
-find_dependency(OpenMP COMPONENTS CXX)
 
-include(${CMAKE_CURRENT_LIST_DIR}/fewstep-targets.cmake)
 include(${CMAKE_CURRENT_LIST_DIR}/fewstep-components.cmake)
+if(NOT TARGET fewstep::threads)
+  set(fewstep_FOUND FALSE)
+  set(fewstep_NOT_FOUND_MESSAGE "fewstep needs ${fewstep_threads_needs}")
+  return()
+endif()
+include(${CMAKE_CURRENT_LIST_DIR}/fewstep-targets.cmake)
 
 foreach(component IN LISTS fewstep_FIND_COMPONENTS)
-  if(TARGET fewstep::${component})
+  if(TARGET fewstep::${component} AND component IN_LIST fewstep_components)
     set(fewstep_${component}_FOUND TRUE)
   elseif(fewstep_FIND_REQUIRED_${component})
     set(fewstep_FOUND FALSE)
-    set(fewstep_NOT_FOUND_MESSAGE
-      "component ${component}: install its packages (io: nlohmann_json; image: libjpeg and libpng)")
+    if(component IN_LIST fewstep_components)
+      set(fewstep_NOT_FOUND_MESSAGE "fewstep's component ${component} needs ${fewstep_${component}_needs}")
+    else()
+      list(JOIN fewstep_components ", " names)
+      set(fewstep_NOT_FOUND_MESSAGE "fewstep has no component ${component}; its components are ${names}")
+    endif()
   endif()
 endforeach()

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-/// Everything that needs a C++20 compiler, OpenMP and nothing else. Files and pictures are components of their own:
-/// fewstep/io/*.hpp (nlohmann_json) and fewstep/image/*.hpp (libjpeg-turbo, libpng).
+/// Everything that needs a C++20 compiler, OpenMP (or FEWSTEP_NO_OPENMP) and nothing else. Files and pictures are
+/// components of their own: fewstep/io/*.hpp (nlohmann_json) and fewstep/image/*.hpp (libjpeg-turbo, libpng).
 
 // The concepts.
 #include <fewstep/advantage/advantage.hpp>

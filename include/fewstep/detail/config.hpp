@@ -13,9 +13,12 @@
 #define FEWSTEP_HD
 #endif
 
+/// The version (semver.org), which CMake reads here.
 #define FEWSTEP_VERSION_MAJOR 0
 #define FEWSTEP_VERSION_MINOR 1
 #define FEWSTEP_VERSION_PATCH 0
+/// As one number: 100 is 0.1.0 and 10203 is 1.2.3.
+#define FEWSTEP_VERSION (FEWSTEP_VERSION_MAJOR * 10000 + FEWSTEP_VERSION_MINOR * 100 + FEWSTEP_VERSION_PATCH)
 
 namespace fewstep::detail {
 

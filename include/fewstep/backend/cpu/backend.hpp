@@ -10,13 +10,10 @@
 #include <fewstep/backend/cpu/product.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/tensor.hpp>
-
-#include <omp.h>
+#include <fewstep/detail/parallel_for.hpp>
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
-#include <exception>
 #include <vector>
 
 namespace fewstep {
@@ -35,13 +32,17 @@ class cpu_backend {
   using executor_type = cpu_executor;
 
   struct options {
-    int threads = 0;  ///< 0: as many as OpenMP would use
+    int threads = 0;  ///< 0: as many as OpenMP would use; with FEWSTEP_NO_OPENMP there is one
   };
 
   cpu_backend() : cpu_backend(options{}) {}
   explicit cpu_backend(options o)
-      : executors_(static_cast<std::size_t>(o.threads > 0 ? o.threads : default_threads())) {
+      : executors_(static_cast<std::size_t>(o.threads > 0 ? o.threads : detail::default_threads())) {
     expects(o.threads >= 0, [&] { return message("cpu_backend: threads is ", o.threads, "; use 0 (all) or more"); });
+    expects(FEWSTEP_HAS_OPENMP || o.threads <= 1, [&] {
+      return message("cpu_backend: threads is ", o.threads,
+                     ", but FEWSTEP_NO_OPENMP leaves one; use 0 or 1, or compile with -fopenmp and without that macro");
+    });
   }
 
   [[nodiscard]] int threads() const { return static_cast<int>(executors_.size()); }
@@ -53,30 +54,11 @@ class cpu_backend {
   }
 
   /// task(executor, thread, i) for i in [0, tasks); tasks are independent and run in any order on any thread. If tasks
-  /// throw, the caller gets one of the exceptions. The team is the same whatever the number of tasks: the OpenMP
-  /// runtime would allocate a new one whenever its size changes.
+  /// throw, the caller gets the exception of the smallest such i. The team is the same whatever the number of tasks:
+  /// the OpenMP runtime would allocate a new one whenever its size changes.
   template <class Task>
   void parallel_for(index_t tasks, const Task& task) {
-    if (threads() == 1 || tasks <= 1) {
-      for (index_t i = 0; i < tasks; ++i) task(executors_[0], 0, i);
-      level_scratch();
-      return;
-    }
-    std::exception_ptr failure;
-    std::atomic<index_t> next = 0;  // LLVM's runtime allocates for a loop with schedule(dynamic)
-#pragma omp parallel num_threads(threads())
-    {
-      const int thread = omp_get_thread_num();
-      for (index_t i = next++; i < tasks; i = next++) {
-        try {
-          task(executors_[static_cast<std::size_t>(thread)], thread, i);
-        } catch (...) {
-#pragma omp critical(fewstep_parallel_for)
-          if (failure == nullptr) failure = std::current_exception();
-        }
-      }
-    }
-    if (failure != nullptr) std::rethrow_exception(failure);
+    detail::parallel_for(tasks, threads(), [&](int thread, index_t i) { task(executor(thread), thread, i); });
     level_scratch();
   }
 
@@ -131,7 +113,6 @@ class cpu_backend {
   }
 
   static constexpr index_t map_block = 16384;
-  static int default_threads() { return std::max(1, omp_get_max_threads()); }
 
   std::vector<cpu_executor> executors_;
   std::vector<double> partial_sums_;
