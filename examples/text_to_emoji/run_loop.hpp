@@ -4,6 +4,8 @@
 #include "interrupt.hpp"
 
 #include <cstdint>
+#include <cstdio>
+#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -13,8 +15,18 @@
 
 namespace text_to_emoji {
 
+/// Whether a step that threw, begun at the index `before`, has moved nothing. A trainer that cannot say moves something
+/// last of all.
+template <class Trainer>
+[[nodiscard]] bool is_untouched(const Trainer& trainer, std::int64_t before) {
+  if constexpr (requires { trainer.is_whole(); })
+    if (!trainer.is_whole()) return false;
+  return trainer.index() == before;
+}
+
 /// Calls step() until the trainer's index is `total` or Ctrl-C is pressed, and save() after every `every` steps and at
-/// the end of either; never twice in the same state, and not before the first step of a resumed run.
+/// the end of either; never twice in the same state, and not before the first step of a resumed run. Where a step
+/// throws before it has moved anything (its reward failed, say), the state is saved before the exception goes on.
 template <class Trainer, class Step, class Save>
 void run_steps(const Trainer& trainer, std::int64_t total, std::int64_t every, const Step& step, const Save& save) {
   std::int64_t saved = trainer.index() > 0 ? trainer.index() : -1;
@@ -22,7 +34,17 @@ void run_steps(const Trainer& trainer, std::int64_t total, std::int64_t every, c
     if (std::exchange(saved, trainer.index()) != trainer.index()) save();
   };
   while (trainer.index() < total && !interrupted()) {
-    step();
+    const std::int64_t before = trainer.index();
+    try {
+      step();
+    } catch (...) {
+      try {
+        if (before > 0 && is_untouched(trainer, before)) save_once();
+      } catch (const std::exception& error) {
+        std::fprintf(stderr, "the state before the step that failed was not saved: %s\n", error.what());
+      }
+      throw;
+    }
     if (trainer.index() % every == 0) save_once();
   }
   save_once();

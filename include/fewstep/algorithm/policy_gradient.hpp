@@ -71,6 +71,9 @@ class policy_gradient {
   }
 
   [[nodiscard]] std::int64_t index() const { return index_; }
+  /// Whether the state is that after update index() - 1. It is not between sample() and train(), nor after an update
+  /// that failed later than in its rollout or reward: a checkpoint of that would not resume bit for bit.
+  [[nodiscard]] bool is_whole() const { return is_whole_; }
   [[nodiscard]] const memory_plan& memory() const { return plan_; }
   [[nodiscard]] const step_table& table() const { return path().table(); }
   [[nodiscard]] Parts& parts() { return parts_; }
@@ -115,6 +118,7 @@ class policy_gradient {
   void sample(std::span<const context_type> contexts) {
     experience_.collect(backend_, model_, workspace_, output_.view(), parts_.reward_fn, parts_.decode, contexts,
                         {options_.seed, index_}, options_.over);
+    is_whole_ = false;
     parts_.advantage_of(experience_.rewards(), experience_.prompts(), std::span<float>(advantages_));
   }
 
@@ -166,6 +170,7 @@ class policy_gradient {
     }
     report.average_over(passes * static_cast<double>(options_.optimizer_steps), passes * static_cast<double>(rows));
     ++index_;
+    is_whole_ = true;
     return report;
   }
 
@@ -264,6 +269,7 @@ class policy_gradient {
   std::vector<float> advantages_;
   std::vector<score> scores_;
   std::int64_t index_ = 0;
+  bool is_whole_ = true;
 };
 
 }  // namespace fewstep

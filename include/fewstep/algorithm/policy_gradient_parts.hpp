@@ -90,6 +90,7 @@ class policy_gradient<Backend, Generator, Parts, false> {
  public:
   policy_gradient(Backend&, Generator&, Parts, policy_gradient_options = {}) {}
   std::int64_t index() const { return {}; }
+  bool is_whole() const { return {}; }
   memory_plan memory() const { return {}; }
   step_table table() const { return {}; }
   Parts& parts();

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/error.hpp>
+#include <fewstep/core/view.hpp>
+#include <fewstep/io/child_process.hpp>
+#include <fewstep/reward/check.hpp>
+#include <fewstep/reward/reward.hpp>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <charconv>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace fewstep {
+
+struct process_reward_settings {
+  std::vector<std::string> command;     ///< program and arguments; no shell reads them, see child_process
+  double timeout = 60;                  ///< seconds that a batch may take, the start of the judge included
+  int restarts = 2;                     ///< new judges that one batch may cost before the reward gives up
+  std::string name = "process_reward";  ///< for messages
+};
+
+/// A number as a line of text that reads back as the same number.
+struct number_line {
+  template <class Number>
+  requires std::is_arithmetic_v<Number> std::string operator()(Number value) const {
+    std::array<char, 64> text;
+    return {text.data(), std::to_chars(text.data(), text.data() + text.size(), +value).ptr};
+  }
+};
+
+/// A reward that another process computes: process_reward({.command = {"python3", "judge.py"}}).
+///
+/// The judge serves batches until its input ends. It reads a batch from standard input
+///
+///   judge ROWS COLUMNS          one line of text
+///   context                     ROWS lines of text, what `line_of` makes of each sample's context
+///   samples                     ROWS * COLUMNS float32, little-endian, row by row
+///
+/// and answers on standard output with ROWS lines of one decimal number each and a line `end`, which it flushes.
+///
+/// A judge that ends, closes its streams or is slower than the timeout is killed and started anew, and gets the same
+/// batch. What is not an answer of this form (no finite number, too few or too many lines) is an error at once, as it
+/// would come again. Errors are std::runtime_error naming the reward, its command, the sample where one is to blame,
+/// and the remedy; `out` is then as it was, the judge is dead, and the next call starts a new one.
+///
+/// The first batch starts the judge. Contexts that are no numbers need a function that makes one line of text of them.
+/// Moves, does not copy; one caller at a time. async(process_reward(...)) judges while the next part is sampled.
+template <class ContextLine = number_line>
+class process_reward {
+  static_assert(std::endian::native == std::endian::little, "process_reward: samples are sent as they lie in memory");
+
+ public:
+  explicit process_reward(process_reward_settings settings, ContextLine line_of = {})
+      : settings_(std::move(settings)), line_of_(std::move(line_of)) {
+    const auto& s = settings_;
+    expects(!s.command.empty() && !s.command.front().empty(),
+            [&] { return message(s.name, ": the command is empty; give a program and its arguments"); });
+    expects(s.timeout > 0 && std::isfinite(s.timeout),
+            [&] { return message(s.name, ": timeout is ", s.timeout, " s; use a finite number above 0"); });
+    expects(s.restarts >= 0, [&] { return message(s.name, ": restarts is ", s.restarts, "; use 0 or more"); });
+  }
+
+  template <class Context>
+  void operator()(matrix<const float> samples, std::span<const Context> contexts, std::span<float> out) {
+    detail::expect_reward_batch(samples, contexts.size(), out.size());
+    if (out.empty()) return;
+    write_head(samples, contexts);
+    for (int restart = 0;; ++restart, ++restarts_) {
+      try {
+        judge(samples);
+        break;
+      } catch (const child_process_error& error) {
+        if (restart == settings_.restarts)
+          refuse(error.what(), " after ", answers_.size(), " of ", out.size(), " answers; gave up after ", restart,
+                 " restarts for this batch: see what the judge wrote to standard error; if it was slow, raise timeout");
+      }
+    }
+    std::copy(answers_.begin(), answers_.end(), out.begin());
+  }
+
+  /// Judges that were started because the one before failed.
+  [[nodiscard]] std::int64_t restarts() const { return restarts_; }
+
+ private:
+  template <class Context>
+  void write_head(matrix<const float> samples, std::span<const Context> contexts) {
+    static_assert(std::is_invocable_r_v<std::string, ContextLine&, const Context&>,
+                  "process_reward: the contexts are no numbers; give a function that makes one line of text of each: "
+                  "process_reward(settings, [](const Context& context) -> std::string { ... })");
+    lines_.clear();
+    head_ = message("judge ", samples.rows(), " ", samples.cols(), "\n");
+    for (const Context& context : contexts) {
+      const std::string& line = lines_.emplace_back(line_of_(context));
+      expects(line.find('\n') == std::string::npos, [&] {
+        return message(settings_.name, ": the context of sample ", lines_.size() - 1, " has the lines '", line,
+                       "'; give a function that makes one line of it");
+      });
+      head_ += line + '\n';
+    }
+  }
+
+  /// Fills answers_. The judge is a member only between batches: whatever is thrown here ends it.
+  void judge(matrix<const float> samples) {
+    answers_.clear();
+    const time_limit limit(settings_.timeout);
+    auto child = std::exchange(child_, std::nullopt);
+    if (!child) child.emplace(settings_.command);
+    child->write(head_, limit);
+    child->write(std::as_bytes(std::span(samples.data, static_cast<std::size_t>(samples.size()))), limit);
+    while (is_answer(child->read_line(limit), child->name())) {
+    }
+    if (child->unread() > 0) refuse("'", child->name(), "' wrote more after the line 'end'", form);
+    child_ = std::move(child);
+  }
+
+  /// Takes a line as the next answer; false if it is the end.
+  bool is_answer(std::string_view line, const std::string& command) {
+    const auto first = line.find_first_not_of(blanks);
+    line = first == line.npos ? "" : line.substr(first, line.find_last_not_of(blanks) + 1 - first);
+    const std::size_t sample = answers_.size(), samples = lines_.size();
+    if (line == "end" && sample == samples) return false;
+    if (line == "end") refuse("'", command, "' answered 'end' after ", sample, " of ", samples, " samples", form);
+    const std::string shown(line.substr(0, 60));
+    if (sample == samples)
+      refuse("'", command, "' answered '", shown, "' after all ", samples, " samples, where 'end' was due", form);
+    double value = 0;
+    const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), value);
+    if (error != std::errc{} || end != line.data() + line.size() ||
+        !(std::abs(value) <= static_cast<double>(std::numeric_limits<float>::max())))
+      refuse("'", command, "' answered '", shown, "' for sample ", sample, " of ", samples, " (context '",
+             lines_[sample], "')", form);
+    answers_.push_back(static_cast<float>(value));
+    return true;
+  }
+
+  template <class... Parts>
+  [[noreturn]] void refuse(const Parts&... parts) const {
+    throw std::runtime_error(message("reward '", settings_.name, "': ", parts...));
+  }
+
+  static constexpr std::string_view blanks = " \t\r";
+  static constexpr std::string_view form = "; a judge has to answer one finite number a line for each, then 'end'";
+
+  process_reward_settings settings_;
+  ContextLine line_of_;
+  std::string head_;                ///< of the batch, up to the samples
+  std::vector<std::string> lines_;  ///< of its contexts
+  std::vector<float> answers_;      ///< so far
+  std::optional<child_process> child_;
+  std::int64_t restarts_ = 0;
+};
+
+}  // namespace fewstep
