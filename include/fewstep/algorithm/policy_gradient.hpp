@@ -80,8 +80,10 @@ class policy_gradient {
   [[nodiscard]] const policy_gradient_options& options() const { return options_; }
   /// Moving average of the parameters; empty unless average_decay is set.
   [[nodiscard]] vec<const float> average() const { return average_.view(); }
-  /// Rewards and samples of the last rollout.
+  /// Rewards, prompts and samples of the last rollout.
   [[nodiscard]] std::span<const float> rewards() const { return experience_.rewards(); }
+  /// Which of the contexts each sample was made for.
+  [[nodiscard]] std::span<const std::int32_t> prompts() const { return experience_.prompts(); }
   [[nodiscard]] matrix<const float> samples() const { return experience_.samples(); }
 
   /// One update: a rollout for prompts drawn from `contexts`, its rewards, and the optimizer steps on it.

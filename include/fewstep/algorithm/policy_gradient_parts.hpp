@@ -97,6 +97,7 @@ class policy_gradient<Backend, Generator, Parts, false> {
   policy_gradient_options options() const { return {}; }
   vec<const float> average() const { return {}; }
   std::span<const float> rewards() const { return {}; }
+  std::span<const std::int32_t> prompts() const { return {}; }
   matrix<const float> samples() const { return {}; }
   template <class Contexts>
   update_report update(const Contexts&) {

@@ -95,8 +95,8 @@ concept has_gradients = requires(G& g) {
 ///     struct workspace_type {};
 ///     index_t sample_size() const { return 2; }
 ///     edm_consistency preconditioner() const { return {}; }
-///     workspace_type make_workspace(cpu_backend&, index_t rows) { return {}; }
-///     std::size_t workspace_bytes(const cpu_backend&, index_t rows) const { return 0; }
+///     workspace_type make_workspace(cpu_backend&, index_t) { return {}; }
+///     std::size_t workspace_bytes(const cpu_backend&, index_t) const { return 0; }
 ///     void predict(cpu_backend&, batch<int> rows, matrix<float> o, workspace_type&) { ... }
 ///   };
 /// Models here: mlp_generator, text_unet.
@@ -110,7 +110,7 @@ concept predictor = detail::has_context_type<G> && detail::has_workspace_type<G>
 /// parameters() and gradients() are flat arrays of equal length; they stay where they are for the generator's lifetime.
 ///
 /// What the compiler cannot check: forward gives the bits of predict; gradients of a batch do not depend on how it is
-/// cut into calls, as long as cuts are at multiples of row_block() rows (if it has one; else gradient_row_block).
+/// cut into calls, as long as cuts are at multiples of row_block() rows (if it has one; else 32).
 /// The workspace owns all state between forward and backward, so that two evaluations can be in flight.
 template <class G, class Backend>
 concept generator = predictor<G, Backend> && detail::has_forward<G, Backend> && detail::has_backward<G, Backend> &&

@@ -36,6 +36,14 @@ concept has_reference_output = requires(R& r, Backend& backend, batch<Context> r
 ///
 /// The compiler cannot check: the reference does not change while it is in use.
 ///
+/// Smallest model:
+///   struct pull_to_zero {
+///     static constexpr bool has_reference = true;
+///     float coefficient() const { return 2; }
+///     std::size_t workspace_bytes(const cpu_backend&, index_t) const { return 0; }
+///     void prepare(cpu_backend&, index_t) {}
+///     void reference_output(cpu_backend&, batch<int>, matrix<float> o) { std::fill(o.begin(), o.end(), 0.0f); }
+///   };
 /// Models here: no_regularizer (recognised at compile time, costs nothing), kl_to_reference.
 template <class R, class Backend, class Context>
 concept regularizer = detail::has_reference_flag<R> && detail::has_coefficient<R> &&

@@ -13,13 +13,14 @@ namespace fewstep {
 /// The compiler cannot check: the table passes check(), has one row per network call, and is the same at every call.
 /// A sampler runs once, on the host; a rollout knows nothing of it but its table.
 ///
-/// Smallest model (one step from pure noise to the clean prediction):
+/// Smallest model (one step from pure noise to the prediction, with some noise to learn from):
 ///   struct one_step {
 ///     template <preconditioning P>
 ///     step_table table(const P& p, int) const {
-///       const auto [in, skip, out] = p(p.max_time());
-///       return {{{p.max_time(), p.min_time(), skip, out, 0, in, skip, out}}, 0, emitted::clean,
-///               initial_sigma(p, p.max_time())};
+///       const float t = p.max_time();
+///       const auto [in, skip, out] = p(t);
+///       return {.rows = {{t, p.min_time(), skip, out, 0.5f, in, skip, out}}, .trained = 1,
+///               .result = emitted::state, .initial_sigma = initial_sigma(p, t)};
 ///     }
 ///   };
 /// Models here: consistency_sampler, lcm_sampler, ddim_sampler.

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fewstep/fewstep.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <span>
+#include <vector>
+
+// The smallest model of each concept. Together they make the smallest policy there is: one step from noise to a sample
+// of N(o, sigma^2 I), whose mean o is all there is to learn.
+using namespace fewstep;
+
+//! [preconditioning]
+struct plain {
+  coefficients operator()(float) const { return {.in = 1, .skip = 0, .out = 1}; }
+  noise_level level(float t) const { return {.signal = 1, .noise = t}; }
+  float noise_floor() const { return 0; }
+  float min_time() const { return 0; }
+  float max_time() const { return 1; }
+};
+static_assert(preconditioning<plain>);
+//! [preconditioning]
+
+//! [generator]
+struct constant {
+  using context_type = std::int32_t;
+  struct workspace_type {};
+  std::vector<float> values = std::vector<float>(2), slopes = std::vector<float>(2);
+
+  index_t sample_size() const { return 2; }
+  plain preconditioner() const { return {}; }
+  workspace_type make_workspace(cpu_backend&, index_t) { return {}; }
+  std::size_t workspace_bytes(const cpu_backend&, index_t) const { return 0; }
+
+  void predict(cpu_backend&, batch<context_type> rows, matrix<float> o, workspace_type&) {
+    for (index_t r = 0; r < rows.rows(); ++r) std::copy(values.begin(), values.end(), o.row(r));
+  }
+  void forward(cpu_backend& b, batch<context_type> rows, matrix<float> o, workspace_type& w) { predict(b, rows, o, w); }
+  void backward(cpu_backend&, batch<context_type>, matrix<const float> o_gradient, workspace_type&) {
+    for (index_t r = 0; r < o_gradient.rows(); ++r)
+      for (std::size_t d = 0; d < slopes.size(); ++d) slopes[d] += o_gradient.row(r)[d];
+  }
+  vec<float> parameters() { return {values.data(), {2}}; }
+  vec<float> gradients() { return {slopes.data(), {2}}; }
+};
+static_assert(generator<constant, cpu_backend>);
+//! [generator]
+
+//! [sampler]
+struct one_step {
+  float sigma = 0.5f;
+
+  template <preconditioning P>
+  step_table table(const P& p, int) const {
+    const float t = p.max_time();
+    const auto [in, skip, out] = p(t);
+    return {.rows = {{t, p.min_time(), skip, out, sigma, in, skip, out}},
+            .trained = 1,
+            .result = emitted::state,
+            .initial_sigma = initial_sigma(p, t)};
+  }
+};
+static_assert(sampler<one_step, plain>);
+//! [sampler]
+
+//! [decoder]
+struct doubled {
+  index_t decoded_size(index_t sample_size) const { return sample_size; }
+  void operator()(cpu_backend&, matrix<const float> samples, matrix<float> decoded) const {
+    std::transform(samples.begin(), samples.end(), decoded.begin(), [](float value) { return 2 * value; });
+  }
+};
+static_assert(decoder<doubled, cpu_backend>);
+//! [decoder]
+
+//! [reward]
+struct nearness {
+  float x, y;
+
+  void operator()(matrix<const float> samples, std::span<const std::int32_t>, std::span<float> out) const {
+    for (index_t i = 0; i < samples.rows(); ++i) {
+      const float dx = samples(i, 0) - x, dy = samples(i, 1) - y;
+      out[static_cast<std::size_t>(i)] = -dx * dx - dy * dy;
+    }
+  }
+};
+static_assert(reward<nearness, std::int32_t>);
+//! [reward]
+
+//! [async_reward]
+struct prompt_nearness : nearness {
+  struct ticket {};
+
+  ticket submit(matrix<const float> samples, std::span<const std::int32_t> contexts, std::span<float> out) {
+    (*this)(samples, contexts, out);
+    return {};
+  }
+  void wait(ticket) {}
+  void wait() {}
+};
+static_assert(async_reward<prompt_nearness, std::int32_t>);
+//! [async_reward]
+
+//! [advantage]
+struct raw_reward {
+  void operator()(std::span<const float> rewards, std::span<const std::int32_t>, std::span<float> out) const {
+    std::copy(rewards.begin(), rewards.end(), out.begin());
+  }
+};
+static_assert(advantage<raw_reward>);
+//! [advantage]
+
+//! [objective]
+struct plain_ascent {
+  surrogate operator()(transition t) const { return {.value = t.log_ratio * t.advantage, .slope = t.advantage}; }
+};
+static_assert(objective<plain_ascent>);
+//! [objective]
+
+//! [regularizer]
+struct pull_to_zero {
+  static constexpr bool has_reference = true;
+
+  float coefficient() const { return 2; }
+  std::size_t workspace_bytes(const cpu_backend&, index_t) const { return 0; }
+  void prepare(cpu_backend&, index_t) {}
+  void reference_output(cpu_backend&, batch<std::int32_t>, matrix<float> o) { std::fill(o.begin(), o.end(), 0.0f); }
+};
+static_assert(regularizer<pull_to_zero, cpu_backend, std::int32_t>);
+//! [regularizer]
+
+//! [optimizer]
+struct plain_descent {
+  float learning_rate = 0.05f;
+
+  template <class Backend>
+  struct state {
+    template <class Archive>
+    void serialize(Archive&) {}
+  };
+  template <class Backend>
+  state<Backend> make_state(Backend&, index_t) const {
+    return {};
+  }
+  template <class Backend>
+  void update(Backend& backend, state<Backend>&, const optimizer_arrays& a, step_scale scale) const {
+    const float rate = learning_rate * scale.rate * scale.gradient;
+    backend.for_each(a.parameters.size(), [=](index_t i) {
+      a.parameters[i] -= rate * a.gradients[i];
+      if (a.average.size() > 0) a.average[i] += (1 - a.average_decay) * (a.parameters[i] - a.average[i]);
+    });
+  }
+};
+static_assert(optimizer<plain_descent, cpu_backend>);
+//! [optimizer]
+
+int main() {
+  cpu_backend backend({.threads = 1});
+  constant generator;
+  policy_gradient trainer(backend, generator,
+                          policy_gradient_parts{.sampler = one_step{.sigma = 0.5f},
+                                                .reward_fn = prompt_nearness{{.x = 2, .y = -2}},
+                                                .advantage_of = raw_reward{},
+                                                .objective_of = plain_ascent{},
+                                                .regularize = pull_to_zero{},
+                                                .rule = plain_descent{},
+                                                .decode = doubled{}},
+                          {.horizon = 1, .prompts_per_update = 1, .samples_per_prompt = 1024, .max_gradient_norm = 0});
+  for (int i = 0; i < 200; ++i) trainer.update(std::vector<std::int32_t>{0});
+
+  // The reward -|2 o - m|^2 pulls with 8 (m / 2 - o), the regularizer with coefficient / sigma^2 = 8 times o towards 0.
+  std::printf("the mean is %.1f %.1f; m / 4 by hand\n", generator.values[0], generator.values[1]);
+}
