@@ -18,29 +18,29 @@ from typing import Callable
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "python"))
-from emoji_unet import emoji_unet  # noqa: E402
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples" / "pytorch"))
+from text_unet import text_unet  # noqa: E402
 
 
 def inputs(batch: int, layout: torch.memory_format) -> tuple:
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(batch, 3, 32, 32, generator=generator).contiguous(memory_format=layout)
-    c_noise = torch.randn(batch, generator=generator)
+    t = torch.exp(4 * torch.randn(batch, generator=generator))
     tokens = torch.randint(0, 495, (batch, 10), generator=generator)
     probe = torch.randn(batch, 3, 32, 32, generator=generator).contiguous(memory_format=layout)
-    return x, c_noise, tokens, probe
+    return x, t, tokens, probe
 
 
 def workloads(network: torch.nn.Module, run: Callable, batch: int, layout: torch.memory_format) -> dict:
-    x, c_noise, tokens, probe = inputs(batch, layout)
+    x, t, tokens, probe = inputs(batch, layout)
 
     def forward():
         with torch.inference_mode():
-            return run(x, c_noise, tokens)
+            return run(x, t, tokens)
 
     def forward_backward():
         network.zero_grad(set_to_none=True)
-        run(x, c_noise, tokens).backward(probe)
+        run(x, t, tokens).backward(probe)
 
     return {"forward": forward, "forward_backward": forward_backward}
 
@@ -76,7 +76,7 @@ def main() -> None:
               "batch": arguments.batch, "threads": arguments.threads, "layout": arguments.layout,
               "load_average": round(os.getloadavg()[0], 2), "results": {}}
     for mode in arguments.modes:
-        network = emoji_unet().to(memory_format=layout)
+        network = text_unet([f"word{i}" for i in range(494)]).to(memory_format=layout)
         report["parameters"] = sum(parameter.numel() for parameter in network.parameters())
         run = torch.compile(network) if mode == "compile" else network
         try:

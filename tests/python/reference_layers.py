@@ -11,9 +11,9 @@ from typing import Callable
 import torch
 from torch.nn import functional as F
 
-from emoji_unet import GROUPS
 from reference_io import draws, output_path, save
 
+GROUPS = 8
 DRAWS = draws(seed=20240403)
 TENSORS: dict = {}
 
