@@ -23,8 +23,10 @@
 #include <fewstep/algorithm/policy_gradient.hpp>
 #include <fewstep/algorithm/rlcm.hpp>
 #include <fewstep/backend/cpu/backend.hpp>
+#include <fewstep/generator/check_generator.hpp>
 #include <fewstep/generator/mlp_generator.hpp>
 #include <fewstep/generator/text_unet.hpp>
+#include <fewstep/mdp/planner.hpp>
 #include <fewstep/mdp/prompts.hpp>
 #include <fewstep/objective/clipped_surrogate.hpp>
 #include <fewstep/objective/reinforce.hpp>

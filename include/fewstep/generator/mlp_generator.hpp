@@ -3,6 +3,7 @@
 
 #include <fewstep/backend/cpu/executor.hpp>
 #include <fewstep/core/element_kernels.hpp>
+#include <fewstep/generator/conditioning.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/generator/network_workspace.hpp>
 #include <fewstep/nn/embedding.hpp>
@@ -17,18 +18,18 @@ namespace fewstep {
 
 namespace detail {
 
-/// joined[r] = [x[r], waves[r], one-hot of classes[r]].
-template <class T>
+/// joined[r] = [x[r], waves[r], contexts[r] as the conditioning writes it].
+template <class T, class Conditioning = class_conditioning>
 struct join_columns {
   matrix<const T> x, waves;
-  vec<const std::int32_t> classes;
+  vec<const typename Conditioning::context_type> contexts;
   matrix<T> joined;
   FEWSTEP_HD void operator()(index_t r) const {
     T* out = joined.row(r);
     for (index_t i = 0; i < x.cols(); ++i) *out++ = x(r, i);
     for (index_t i = 0; i < waves.cols(); ++i) *out++ = waves(r, i);
-    for (T* end = joined.row(r) + joined.cols(); out < end; ++out) *out = T(0);
-    if (joined.cols() > x.cols() + waves.cols()) joined(r, x.cols() + waves.cols() + classes[r]) = T(1);
+    const index_t rest = joined.cols() - x.cols() - waves.cols();
+    if (rest > 0) Conditioning::write(contexts[r], vec<T>{out, {rest}});
   }
 };
 
@@ -47,14 +48,15 @@ struct scale_rows {
 
 }  // namespace detail
 
-/// Network of mlp_generator: o = MLP([x, Fourier features of t, one-hot class]), x[M,D] already scaled by in(t),
-/// times[M], classes[M]. With `classes` 0 there is no conditioning.
-template <class T>
+/// Network of mlp_generator: o = MLP([x, Fourier features of t, context]), x[M,D] already scaled by in(t), times[M],
+/// contexts[M].
+template <class T, class Conditioning = class_conditioning>
 class mlp_network {
  public:
+  using context_type = typename Conditioning::context_type;
   struct options {
     index_t dimension = 2;
-    index_t classes = 0;
+    index_t classes = 0;  ///< of class_conditioning; 0: there is no conditioning
     std::vector<index_t> hidden = {64, 64};
     std::vector<float> frequencies = {0.5f, 1.0f, 2.0f, 4.0f};
   };
@@ -73,11 +75,11 @@ class mlp_network {
   [[nodiscard]] const options& settings() const { return options_; }
 
   template <class Pass>
-  matrix<T> forward(Pass& p, matrix<const T> x, vec<const float> times, vec<const std::int32_t> classes,
+  matrix<T> forward(Pass& p, matrix<const T> x, vec<const float> times, vec<const context_type> contexts,
                     tape& kept) const {
     const matrix<T> waves = fourier_features<T>(p, times, as_vec(std::span<const float>(options_.frequencies)));
     const matrix<T> joined = p.memory.template allocate<T, 2>({x.rows(), input_width()});
-    p.executor.for_each(x.rows(), detail::join_columns<T>{x, waves, classes, joined});
+    p.executor.for_each(x.rows(), detail::join_columns<T, Conditioning>{x, waves, contexts, joined});
     return layers_.forward(p, joined, kept.layers);
   }
 
@@ -89,25 +91,27 @@ class mlp_network {
 
  private:
   [[nodiscard]] index_t input_width() const {
-    return options_.dimension + 2 * static_cast<index_t>(options_.frequencies.size()) + options_.classes;
+    return options_.dimension + 2 * static_cast<index_t>(options_.frequencies.size()) +
+           Conditioning::width(options_.classes);
   }
 
   options options_;
   mlp<T> layers_;
 };
 
-/// Small generator of D-dimensional samples under a class (std::int32_t): for toys, low-dimensional data and tests.
+/// Small generator of D-dimensional samples under a class (class_conditioning) or an observation
+/// (observation_conditioning): for low-dimensional data such as a robot's actions, toys and tests.
 /// Rows are evaluated 32 at a time by one thread; a row's bits depend on that row only.
-template <class Backend, preconditioning Preconditioning = edm_consistency>
+template <class Backend, preconditioning Preconditioning = edm_consistency, class Conditioning = class_conditioning>
 class mlp_generator {
-  using network_type = mlp_network<float>;
+  using network_type = mlp_network<float, Conditioning>;
 
  public:
-  using context_type = std::int32_t;
+  using context_type = typename Conditioning::context_type;
   using workspace_type = network_workspace<Backend, typename network_type::tape>;
 
   struct options {
-    mlp_network<float>::options network{};
+    typename network_type::options network{};
     Preconditioning preconditioner{};
     std::uint64_t seed = 0;
   };
@@ -137,27 +141,27 @@ class mlp_generator {
     return workspace_type::bytes(plan(rows), backend.threads());
   }
 
-  void predict(Backend& backend, batch<std::int32_t> rows, matrix<float> o, workspace_type& workspace) {
-    expect_known(rows.contexts);
+  void predict(Backend& backend, batch<context_type> rows, matrix<float> o, workspace_type& workspace) {
+    Conditioning::check(rows.contexts, network_.settings().classes);
     backend.parallel_for(blocks(rows.rows()), [&](auto& executor, int thread, index_t block) {
       arena memory = workspace.temporaries(thread);
       evaluate(executor, part(rows, block), part(o, block), memory, workspace.thread_tape(thread));
     });
   }
 
-  void forward(Backend& backend, batch<std::int32_t> rows, matrix<float> o, workspace_type& workspace) {
+  void forward(Backend& backend, batch<context_type> rows, matrix<float> o, workspace_type& workspace) {
     expects(blocks(rows.rows()) <= workspace.units(), [&] {
       return message("mlp_generator: forward got ", rows.rows(), " rows but the workspace was made for ",
                      workspace.units() * row_block(), "; make a larger one");
     });
-    expect_known(rows.contexts);
+    Conditioning::check(rows.contexts, network_.settings().classes);
     backend.parallel_for(blocks(rows.rows()), [&](auto& executor, int, index_t block) {
       arena memory = workspace.activations(block);
       evaluate(executor, part(rows, block), part(o, block), memory, workspace.tape(block));
     });
   }
 
-  void backward(Backend& backend, batch<std::int32_t> rows, matrix<const float> o_gradient, workspace_type& workspace) {
+  void backward(Backend& backend, batch<context_type> rows, matrix<const float> o_gradient, workspace_type& workspace) {
     for (const auto& slice : layout_.slices())
       transpose_slice(slice, parameters_.data() + slice.offset, workspace.transposed().data + slice.offset);
     accumulate_in_order(backend, workspace, blocks(rows.rows()), gradients(),
@@ -174,16 +178,6 @@ class mlp_generator {
   }
 
  private:
-  /// A class beyond the last would be written outside of the row.
-  void expect_known(vec<const std::int32_t> classes) const {
-    const index_t known = network_.settings().classes;
-    for (index_t r = 0; known > 0 && r < classes.size(); ++r)
-      expects(classes[r] >= 0 && classes[r] < known, [&] {
-        return message("mlp_generator: row ", r, " has the class ", classes[r], ", but there are ", known, " (0 to ",
-                       known - 1, ")");
-      });
-  }
-
   static index_t blocks(index_t rows) { return (rows + row_block() - 1) / row_block(); }
   template <class Rows>
   static Rows part(Rows rows, index_t block) {
@@ -191,7 +185,7 @@ class mlp_generator {
   }
 
   template <class Executor>
-  void evaluate(Executor& executor, batch<std::int32_t> rows, matrix<float> o, arena& memory,
+  void evaluate(Executor& executor, batch<context_type> rows, matrix<float> o, arena& memory,
                 typename network_type::tape& tape) const {
     pass<float, Executor> p{executor, {.parameters = parameters_.data()}, memory};
     const matrix<float> scaled = memory.allocate<float, 2>(rows.x.extents);
@@ -207,7 +201,7 @@ class mlp_generator {
     pass<float, dry_executor> forward_pass{executor, {}, activations};
     const matrix<float> x = activations.allocate<float, 2>(shape);
     network_.forward(forward_pass, x, vec<const float>{nullptr, {row_block()}},
-                     vec<const std::int32_t>{nullptr, {row_block()}}, tape_);
+                     vec<const context_type>{nullptr, {row_block()}}, tape_);
     pass<float, dry_executor> backward_pass{executor, {}, temporaries};
     network_.backward(backward_pass, matrix<const float>{nullptr, shape}, tape_);
     activation_bytes_ = activations.peak();

@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 #include <vector>
 
 using fewstep::cpu_backend;
@@ -38,8 +39,9 @@ struct class_rows {
   }
 };
 
-/// The network in double precision, from its parameters by name.
-std::vector<double> exact(mlp& model, const class_rows& in, index_t r) {
+/// The network in double precision, from its parameters by name; `context` is what it sees of the context.
+template <class Model>
+std::vector<double> exact(Model& model, const class_rows& in, index_t r, const std::vector<double>& context) {
   const auto row = static_cast<std::size_t>(r);
   const double scale = static_cast<double>(model.preconditioner()(in.times[row]).in);
   std::vector<double> h;
@@ -49,7 +51,7 @@ std::vector<double> exact(mlp& model, const class_rows& in, index_t r) {
   const double level = 0.25 * std::log(static_cast<double>(in.times[row]));
   for (const double f : {0.5, 1.0, 2.0, 4.0}) h.push_back(std::sin(f * level));
   for (const double f : {0.5, 1.0, 2.0, 4.0}) h.push_back(std::cos(f * level));
-  for (index_t c = 0; c < classes; ++c) h.push_back(c == in.numbers[row] ? 1 : 0);
+  h.insert(h.end(), context.begin(), context.end());
   const auto& slices = model.layout().slices();
   for (std::size_t layer = 0; 2 * layer < slices.size(); ++layer) {
     const auto &weight = slices[2 * layer], &bias = slices[2 * layer + 1];
@@ -64,6 +66,24 @@ std::vector<double> exact(mlp& model, const class_rows& in, index_t r) {
     h = next;
   }
   return h;
+}
+std::vector<double> exact(mlp& model, const class_rows& in, index_t r) {
+  std::vector<double> one_hot(classes);
+  one_hot[static_cast<std::size_t>(in.numbers[static_cast<std::size_t>(r)])] = 1;
+  return exact(model, in, r, one_hot);
+}
+
+/// As many floats as there are classes.
+struct observation {
+  float position[2], speed, angle;
+};
+using observing_mlp =
+    fewstep::mlp_generator<cpu_backend, fewstep::edm_consistency, fewstep::observation_conditioning<observation>>;
+static_assert(fewstep::generator<observing_mlp, cpu_backend>);
+static_assert(std::is_same_v<observing_mlp::context_type, observation>);
+
+observing_mlp make_observing(cpu_backend& backend) {
+  return {backend, {.network = {.dimension = dimension, .hidden = {17, 9}}, .seed = 2}};
 }
 
 }  // namespace
@@ -168,4 +188,58 @@ TEST_CASE("mlp_generator refuses a class that it does not have") {
   auto workspace = model.make_workspace(backend, 32);
   CHECK_THROWS_WITH(model.predict(backend, rows, {o.data(), {2, 2}}, workspace), contains("row 1 has the class"));
   CHECK_THROWS_WITH(model.forward(backend, rows, {o.data(), {2, 2}}, workspace), contains("row 1 has the class"));
+}
+
+TEST_CASE("mlp_generator sees an observation's numbers as they are, in their order") {
+  cpu_backend backend({.threads = 1});
+  observing_mlp model = make_observing(backend);
+  const class_rows in(40);
+  const auto values = fewstep::test::normals<float>(4 * in.count, 3);
+  std::vector<observation> observed;
+  for (std::size_t i = 0; i < values.size(); i += 4)
+    observed.push_back({{values[i], values[i + 1]}, values[i + 2], values[i + 3]});
+  std::vector<float> o(in.x.size());
+  auto workspace = model.make_workspace(backend, 40);
+  model.predict(backend, {in.rows().x, in.rows().times, {observed.data(), {in.count}}},
+                {o.data(), {in.count, dimension}}, workspace);
+  for (index_t r = 0; r < in.count; ++r) {
+    const std::vector<float> row(o.begin() + r * dimension, o.begin() + (r + 1) * dimension);
+    const std::vector<double> seen(values.begin() + 4 * r, values.begin() + 4 * (r + 1));
+    CAPTURE(r);
+    CHECK(fewstep::test::largest_difference(row, exact(model, in, r, seen)) < 1e-5);
+  }
+}
+
+TEST_CASE("mlp_generator: an observation that is a class one-hot has the outputs and gradients of the class") {
+  cpu_backend backend({.threads = GENERATE(1, 2)});
+  mlp by_class = make(backend);
+  observing_mlp by_observation = make_observing(backend);
+  const class_rows in(100);
+  std::vector<observation> observed(100);
+  for (std::size_t r = 0; r < observed.size(); ++r) {
+    observation& o = observed[r];
+    (in.numbers[r] == 0   ? o.position[0]
+     : in.numbers[r] == 1 ? o.position[1]
+     : in.numbers[r] == 2 ? o.speed
+                          : o.angle) = 1;
+  }
+  const auto probe = fewstep::test::normals<float>(100 * dimension, 5);
+  const auto output_and_gradient = [&](auto& model, auto contexts) {
+    const fewstep::batch<std::remove_const_t<std::remove_pointer_t<decltype(contexts.data)>>> rows{
+        in.rows().x, in.rows().times, contexts};
+    std::vector<float> o(in.x.size());
+    auto workspace = model.make_workspace(backend, 100);
+    model.forward(backend, rows, {o.data(), {100, dimension}}, workspace);
+    model.backward(backend, rows, {probe.data(), {100, dimension}}, workspace);
+    o.insert(o.end(), model.gradients().begin(), model.gradients().end());
+    return o;
+  };
+  CHECK(same_bits(output_and_gradient(by_observation, fewstep::vec<const observation>{observed.data(), {100}}),
+                  output_and_gradient(by_class, in.rows().contexts)));
+}
+
+TEST_CASE("mlp_generator refuses classes where it is conditioned on an observation") {
+  cpu_backend backend({.threads = 1});
+  CHECK_THROWS_WITH((observing_mlp{backend, {.network = {.classes = 3}}}),
+                    contains("classes is 3, but it is conditioned on an observation"));
 }

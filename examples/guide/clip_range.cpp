@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ring.hpp"
+
+#include <cstdio>
+#include <vector>
+
+int main() {
+  fewstep::cpu_backend backend({.threads = 1});
+  ring_generator generator = ring_base(backend);
+  const std::vector<float> base(generator.parameters().begin(), generator.parameters().end());
+  auto on_the_right =
+      fewstep::per_sample([](fewstep::vec<const float> x, std::int32_t) { return x[0] > 0 ? 1.0f : 0.0f; });
+
+  std::puts("optimizer steps   clip range   reward   clipped");
+  for (const int steps : {1, 4, 16})
+    for (const float range : {fewstep::automatic, 0.01f}) {
+      std::ranges::copy(base, generator.parameters().begin());
+      auto trainer = fewstep::rlcm(backend, generator, on_the_right, fewstep::adam{.learning_rate = 1e-3f},
+                                   {.horizon = 4,
+                                    .prompts_per_update = 1,
+                                    .samples_per_prompt = 256,
+                                    .clip_range = range,
+                                    .optimizer_steps = steps},
+                                   fewstep::group_advantage{});
+      fewstep::update_report last;
+      for (const auto& update : trainer.run(std::vector<std::int32_t>{0}, 11)) last = update;
+      std::printf("%15d   %10.2f   %6.1f   %7.2f\n", steps,
+                  static_cast<double>(trainer.parts().objective_of.clip_range), last.reward_mean, last.clip_fraction);
+    }
+}
