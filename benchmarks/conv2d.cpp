@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "machine.hpp"
-
 #include <fewstep/backend/cpu/conv2d.hpp>
+#include <fewstep/benchmark/run.hpp>
 
 namespace {
 
@@ -27,36 +26,30 @@ struct convolution {
 
 void convolution_forward(benchmark::State& state) {
   convolution c(state);
-  for (auto _ : state) {
+  run_benchmark(state, c.backend, {.operations = c.operations()}, [&] {
     conv2d_forward(c.backend.executor(0), c.shape, c.x.data(), c.weight.data(), c.bias.data(), c.y.data());
-    benchmark::ClobberMemory();
-  }
-  machine::report_operations(state, c.backend, c.operations());
+  });
 }
 
 void convolution_backward_input(benchmark::State& state) {
   convolution c(state);
-  for (auto _ : state) {
+  run_benchmark(state, c.backend, {.operations = c.operations()}, [&] {
     conv2d_backward_input(c.backend.executor(0), c.shape, c.y.data(), c.weight.data(), c.x.data());
-    benchmark::ClobberMemory();
-  }
-  machine::report_operations(state, c.backend, c.operations());
+  });
 }
 
 void convolution_backward_weight(benchmark::State& state) {
   convolution c(state);
-  for (auto _ : state) {
+  run_benchmark(state, c.backend, {.operations = c.operations()}, [&] {
     conv2d_backward_weight(c.backend.executor(0), c.shape, c.x.data(), c.y.data(), c.weight.data(), c.bias.data());
-    benchmark::ClobberMemory();
-  }
-  machine::report_operations(state, c.backend, c.operations());
+  });
 }
 
 void shapes(benchmark::internal::Benchmark* b) {
   b->ArgNames({"side", "in", "out"})->Args({16, 48, 48})->Args({16, 96, 48})->Args({8, 96, 96})->UseRealTime();
 }
-BENCHMARK(convolution_forward)->Apply(shapes);
-BENCHMARK(convolution_backward_input)->Apply(shapes);
-BENCHMARK(convolution_backward_weight)->Apply(shapes);
+BENCHMARK(convolution_forward)->Name("conv2d/forward")->Apply(shapes);
+BENCHMARK(convolution_backward_input)->Name("conv2d/backward_input")->Apply(shapes);
+BENCHMARK(convolution_backward_weight)->Name("conv2d/backward_weight")->Apply(shapes);
 
 }  // namespace

@@ -1,32 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "machine.hpp"
-
+#include <fewstep/benchmark/run.hpp>
 #include <fewstep/optimizer/adam.hpp>
+#include <fewstep/optimizer/sgd.hpp>
 
 namespace {
 
 using namespace fewstep;
 
-/// One step over a flat array: parameters, gradients and two moments are read, all but the gradients written.
-void adamw_step(benchmark::State& state) {
+/// One step over a flat array of n parameters, which reads and writes Arrays arrays of n floats in all.
+template <class Rule, int Arrays>
+void step(benchmark::State& state) {
   cpu_backend backend({.threads = static_cast<int>(state.range(1))});
   const index_t n = state.range(0);
   cpu_tensor<float, 1> p(backend, {n}), g(backend, {n});
   for (index_t i = 0; i < n; ++i) g.view()[i] = 1e-3f * static_cast<float>(i % 17 - 8);
-  const adamw rule;
-  auto moments = rule.make_state(backend, n);
-  for (auto _ : state) {
-    rule.update(backend, moments, {p.view(), g.view()}, {});
-    benchmark::ClobberMemory();
-  }
-  machine::report_bytes(state, backend, 7.0 * sizeof(float) * static_cast<double>(n));
+  const Rule rule;
+  auto memory = rule.make_state(backend, n);
+  const auto parameters = static_cast<double>(n);
+  run_benchmark(state, backend, {.items = parameters, .bytes = Arrays * sizeof(float) * parameters}, [&] {
+    rule.update(backend, memory, {p.view(), g.view()}, {});
+  });
 }
-BENCHMARK(adamw_step)
-    ->ArgNames({"parameters", "threads"})
-    ->Args({1'000'000, 1})
-    ->Args({1'000'000, 2})
-    ->Args({10'000'000, 1})
-    ->Args({10'000'000, 2})
-    ->UseRealTime();
+
+void sizes(benchmark::internal::Benchmark* b) {
+  b->ArgNames({"parameters", "threads"})->ArgsProduct({{1'000'000, 10'000'000}, {1, 2}})->UseRealTime();
+}
+// Parameters and what the rule remembers are read and written, gradients read.
+BENCHMARK(step<sgd, 5>)->Name("optimizer/sgd")->Apply(sizes);
+BENCHMARK(step<adam, 7>)->Name("optimizer/adam")->Apply(sizes);
+BENCHMARK(step<adamw, 7>)->Name("optimizer/adamw")->Apply(sizes);
 
 }  // namespace

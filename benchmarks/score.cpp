@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "machine.hpp"
-
+#include <fewstep/benchmark/run.hpp>
 #include <fewstep/core/random.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/mdp/score.hpp>
@@ -21,18 +20,19 @@ void score_kernel(benchmark::State& state) {
       fill_normal({1, stream::evaluation}, static_cast<std::uint64_t>(r), 0, array->view().row(r), d);
   std::vector<score> scores(static_cast<std::size_t>(rows));
   const clipped_surrogate objective_of{1e-4f};
-  for (auto _ : state) {
+  const auto values = static_cast<double>(rows * d);
+  run_benchmark(state, backend, {.bytes = 4.0 * sizeof(float) * values}, [&] {
     backend.parallel_for(rows, [&](auto&, int, index_t r) {
       scores[static_cast<std::size_t>(r)] =
           score_transition({x.view().row(r), next.view().row(r), &row}, o.view().row(r), d, reduction::mean,
                            objective_of, -1.0, 0.5f, 0, static_cast<double>(rows), nullptr, 0.0f);
     });
-    benchmark::ClobberMemory();
-  }
-  machine::report_bytes(state, backend, 4.0 * sizeof(float) * static_cast<double>(rows * d));
+  });
 }
 BENCHMARK(score_kernel)
+    ->Name("score/kernel")
     ->ArgNames({"rows", "D", "threads"})
+    ->Args({4096, 2, 1})
     ->Args({64, 3072, 1})
     ->Args({64, 3072, 2})
     ->Args({4096, 3072, 1})

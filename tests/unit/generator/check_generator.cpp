@@ -257,7 +257,7 @@ void check(Generator model = {}) {
 
 TEST_CASE("check_generator accepts generators that keep their promises") {
   cpu_backend backend({.threads = GENERATE(1, 2)});
-  const std::uint64_t seed = GENERATE(range(0, 20));
+  const std::uint64_t seed = GENERATE(range(0, 5));
   CAPTURE(backend.threads(), seed);
   line straight;
   CHECK_NOTHROW(check_generator(backend, straight, contexts, {.seed = seed}));

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/backend/cpu/backend.hpp>
+#include <fewstep/core/view.hpp>
+#include <fewstep/generator/mlp_generator.hpp>
+#include <fewstep/optimizer/adam.hpp>
+
+#include <bit>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+#include <vector>
+
+/// What library_update.cpp and hand_written_update.cpp both learn: to lower the first value of 64 samples in 4 steps.
+namespace problem {
+
+using model_type = fewstep::mlp_generator<fewstep::cpu_backend>;
+
+inline constexpr int samples = 64, horizon = 4;
+inline constexpr std::uint64_t seed = 1;
+inline const std::vector<std::int32_t> classes{0, 1, 2, 3};
+inline constexpr fewstep::adam rule{.learning_rate = 1e-3f};
+
+inline float reward_of(const float* x) { return -x[0]; }
+
+/// main of both: PROGRAM small|/// is printed.|large UPDATES. update_for(backend, model, updates) makes so many updates; a hash of the
+/// parameters is printed.
+template <class Updates>
+int run(int argc, char** argv, const Updates& make_updates) {
+  if (argc != 3) return 2;
+  const bool large = std::string_view(argv[1]) == "large";
+  fewstep::cpu_backend backend({.threads = 1});
+  model_type model(backend, {.network = {.dimension = large ? 256 : 2,
+                                         .classes = 4,
+                                         .hidden = large ? std::vector<fewstep::index_t>{256, 256}
+                                                         : std::vector<fewstep::index_t>{64, 64}}});
+  make_updates(backend, model, std::atoi(argv[2]));
+  std::uint64_t hash = 14695981039346656037u;  // FNV-1a
+  for (const float p : model.parameters()) hash = (hash ^ std::bit_cast<std::uint32_t>(p)) * 1099511628211u;
+  std::printf("%016llx\n", static_cast<unsigned long long>(hash));
+  return 0;
+}
+
+}  // namespace problem
