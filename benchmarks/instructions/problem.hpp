@@ -25,7 +25,7 @@ inline constexpr fewstep::adam rule{.learning_rate = 1e-3f};
 
 inline float reward_of(const float* x) { return -x[0]; }
 
-/// main of both: PROGRAM small|/// is printed.|large UPDATES. update_for(backend, model, updates) makes so many updates; a hash of the
+/// main of both: PROGRAM small|large UPDATES. make_updates(backend, model, UPDATES) trains; then a hash of the
 /// parameters is printed.
 template <class Updates>
 int run(int argc, char** argv, const Updates& make_updates) {

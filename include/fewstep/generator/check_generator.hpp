@@ -145,14 +145,17 @@ class generator_check {
  private:
   /// Central difference of sum(probe * o) along the signs of parameters [first, last).
   double slope(index_t first, index_t last, double step, workspace_type& workspace) {
-    double sum = 0;
-    for (const double by : {step, -step}) {
+    const auto moved = [&](double by) {
       for (index_t i = first; i < last; ++i) model_.parameters()[i] += static_cast<float>(by * sign(i));
       const floats o = predict(all(), workspace);
       std::copy(as_found_.begin() + first, as_found_.begin() + last, model_.parameters().data + first);
-      for (std::size_t i = 0; i < o.size(); ++i) sum += static_cast<double>(probe_[i]) * static_cast<double>(o[i]) / by;
-    }
-    return sum / 2;
+      return o;
+    };
+    const floats above = moved(step), below = moved(-step);
+    double sum = 0;
+    for (std::size_t i = 0; i < probe_.size(); ++i)
+      sum += static_cast<double>(probe_[i]) * (static_cast<double>(above[i]) - static_cast<double>(below[i]));
+    return sum / (2 * step);
   }
 
   random_stream random() const { return {options_.seed, stream::evaluation}; }
