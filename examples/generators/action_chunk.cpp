@@ -5,7 +5,6 @@
 #include "count_allocations.hpp"
 
 #include <fewstep/fewstep.hpp>
-#include <fewstep/mdp/planner.hpp>
 
 #include <algorithm>
 #include <chrono>

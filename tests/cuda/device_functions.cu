@@ -40,6 +40,10 @@ void check(cudaError_t status) {
   if (status != cudaSuccess) throw std::runtime_error(cudaGetErrorString(status));
 }
 
+struct observation {
+  float values[6];
+};
+
 struct launcher {
   template <class T>
   using buffer = fewstep::cpu_buffer<T>;
@@ -120,5 +124,6 @@ int main() {
   backend.for_each(1, fewstep::detail::scale_by<float>{});
   backend.for_each(1, fewstep::detail::add_into<float>{});
   backend.for_each(1, fewstep::detail::join_columns<float>{});
+  backend.for_each(1, fewstep::detail::join_columns<float, fewstep::observation_conditioning<observation>>{});
   backend.for_each(1, fewstep::detail::scale_rows<fewstep::edm_consistency>{});
 }

@@ -19,10 +19,12 @@ struct rollout_noise {
 /// Samples rows [first, first + count) of the trajectory: x_0 ~ N(0, initial_sigma^2 I), then x' = a x + b o + sigma z
 /// for every row of the step table, with log pi(x') of the steps that are trained. Contexts must have been set.
 /// `o` is scratch of at least [count, D]. Rows are independent, so a batch may be sampled in parts.
+///
+/// Kept out of line, so that a trainer and a planner run the same instructions.
 template <class Backend, class Generator, class Context>
-void rollout(Backend& backend, Generator& model, typename Generator::workspace_type& workspace,
-             trajectory<Backend, Context>& path, matrix<float> o, rollout_noise noise, reduction over, index_t first,
-             index_t count) {
+[[gnu::noinline]] void rollout(Backend& backend, Generator& model, typename Generator::workspace_type& workspace,
+                               trajectory<Backend, Context>& path, matrix<float> o, rollout_noise noise, reduction over,
+                               index_t first, index_t count) {
   const step_table& table = path.table();
   const index_t dimension = path.dimension();
   const random_stream start{noise.seed, stream::initial_noise}, moves{noise.seed, stream::noise};
