@@ -85,6 +85,7 @@ concept has_gradients = requires(G& g) {
 /// into the clean prediction f = skip(t) x + out(t) o. The input factor in(t) is applied inside predict.
 ///
 /// predict takes any number of rows, whatever the workspace was made for (forward and backward take at most those).
+/// make_workspace and workspace_bytes are also called with 0 rows; workspace_bytes must not fall as rows grow.
 ///
 /// What the compiler cannot check: row r of o depends on row r of the batch only, and has the same bits in every batch
 /// (pad to fixed blocks inside where a library's kernels depend on the row count); predict keeps nothing.
@@ -112,6 +113,7 @@ concept predictor = detail::has_context_type<G> && detail::has_workspace_type<G>
 /// What the compiler cannot check: forward gives the bits of predict; gradients of a batch do not depend on how it is
 /// cut into calls, as long as cuts are at multiples of row_block() rows (if it has one; else 32).
 /// The workspace owns all state between forward and backward, so that two evaluations can be in flight.
+/// check_generator (generator/check_generator.hpp) tries all of this.
 template <class G, class Backend>
 concept generator = predictor<G, Backend> && detail::has_forward<G, Backend> && detail::has_backward<G, Backend> &&
     detail::has_parameters<G> && detail::has_gradients<G>;

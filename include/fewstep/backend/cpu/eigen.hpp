@@ -28,7 +28,9 @@ using eigen_map =
 
 /// A view on the CPU as an Eigen map of the same memory, for generators, rewards and decoders written with Eigen.
 /// Mind that Eigen's products choose their kernels by the number of rows, so the bits of a row depend on the batch it
-/// is in; a generator that is to give an importance ratio of exactly 1 pads to one constant number of rows.
+/// is in. A generator that is to give an importance ratio of exactly 1 pads to one constant number of rows, a multiple
+/// of 32, in row-major order (the last rows of a column-major block may get another kernel), and defines
+/// EIGEN_DONT_PARALLELIZE.
 template <class T>
 [[nodiscard]] auto as_eigen(matrix<T> view) {
   return detail::eigen_map<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>(view.data, view.rows(), view.cols());
