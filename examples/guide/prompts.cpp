@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ring.hpp"
 
-
 #include <cstdio>
 #include <numeric>
 #include <string>
