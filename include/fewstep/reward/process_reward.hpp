@@ -100,7 +100,7 @@ class process_reward {
   template <class Context>
   void write_head(matrix<const float> samples, std::span<const Context> contexts) {
     static_assert(std::is_invocable_r_v<std::string, ContextLine&, const Context&>,
-                  "process_reward: the contexts are no numbers; give a function that makes one line of text of each: "
+                  "fewstep::process_reward: the contexts are no numbers; give a function that makes one line of text of each: "
                   "process_reward(settings, [](const Context& context) -> std::string { ... })");
     lines_.clear();
     head_ = message("judge ", samples.rows(), " ", samples.cols(), "\n");

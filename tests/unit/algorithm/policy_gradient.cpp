@@ -102,6 +102,22 @@ TEST_CASE("with one optimizer step per rollout REINFORCE and the clipped surroga
   CHECK_FALSE(same_bits(parameters_of(one), before));
 }
 
+TEST_CASE("a state is whole but between sampling and the end of training") {
+  cpu_backend backend({.threads = 1});
+  auto model = make_mlp(backend);
+  auto trainer = make_trainer(backend, model, first_values{}, fewstep::reinforce{}, small);
+  CHECK(trainer.is_whole());
+  trainer.sample(contexts);
+  CHECK_FALSE(trainer.is_whole());
+  REQUIRE(trainer.prompts().size() == 35);
+  for (std::size_t i = 0; i < 35; ++i) CHECK(trainer.prompts()[i] == trainer.prompts()[i / 5 * 5]);
+  trainer.train();
+  CHECK(trainer.is_whole());
+  trainer.parts().reward_fn.error = "ill";
+  CHECK_THROWS_WITH(trainer.update(contexts), "ill");
+  CHECK(trainer.is_whole());
+}
+
 TEST_CASE("learning raises the reward") {
   cpu_backend backend({.threads = 1});
   auto model = make_mlp(backend);
