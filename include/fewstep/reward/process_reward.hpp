@@ -99,9 +99,10 @@ class process_reward {
  private:
   template <class Context>
   void write_head(matrix<const float> samples, std::span<const Context> contexts) {
-    static_assert(std::is_invocable_r_v<std::string, ContextLine&, const Context&>,
-                  "fewstep::process_reward: the contexts are no numbers; give a function that makes one line of text of each: "
-                  "process_reward(settings, [](const Context& context) -> std::string { ... })");
+    static_assert(
+        std::is_invocable_r_v<std::string, ContextLine&, const Context&>,
+        "fewstep::process_reward: the contexts are no numbers; give a function that makes one line of text of each: "
+        "process_reward(settings, [](const Context& context) -> std::string { ... })");
     lines_.clear();
     head_ = message("judge ", samples.rows(), " ", samples.cols(), "\n");
     for (const Context& context : contexts) {
