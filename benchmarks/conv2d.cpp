@@ -27,14 +27,15 @@ struct convolution {
 void convolution_forward(benchmark::State& state) {
   convolution c(state);
   run_benchmark(state, c.backend, {.operations = c.operations()}, [&] {
-    conv2d_forward(c.backend.executor(0), c.shape, c.x.data(), c.weight.data(), c.bias.data(), c.y.data());
+    conv2d_forward(c.backend.executor(0), c.shape, c.x.data(), c.weight.data(), nullptr, c.bias.data(), nullptr,
+                   c.y.data());
   });
 }
 
 void convolution_backward_input(benchmark::State& state) {
   convolution c(state);
   run_benchmark(state, c.backend, {.operations = c.operations()}, [&] {
-    conv2d_backward_input(c.backend.executor(0), c.shape, c.y.data(), c.weight.data(), c.x.data());
+    conv2d_backward_input(c.backend.executor(0), c.shape, c.y.data(), c.weight.data(), nullptr, c.x.data());
   });
 }
 

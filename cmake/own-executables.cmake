@@ -19,7 +19,9 @@ target_compile_options(fewstep_warnings INTERFACE -Wall -Wextra -Wpedantic -Wcon
 add_library(fewstep_own INTERFACE)
 target_link_libraries(fewstep_own INTERFACE fewstep::fewstep fewstep::io fewstep::image fewstep_warnings)
 if(FEWSTEP_NATIVE)
-  target_compile_options(fewstep_own INTERFACE -march=native)
+  # clang++ 19 itself names a feature of some processors for which it then warns of an invalid combination.
+  target_compile_options(fewstep_own INTERFACE -march=native
+    $<$<CXX_COMPILER_ID:Clang>:-Wno-unknown-warning-option;-Wno-invalid-feature-combination>)
 endif()
 
 set(CMAKE_CXX_EXTENSIONS OFF)

@@ -33,19 +33,6 @@ struct join_columns {
   }
 };
 
-/// scaled[r] = in(times[r]) x[r].
-template <class Preconditioning>
-struct scale_rows {
-  matrix<const float> x;
-  vec<const float> times;
-  matrix<float> scaled;
-  Preconditioning preconditioner;
-  FEWSTEP_HD void operator()(index_t r) const {
-    const float factor = preconditioner(times[r]).in;
-    for (index_t i = 0; i < x.cols(); ++i) scaled(r, i) = factor * x(r, i);
-  }
-};
-
 }  // namespace detail
 
 /// Network of mlp_generator: o = MLP([x, Fourier features of t, context]), x[M,D] already scaled by in(t), times[M],
@@ -150,9 +137,9 @@ class mlp_generator {
   }
 
   void forward(Backend& backend, batch<context_type> rows, matrix<float> o, workspace_type& workspace) {
-    expects(blocks(rows.rows()) <= workspace.units(), [&] {
+    expects(rows.rows() <= workspace.rows(), [&] {
       return message("mlp_generator: forward got ", rows.rows(), " rows but the workspace was made for ",
-                     workspace.units() * row_block(), "; make a larger one");
+                     workspace.rows(), "; make a larger one");
     });
     Conditioning::check(rows.contexts, network_.settings().classes);
     backend.parallel_for(blocks(rows.rows()), [&](auto& executor, int, index_t block) {
@@ -208,7 +195,12 @@ class mlp_generator {
     temporary_bytes_ = temporaries.peak();
   }
   [[nodiscard]] typename workspace_type::plan plan(index_t rows) const {
-    return {blocks(rows), activation_bytes_, temporary_bytes_, layout_.size(), layout_.size()};
+    return {.rows = blocks(rows) * row_block(),
+            .units = blocks(rows),
+            .activation_bytes = activation_bytes_,
+            .temporary_bytes = temporary_bytes_,
+            .gradients = layout_.size(),
+            .parameters = layout_.size()};
   }
 
   Preconditioning preconditioner_;

@@ -14,16 +14,19 @@
 namespace fewstep {
 
 /// Memory of a library network between forward and backward: one tape and one slab of activations for each unit of
-/// rows in flight, and per thread a slab of temporaries and a partial gradient. Sizes come from a dry run.
+/// rows in flight, per thread a slab of temporaries and a partial gradient, and the parameters in the forms that the
+/// backend wants them in. Sizes come from a dry run.
 template <class Backend, class Tape>
 class network_workspace {
  public:
   struct plan {
+    index_t rows = 0;                  ///< that forward may be given
     index_t units = 0;                 ///< evaluations in flight
     std::size_t activation_bytes = 0;  ///< of one evaluation
     std::size_t temporary_bytes = 0;   ///< of one backward pass
     index_t gradients = 0;             ///< length of the partial gradient
     index_t parameters = 0;            ///< length of the transposed parameters
+    index_t filters = 0;               ///< length of the prepared filters of convolutions
   };
 
   /// `ready` is a tape that a dry run has gone through. Which thread predicts which rows is chance, so every thread
@@ -35,16 +38,18 @@ class network_workspace {
         activations_(backend, {p.units * static_cast<index_t>(p.activation_bytes)}),
         temporaries_(backend, {backend.threads() * static_cast<index_t>(temporary_slab(p))}),
         partials_(backend, {backend.threads() * p.gradients}),
-        transposed_(backend, {p.parameters}) {}
+        transposed_(backend, {p.parameters}),
+        filters_(backend, {p.filters}) {}
 
   /// Bytes of a workspace that follows the plan on a backend of so many threads.
   [[nodiscard]] static std::size_t bytes(const plan& p, int threads) {
     const auto t = static_cast<std::size_t>(threads);
     return static_cast<std::size_t>(p.units) * (p.activation_bytes + sizeof(Tape)) + t * temporary_slab(p) +
-           (t * static_cast<std::size_t>(p.gradients) + static_cast<std::size_t>(p.parameters)) * sizeof(float);
+           (t * static_cast<std::size_t>(p.gradients) + static_cast<std::size_t>(p.parameters + p.filters)) *
+               sizeof(float);
   }
 
-  [[nodiscard]] index_t units() const { return plan_.units; }
+  [[nodiscard]] index_t rows() const { return plan_.rows; }
   [[nodiscard]] Tape& tape(index_t unit) { return tapes_[static_cast<std::size_t>(unit)]; }
   [[nodiscard]] Tape& thread_tape(int thread) { return thread_tapes_[static_cast<std::size_t>(thread)]; }
   [[nodiscard]] arena activations(index_t unit) { return slab(activations_, unit, plan_.activation_bytes); }
@@ -53,6 +58,7 @@ class network_workspace {
     return partials_.view().subview(thread * plan_.gradients, plan_.gradients);
   }
   [[nodiscard]] vec<float> transposed() { return transposed_.view(); }
+  [[nodiscard]] vec<float> filters() { return filters_.view(); }
 
  private:
   /// A prediction takes its activations from the thread's slab.
@@ -64,7 +70,7 @@ class network_workspace {
   plan plan_;
   std::vector<Tape> tapes_, thread_tapes_;
   tensor<std::byte, 1, Backend> activations_, temporaries_;
-  tensor<float, 1, Backend> partials_, transposed_;
+  tensor<float, 1, Backend> partials_, transposed_, filters_;
 };
 
 /// Adds to `total` the gradients of `blocks` blocks of rows, each computed by add_block(executor, thread, block,

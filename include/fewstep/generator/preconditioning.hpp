@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <fewstep/detail/config.hpp>
+#include <fewstep/core/view.hpp>
 
 #include <cmath>
 #include <concepts>
@@ -282,5 +282,22 @@ static_assert(preconditioning<edm_consistency> && preconditioning<edm_denoiser> 
 static_assert(discrete_preconditioning<lcm> && discrete_preconditioning<epsilon_prediction> &&
               discrete_preconditioning<velocity_prediction>);
 static_assert(!discrete_preconditioning<edm_consistency> && !discrete_preconditioning<flow_matching>);
+
+namespace detail {
+
+/// scaled[r] = in(times[r]) x[r].
+template <class Preconditioning>
+struct scale_rows {
+  matrix<const float> x;
+  vec<const float> times;
+  matrix<float> scaled;
+  Preconditioning preconditioner;
+  FEWSTEP_HD void operator()(index_t r) const {
+    const float factor = preconditioner(times[r]).in;
+    for (index_t i = 0; i < x.cols(); ++i) scaled(r, i) = factor * x(r, i);
+  }
+};
+
+}  // namespace detail
 
 }  // namespace fewstep

@@ -8,8 +8,10 @@
 #include <fewstep/generator/text_unet_network.hpp>
 #include <fewstep/generator/vocabulary.hpp>
 
+#include <algorithm>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -18,8 +20,8 @@ namespace fewstep {
 /// Text-conditioned pixel generator: a U-Net with a bag-of-words text encoder, under the preconditioning of a
 /// consistency model (the default) or of a denoiser. Samples are [H, W, C] pictures in [-1, 1], channels last.
 ///
-/// Every picture of a batch is evaluated on its own by one thread, so its bits depend on nothing else in the batch;
-/// parameter gradients add up in blocks of row_block() pictures, block after block.
+/// Up to row_block() pictures are evaluated together by one thread; the bits of a picture depend on nothing else in the
+/// batch, and parameter gradients add up in blocks of row_block() pictures, block after block.
 ///
 /// With `lora` only the adapters are trained: parameters() and gradients() are then theirs.
 template <class Backend, preconditioning Preconditioning = edm_consistency>
@@ -45,7 +47,6 @@ class text_unet {
     gradients_ = tensor<float, 1, Backend>(backend, {trained_layout().size()});
     initialize(backend, layout_, parameters_, o.seed);
     if (o.lora) initialize(backend, adapter_layout_, adapters_, o.seed + 1);
-    measure();
   }
 
   text_unet(text_unet&&) noexcept = default;
@@ -82,55 +83,80 @@ class text_unet {
   [[nodiscard]] const std::optional<lora_options>& lora() const { return lora_; }
 
   [[nodiscard]] workspace_type make_workspace(Backend& backend, index_t rows) const {
-    return workspace_type(backend, plan(rows), tape_);
+    typename network::tape tape;
+    const auto plan = this->plan(rows, tape);
+    return workspace_type(backend, plan, tape);
   }
   [[nodiscard]] std::size_t workspace_bytes(const Backend& backend, index_t rows) const {
-    return workspace_type::bytes(plan(rows), backend.threads());
+    typename network::tape tape;
+    return workspace_type::bytes(plan(rows, tape), backend.threads());
   }
 
   void predict(Backend& backend, batch<token_list> rows, matrix<float> o, workspace_type& workspace) {
     expect_known(rows.contexts);
-    backend.parallel_for(rows.rows(), [&](auto& executor, int thread, index_t r) {
+    prepare(backend, workspace, false);
+    // Fewer pictures than a block at a time: the activations of more leave the second-level cache.
+    const index_t share = (rows.rows() + backend.threads() - 1) / backend.threads();
+    const index_t size = std::max<index_t>(1, std::min({share, workspace.rows(), index_t{4}}));
+    backend.parallel_for(blocks(rows.rows(), size), [&](auto& executor, int thread, index_t block) {
       arena memory = workspace.temporaries(thread);
-      evaluate(executor, rows, o, r, memory, workspace.thread_tape(thread));
+      evaluate(executor, part(rows, block, size), part(o, block, size), memory, workspace.thread_tape(thread),
+               workspace.filters().data);
     });
   }
 
   void forward(Backend& backend, batch<token_list> rows, matrix<float> o, workspace_type& workspace) {
     expect_room("forward", rows, workspace);
     expect_known(rows.contexts);
-    backend.parallel_for(rows.rows(), [&](auto& executor, int, index_t r) {
-      arena memory = workspace.activations(r);
-      evaluate(executor, rows, o, r, memory, workspace.tape(r));
+    prepare(backend, workspace, false);
+    backend.parallel_for(blocks(rows.rows()), [&](auto& executor, int, index_t block) {
+      arena memory = workspace.activations(block);
+      evaluate(executor, part(rows, block), part(o, block), memory, workspace.tape(block), workspace.filters().data);
     });
   }
 
   void backward(Backend& backend, batch<token_list> rows, matrix<const float> o_gradient, workspace_type& workspace) {
     expect_room("backward", rows, workspace);
-    const index_t n = rows.rows(), blocks = (n + row_block() - 1) / row_block();
-    const auto& slices = layout_.slices();
-    backend.parallel_for(static_cast<index_t>(slices.size()), [&](auto&, int, index_t i) {
-      const auto& slice = slices[static_cast<std::size_t>(i)];
-      transpose_slice(slice, parameters_.data() + slice.offset, workspace.transposed().data + slice.offset);
-    });
-    accumulate_in_order(backend, workspace, blocks, gradients(),
+    prepare(backend, workspace, true);
+    accumulate_in_order(backend, workspace, blocks(rows.rows()), gradients(),
                         [&](auto& executor, int thread, index_t block, vec<float> partial) {
                           network_arrays<float> arrays = this->arrays();
                           arrays.transposed = workspace.transposed().data;
+                          arrays.filters = workspace.filters().data;
                           (has_adapters() ? arrays.adapter_gradients : arrays.parameter_gradients) = partial.data;
-                          for (index_t r = block * row_block(); r < std::min(n, (block + 1) * row_block()); ++r) {
-                            arena memory = workspace.temporaries(thread);
-                            pass<float, std::remove_reference_t<decltype(executor)>> p{executor, arrays, memory};
-                            network_.backward(p, image(o_gradient.row(r)), workspace.tape(r));
-                          }
+                          arena memory = workspace.temporaries(thread);
+                          pass<float, std::remove_reference_t<decltype(executor)>> p{executor, arrays, memory};
+                          network_.backward(p, pictures(part(o_gradient, block)), workspace.tape(block));
                         });
   }
 
  private:
   static void expect_room(const char* call, const batch<token_list>& rows, const workspace_type& workspace) {
-    expects(rows.rows() <= workspace.units(), [&] {
+    expects(rows.rows() <= workspace.rows(), [&] {
       return message("text_unet: ", call, " got ", rows.rows(), " rows but the workspace was made for ",
-                     workspace.units(), "; make a larger one");
+                     workspace.rows(), "; make a larger one");
+    });
+  }
+  static index_t blocks(index_t rows, index_t size = row_block()) { return (rows + size - 1) / size; }
+  template <class Rows>
+  static Rows part(Rows rows, index_t block, index_t size = row_block()) {
+    return rows.subview(block * size, std::min(size, rows.rows() - block * size));
+  }
+  /// Brings the weights into the forms that a direction wants.
+  void prepare(Backend& backend, workspace_type& workspace, bool backwards) const {
+    const auto& slices = layout_.slices();
+    backend.parallel_for(static_cast<index_t>(slices.size()), [&](auto& executor, int, index_t i) {
+      const parameter_slice& slice = slices[static_cast<std::size_t>(i)];
+      const float* weight = parameters_.data() + slice.offset;
+      if (backwards) {
+        transpose_slice(slice, weight, workspace.transposed().data + slice.offset);
+        weight = workspace.transposed().data + slice.offset;
+      }
+      if (slice.kind == slice_kind::convolution)
+        prepare_filter(
+            executor,
+            conv2d_shape{.in_channels = slice.extents[2], .out_channels = slice.extents[3], .kernel = slice.extents[0]},
+            weight, workspace.filters().data + prepared_filter_factor * slice.offset, backwards);
     });
   }
   /// A token beyond the table of words would be read from memory that is not the table's.
@@ -158,39 +184,41 @@ class text_unet {
     return {parameters_.data(), has_adapters() ? adapters_.data() : nullptr, nullptr, nullptr};
   }
   template <class U>
-  [[nodiscard]] images<U> image(U* data) const {
+  [[nodiscard]] images<U> pictures(matrix<U> rows) const {
     const auto& u = network_.options().unet;
-    return {data, {1, u.height, u.width, u.channels}};
+    return {rows.data, {rows.rows(), u.height, u.width, u.channels}};
   }
 
   template <class Executor>
-  void evaluate(Executor& executor, batch<token_list> rows, matrix<float> o, index_t r, arena& memory,
-                typename network::tape& tape) const {
-    pass<float, Executor> p{executor, arrays(), memory};
-    const images<float> scaled = image(memory.allocate<float>(sample_size()));
-    executor.for_each(sample_size(),
-                      detail::scale<float>{rows.x.row(r), scaled.data, preconditioner_(rows.times[r]).in});
-    const images<float> result =
-        network_.forward(p, scaled, rows.times.subview(r, 1), token_matrix(rows.contexts.subview(r, 1)), tape);
-    executor.for_each(sample_size(), detail::copy<float>{result.data, o.row(r)});
+  void evaluate(Executor& executor, batch<token_list> rows, matrix<float> o, arena& memory,
+                typename network::tape& tape, const float* filters) const {
+    network_arrays<float> arrays = this->arrays();
+    arrays.filters = filters;
+    pass<float, Executor> p{executor, arrays, memory};
+    const matrix<float> scaled = memory.allocate<float, 2>(rows.x.extents);
+    executor.for_each(rows.rows(), detail::scale_rows<Preconditioning>{rows.x, rows.times, scaled, preconditioner_});
+    const images<float> result = network_.forward(p, pictures(scaled), rows.times, token_matrix(rows.contexts), tape);
+    executor.for_each(o.size(), detail::copy<float>{result.data, o.data});
   }
 
-  /// Dry run of one picture.
-  void measure() {
+  /// Dry run of up to a block of pictures.
+  [[nodiscard]] typename workspace_type::plan plan(index_t rows, typename network::tape& tape) const {
+    const index_t together = std::clamp<index_t>(rows, 1, row_block());
     dry_executor executor;
     arena activations, temporaries;
-    const float time = preconditioner_.max_time();
-    const token_list text{};
     pass<float, dry_executor> forward_pass{executor, {}, activations};
-    const images<float> x = image(activations.allocate<float>(sample_size()));
-    network_.forward(forward_pass, x, vec<const float>{&time, {1}}, token_matrix({&text, {1}}), tape_);
-    activation_bytes_ = activations.peak();
+    const matrix<float> x = activations.allocate<float, 2>({together, sample_size()});
+    network_.forward(forward_pass, pictures(x), vec<const float>{nullptr, {together}},
+                     matrix<const std::int32_t>{nullptr, {together, token_list::length}}, tape);
     pass<float, dry_executor> backward_pass{executor, {}, temporaries};
-    network_.backward(backward_pass, image(static_cast<const float*>(nullptr)), tape_);
-    temporary_bytes_ = temporaries.peak();
-  }
-  [[nodiscard]] typename workspace_type::plan plan(index_t rows) const {
-    return {rows, activation_bytes_, temporary_bytes_, trained_layout().size(), layout_.size()};
+    network_.backward(backward_pass, pictures(matrix<const float>{nullptr, {together, sample_size()}}), tape);
+    return {.rows = rows,
+            .units = blocks(rows),
+            .activation_bytes = activations.peak(),
+            .temporary_bytes = temporaries.peak(),
+            .gradients = trained_layout().size(),
+            .parameters = layout_.size(),
+            .filters = prepared_filter_factor * layout_.size()};
   }
 
   vocabulary vocabulary_;
@@ -198,9 +226,7 @@ class text_unet {
   std::optional<lora_options> lora_;
   parameter_layout layout_, adapter_layout_;
   network network_;
-  typename network::tape tape_;  // of a dry run
   tensor<float, 1, Backend> parameters_, adapters_, gradients_;
-  std::size_t activation_bytes_ = 0, temporary_bytes_ = 0;
 };
 
 }  // namespace fewstep

@@ -35,14 +35,13 @@ class conv2d {
     bias_ = layout.add_constant(name + ".bias", out, 0);
   }
 
-  /// With `onto` (a residual sum that is to lie in the same array), the result is added to it and it is returned.
+  /// `added` (y's extents), if given, is added to the result: the sum of a residual block.
   template <class Pass>
-  images<T> forward(Pass& p, images<const T> x, tape& kept, const images<T>* onto = nullptr) const {
+  images<T> forward(Pass& p, images<const T> x, tape& kept, const T* added = nullptr) const {
     const auto s = shape(x);
     kept.x = x;
-    images<T> y =
-        onto != nullptr ? *onto : p.memory.template allocate<T, 4>({s.samples, s.out_height(), s.out_width(), out_});
-    conv2d_forward(p.executor, s, x.data, p.parameter(weight_), p.parameter(bias_), y.data, onto != nullptr);
+    images<T> y = p.memory.template allocate<T, 4>({s.samples, s.out_height(), s.out_width(), out_});
+    conv2d_forward(p.executor, s, x.data, p.parameter(weight_), p.filter(weight_), p.parameter(bias_), added, y.data);
     return y;
   }
 
@@ -50,7 +49,7 @@ class conv2d {
   images<T> backward(Pass& p, images<const T> gy, const tape& kept) const {
     const auto s = shape(kept.x);
     images<T> gx = p.memory.template allocate<T, 4>(kept.x.extents);
-    conv2d_backward_input(p.executor, s, gy.data, p.transposed(weight_), gx.data);
+    conv2d_backward_input(p.executor, s, gy.data, p.transposed(weight_), p.filter(weight_), gx.data);
     backward_weight(p, gy, kept);
     return gx;
   }

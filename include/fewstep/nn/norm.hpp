@@ -42,13 +42,15 @@ class group_norm {
     return y;
   }
 
-  /// `scale_shift_gradient` [N, 2C] is overwritten when the forward pass had a scale_shift.
+  /// `scale_shift_gradient` [N, 2C] is overwritten when the forward pass had a scale_shift; `added` (x's extents), if
+  /// given, is added to the result.
   template <class Pass>
-  images<T> backward(Pass& p, images<const T> gy, const tape& kept, T* scale_shift_gradient = nullptr) const {
+  images<T> backward(Pass& p, images<const T> gy, const tape& kept, T* scale_shift_gradient = nullptr,
+                     const T* added = nullptr) const {
     images<T> gx = p.memory.template allocate<T, 4>(kept.x.extents);
     group_norm_backward(p.executor, shape(kept.x), kept.x.data, p.parameter(gamma_), p.parameter(beta_),
-                        kept.scale_shift, kept.statistics, gy.data, gx.data, p.gradient(gamma_), p.gradient(beta_),
-                        scale_shift_gradient);
+                        kept.scale_shift, kept.statistics, gy.data, added, gx.data, p.gradient(gamma_),
+                        p.gradient(beta_), scale_shift_gradient);
     return gx;
   }
 

@@ -3,6 +3,7 @@
 
 #include <fewstep/core/arena.hpp>
 #include <fewstep/core/view.hpp>
+#include <fewstep/nn/shapes.hpp>
 
 namespace fewstep {
 
@@ -15,6 +16,9 @@ struct network_arrays {
   T* parameter_gradients = nullptr;
   T* adapter_gradients = nullptr;
   const T* transposed = nullptr;  ///< parameters with every matrix transposed (transpose_parameters), for backward
+  /// Filters of all convolutions, prepared for the direction that is run (prepare_filter), each at the offset of its
+  /// weight times prepared_filter_factor; null: every call prepares its own.
+  const T* filters = nullptr;
 };
 
 /// One evaluation of a network: where it runs, with which arrays, and the memory it takes activations from.
@@ -34,6 +38,7 @@ struct pass {
   [[nodiscard]] T* gradient(index_t offset) const { return at(arrays.parameter_gradients, offset); }
   [[nodiscard]] T* adapter_gradient(index_t offset) const { return at(arrays.adapter_gradients, offset); }
   [[nodiscard]] const T* transposed(index_t offset) const { return at(arrays.transposed, offset); }
+  [[nodiscard]] const T* filter(index_t offset) const { return at(arrays.filters, prepared_filter_factor * offset); }
   /// Whether parameter gradients are wanted.
   [[nodiscard]] bool trains_parameters() const { return arrays.parameter_gradients != nullptr; }
 

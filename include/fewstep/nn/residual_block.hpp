@@ -49,14 +49,8 @@ class residual_block {
     const images<T> h2 = conv1_.forward(p, h1, kept.conv1);
     const matrix<T> scale_shift = condition_.forward(p, condition, kept.condition);
     const images<T> h3 = norm2_.forward(p, h2, kept.norm2, scale_shift.data);
-    if (skip_) {
-      const matrix<T> projected = skip_->forward(p, pixels(x), kept.skip);
-      const images<T> sum{projected.data, {x.extent(0), x.extent(1), x.extent(2), projected.cols()}};
-      return conv2_.forward(p, h3, kept.conv2, &sum);
-    }
-    const images<T> y = conv2_.forward(p, h3, kept.conv2);
-    p.executor.for_each(y.size(), detail::add_into<T>{x.data, y.data});
-    return y;
+    const T* residual = skip_ ? skip_->forward(p, pixels(x), kept.skip).data : x.data;
+    return conv2_.forward(p, h3, kept.conv2, residual);
   }
 
   /// Adds the gradient of the condition to `condition_gradient`.
@@ -68,14 +62,8 @@ class residual_block {
     const matrix<T> gc = condition_.backward(p, scale_shift, kept.condition);
     p.executor.for_each(gc.size(), detail::add_into<T>{gc.data, condition_gradient.data});
     const images<T> g1 = conv1_.backward(p, g2, kept.conv1);
-    const images<T> gx = norm1_.backward(p, g1, kept.norm1);
-    if (skip_) {
-      const matrix<T> through_skip = skip_->backward(p, pixels(gy), kept.skip);
-      p.executor.for_each(gx.size(), detail::add_into<T>{through_skip.data, gx.data});
-    } else {
-      p.executor.for_each(gx.size(), detail::add_into<T>{gy.data, gx.data});
-    }
-    return gx;
+    const T* residual = skip_ ? skip_->backward(p, pixels(gy), kept.skip).data : gy.data;
+    return norm1_.backward(p, g1, kept.norm1, nullptr, residual);
   }
 
  private:

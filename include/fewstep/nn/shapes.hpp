@@ -19,6 +19,9 @@ struct conv2d_shape {
   [[nodiscard]] FEWSTEP_HD constexpr index_t out_width() const { return (width + 2 * padding() - kernel) / stride + 1; }
 };
 
+/// A backend may prepare a filter in as much memory as this many times its weight (prepare_filter).
+inline constexpr index_t prepared_filter_factor = 2;
+
 enum class activation { identity, silu };
 
 /// Group normalisation over x[samples,positions,channels]: mean and variance per sample and group of

@@ -27,7 +27,7 @@ TEST_CASE("text_unet: workspace_bytes is what a workspace allocates") {
         const auto workspace = g.make_workspace(backend, rows);
         const auto taken = static_cast<std::size_t>(live_bytes - before), said = g.workspace_bytes(backend, rows);
         CAPTURE(threads, rows, adapted, taken, said);
-        CHECK(workspace.units() == rows);
+        CHECK(workspace.rows() == rows);
         // The plan counts arrays; each thread's tape has some lists besides, and malloc rounds up to pages.
         CHECK(said + static_cast<std::size_t>(threads + 8) * 4096 >= taken);
         CHECK(static_cast<double>(said) <= 1.05 * static_cast<double>(taken));

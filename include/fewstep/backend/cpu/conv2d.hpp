@@ -3,10 +3,16 @@
 
 #include <fewstep/backend/cpu/executor.hpp>
 #include <fewstep/backend/cpu/product.hpp>
+#include <fewstep/backend/cpu/winograd.hpp>
 #include <fewstep/nn/shapes.hpp>
 
+#include <algorithm>
+#include <type_traits>
+
 /// Convolutions of the CPU backend, channels last: x[N,H,W,C], y[N,Ho,Wo,Co], weight[kernel,kernel,C,Co].
-/// They are products whose left rows are found through pointers, one to the input pixel under each tap (a row of zeros
+///
+/// 3x3 convolutions of stride 1 between multiples of 16 channels go by Winograd's algorithm (winograd.hpp). All others
+/// are products whose left rows are found through pointers, one to the input pixel under each tap (a row of zeros
 /// outside the image): no gathered copy of the image exists (indirect convolution, Dukhan 2019).
 
 namespace fewstep {
@@ -49,18 +55,43 @@ void point_over(const conv2d_shape& s, const T* upstream, const T* zeros, index_
   }
 }
 
+/// The filter as its convolution wants it: `prepared`, or made on the spot where that is null.
+template <class T>
+const T* winograd_filter(cpu_executor& executor, index_t in, index_t out, const T* weight, const T* prepared,
+                         bool turned) {
+  if (prepared != nullptr) return prepared;
+  T* planes = executor.template scratch<T>(cpu_executor::filters, winograd<T>::filter_size(in, out));
+  winograd<T>::transform_filter(in, out, weight, planes, turned);
+  return planes;
+}
+
 }  // namespace detail
 
-/// y = conv(x, weight) + bias; with `accumulate` it is added to y.
+/// What conv2d_forward takes as `prepared`, from weight[3,3,in,out], or conv2d_backward_input if `turned`, from
+/// weight_transposed[3,3,out,in]. It pays off where one filter serves many calls. Other shapes need no preparation.
 template <class T>
-void conv2d_forward(cpu_executor& executor, const conv2d_shape& s, const T* x, const T* weight, const T* bias, T* y,
-                    bool accumulate = false) {
+void prepare_filter(cpu_executor&, const conv2d_shape& s, const T* weight, T* prepared, bool turned) {
+  if (!detail::winograd_applies(s)) return;
+  const index_t from = turned ? s.out_channels : s.in_channels, to = turned ? s.in_channels : s.out_channels;
+  detail::winograd<T>::transform_filter(from, to, weight, prepared, turned);
+}
+
+/// y = conv(x, weight) + bias + added. `prepared` (see prepare_filter) and `added` (y's extents, may be y) may be null.
+template <class T>
+void conv2d_forward(cpu_executor& executor, const conv2d_shape& s, const T* x, const T* weight,
+                    std::type_identity_t<const T*> prepared, const T* bias, std::type_identity_t<const T*> added,
+                    T* y) {
   const index_t outputs = s.out_height() * s.out_width();
+  if (detail::winograd_applies(s)) {
+    const T* filter = detail::winograd_filter(executor, s.in_channels, s.out_channels, weight, prepared, false);
+    return detail::winograd<T>::convolve(executor, s, x, filter, bias, added, y);
+  }
+  if (added != nullptr && added != y) std::copy_n(added, s.samples * outputs * s.out_channels, y);
   const T* zeros = executor.template scratch<T>(cpu_executor::zeros, s.in_channels);
   for (index_t n = 0; n < s.samples; ++n) {
     const T* image = x + n * s.height * s.width * s.in_channels;
     detail::multiply_segments(executor, outputs, s.out_channels, s.kernel * s.kernel, s.in_channels, weight,
-                              s.out_channels, y + n * outputs * s.out_channels, s.out_channels, accumulate, bias,
+                              s.out_channels, y + n * outputs * s.out_channels, s.out_channels, added != nullptr, bias,
                               [&](index_t first, index_t count, const T** rows) {
                                 detail::point_under(s, image, zeros, first, count, rows);
                               });
@@ -68,11 +99,16 @@ void conv2d_forward(cpu_executor& executor, const conv2d_shape& s, const T* x, c
 }
 
 /// Overwrites gx with the gradient of the convolution with respect to its input, for upstream gradient gy;
-/// weight_transposed is [kernel,kernel,Co,C].
+/// weight_transposed is [kernel,kernel,Co,C]; `prepared` (see prepare_filter) may be null.
 template <class T>
 void conv2d_backward_input(cpu_executor& executor, const conv2d_shape& s, const T* gy, const T* weight_transposed,
-                           T* gx) {
+                           std::type_identity_t<const T*> prepared, T* gx) {
   const index_t outputs = s.out_height() * s.out_width(), inputs = s.height * s.width, c = s.in_channels;
+  if (detail::winograd_applies(s)) {
+    const T* filter = detail::winograd_filter(executor, s.out_channels, c, weight_transposed, prepared, true);
+    const conv2d_shape turned{s.samples, s.height, s.width, s.out_channels, c};
+    return detail::winograd<T>::convolve(executor, turned, gy, filter, nullptr, nullptr, gx);
+  }
   const T* zeros = executor.template scratch<T>(cpu_executor::zeros, s.out_channels);
   for (index_t n = 0; n < s.samples; ++n) {
     const T* upstream = gy + n * outputs * s.out_channels;
@@ -90,11 +126,12 @@ void conv2d_backward_weight(cpu_executor& executor, const conv2d_shape& s, const
                             T* bias_gradient) {
   const index_t outputs = s.out_height() * s.out_width(), taps = s.kernel * s.kernel;
   const index_t c = s.in_channels, co = s.out_channels;
+  add_column_sums(executor, matrix<const T>{gy, {s.samples * outputs, co}}, vec<T>{bias_gradient, {co}});
+  if (detail::winograd_applies(s)) return detail::winograd<T>::add_weight_gradient(executor, s, x, gy, weight_gradient);
   const T* zeros = executor.template scratch<T>(cpu_executor::zeros, c);
   const T** rows = executor.template scratch<const T*>(cpu_executor::pointers, outputs * taps);
   for (index_t n = 0; n < s.samples; ++n) {
     const T* upstream = gy + n * outputs * co;
-    add_column_sums(executor, matrix<const T>{upstream, {outputs, co}}, vec<T>{bias_gradient, {co}});
     detail::point_under(s, x + n * s.height * s.width * c, zeros, 0, outputs, rows);
     for (index_t tap = 0; tap < taps; ++tap)
       detail::multiply_outer(executor, outputs, c, co, rows + tap * outputs, upstream, co,
@@ -102,6 +139,8 @@ void conv2d_backward_weight(cpu_executor& executor, const conv2d_shape& s, const
   }
 }
 
+template <class... Arguments>
+void prepare_filter(dry_executor&, const Arguments&...) {}
 template <class... Arguments>
 void conv2d_forward(dry_executor&, const Arguments&...) {}
 template <class... Arguments>

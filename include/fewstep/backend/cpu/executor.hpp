@@ -16,7 +16,7 @@ namespace fewstep {
 class cpu_executor {
  public:
   /// Scratch arrays that may be in use at the same time.
-  enum scratch_slot { work, pointers, columns, transposed, zeros, slots };
+  enum scratch_slot { work, pointers, columns, transposed, filters, zeros, slots };
 
   /// f(i) for i in [0, n), in order.
   template <class F>

@@ -122,18 +122,21 @@ void group_norm_forward(cpu_executor& executor, const group_norm_shape& s, const
   }
 }
 
-/// Overwrites gx with the gradient with respect to x; adds to gamma_gradient and beta_gradient (skipped when null);
-/// overwrites scale_shift_gradient[samples, 2*channels] when scale_shift is given.
+/// Overwrites gx with the gradient with respect to x, plus `added` (x's extents) unless null; adds to gamma_gradient
+/// and beta_gradient (skipped when null); overwrites scale_shift_gradient[samples, 2*channels] when scale_shift is
+/// given.
 template <class T>
 void group_norm_backward(cpu_executor& executor, const group_norm_shape& s, const T* x, const T* gamma, const T* beta,
-                         const T* scale_shift, const norm_statistics<T>* statistics, const T* gy, T* gx,
-                         T* gamma_gradient, T* beta_gradient, T* scale_shift_gradient) {
+                         const T* scale_shift, const norm_statistics<T>* statistics, const T* gy,
+                         std::type_identity_t<const T*> added, T* gx, T* gamma_gradient, T* beta_gradient,
+                         T* scale_shift_gradient) {
   const index_t c = s.channels, p = s.positions, width = s.group_width();
   T* slope = executor.template scratch<T>(cpu_executor::work, 4 * c);
   T *offset = slope + c, *sum_g = slope + 2 * c, *sum_gx = slope + 3 * c;
   for (index_t n = 0; n < s.samples; ++n) {
     const T* image = x + n * p * c;
     const T* upstream = gy + n * p * c;
+    const T* residual = added == nullptr ? nullptr : added + n * p * c;
     T* out = gx + n * p * c;
     const norm_statistics<T>* stats = statistics + n * s.groups;
     detail::group_norm_affines(s, n, gamma, beta, scale_shift, stats, slope, offset);
@@ -197,6 +200,10 @@ void group_norm_backward(cpu_executor& executor, const group_norm_shape& s, cons
         std::copy_n(image + i * c + j, index_t{block}, v);
         std::copy_n(out + i * c + j, index_t{block}, g);
         for (index_t l = 0; l < block; ++l) g[l] = g[l] * a[l] + v[l] * b[l] + d[l];
+        if (residual != nullptr) {
+          std::copy_n(residual + i * c + j, index_t{block}, v);
+          for (index_t l = 0; l < block; ++l) g[l] += v[l];
+        }
         std::copy_n(g, index_t{block}, out + i * c + j);
       }
     });
