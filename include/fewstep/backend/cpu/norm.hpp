@@ -12,8 +12,6 @@
 /// Group and layer normalisation of the CPU backend. Group normalisation, the scale-shift conditioning and the
 /// activation that follow it are one affine map per (sample, channel) and one activation, so they are one pass:
 ///   y = act( x * slope[c] + offset[c] ).
-/// Its arrays do not overlap. Blocks of channels are read where they lie: copied aside they are written in pieces of 16
-/// bytes on most processors, and the wider load that follows waits for them.
 
 namespace fewstep {
 
@@ -86,6 +84,46 @@ void group_statistics(const group_norm_shape& s, const T* image, T* sums, norm_s
     stats[g].rstd = static_cast<T>(1.0 / std::sqrt(group_mean(g) + static_cast<double>(s.epsilon)));
 }
 
+// The channels of one pixel. They lie next to each other, so that an image is streamed through in order, and the arrays
+// do not overlap, which lets a compiler keep them in packets.
+
+/// y = act(x slope + offset).
+template <bool Silu, class T>
+void normalise_pixel(index_t c, const T* __restrict x, const T* __restrict slope, const T* __restrict offset,
+                     T* __restrict y) {
+  for (index_t j = 0; j < c; ++j) {
+    const T value = x[j] * slope[j] + offset[j];
+    y[j] = Silu ? value * sigmoid(value) : value;
+  }
+}
+
+/// g = upstream act'(x slope + offset), which is added to sum_g, and times the centred x to sum_gx.
+template <bool Silu, class T>
+void backward_through_activation(index_t c, const T* __restrict x, const T* __restrict upstream,
+                                 const T* __restrict slope, const T* __restrict offset, const T* __restrict mean,
+                                 T* __restrict g, T* __restrict sum_g, T* __restrict sum_gx) {
+  for (index_t j = 0; j < c; ++j) {
+    T h = upstream[j];
+    if constexpr (Silu) {
+      const T value = x[j] * slope[j] + offset[j];
+      const T gate = sigmoid(value);
+      h *= gate * (T(1) + value * (T(1) - gate));
+    }
+    g[j] = h;
+    sum_g[j] += h;
+    sum_gx[j] += h * (x[j] - mean[j]);
+  }
+}
+
+/// g = g slope + x on_x + constant, plus `added` unless null.
+template <class T>
+void backward_through_statistics(index_t c, const T* __restrict x, const T* __restrict slope, const T* __restrict on_x,
+                                 const T* __restrict constant, const T* __restrict added, T* __restrict g) {
+  for (index_t j = 0; j < c; ++j) g[j] = g[j] * slope[j] + x[j] * on_x[j] + constant[j];
+  if (added != nullptr)
+    for (index_t j = 0; j < c; ++j) g[j] += added[j];
+}
+
 }  // namespace detail
 
 /// y = act((GN(x) gamma + beta) (1 + scale) + shift); scale_shift[samples, 2*channels] holds scale, then shift, or is
@@ -103,19 +141,7 @@ void group_norm_forward(cpu_executor& executor, const group_norm_shape& s, const
     detail::group_statistics(s, image, slope, stats);
     detail::group_norm_affines(s, n, gamma, beta, scale_shift, stats, slope, offset);
     const auto apply = [&](auto with_silu) {
-      detail::for_each_channel_block(c, [&](auto block, index_t j) {
-        T a[block], b[block];
-        std::copy_n(slope + j, index_t{block}, a);
-        std::copy_n(offset + j, index_t{block}, b);
-        for (index_t i = 0; i < p; ++i) {
-          const T* __restrict from = image + i * c + j;
-          T* __restrict to = out + i * c + j;
-          for (index_t l = 0; l < block; ++l) {
-            const T value = from[l] * a[l] + b[l];
-            to[l] = with_silu ? value * sigmoid(value) : value;
-          }
-        }
-      });
+      for (index_t i = 0; i < p; ++i) detail::normalise_pixel<with_silu>(c, image + i * c, slope, offset, out + i * c);
     };
     if (s.after == activation::silu)
       apply(std::true_type{});
@@ -133,8 +159,8 @@ void group_norm_backward(cpu_executor& executor, const group_norm_shape& s, cons
                          std::type_identity_t<const T*> added, T* gx, T* gamma_gradient, T* beta_gradient,
                          T* scale_shift_gradient) {
   const index_t c = s.channels, p = s.positions, width = s.group_width();
-  T* slope = executor.template scratch<T>(cpu_executor::work, 4 * c);
-  T *offset = slope + c, *sum_g = slope + 2 * c, *sum_gx = slope + 3 * c;
+  T* slope = executor.template scratch<T>(cpu_executor::work, 5 * c);
+  T *offset = slope + c, *sum_g = slope + 2 * c, *sum_gx = slope + 3 * c, *mean_of = slope + 4 * c;
   for (index_t n = 0; n < s.samples; ++n) {
     const T* image = x + n * p * c;
     const T* upstream = gy + n * p * c;
@@ -143,28 +169,14 @@ void group_norm_backward(cpu_executor& executor, const group_norm_shape& s, cons
     const norm_statistics<T>* stats = statistics + n * s.groups;
     detail::group_norm_affines(s, n, gamma, beta, scale_shift, stats, slope, offset);
     // Through the activation; sums of the gradient, and of the gradient times the centred input.
+    for (index_t j = 0; j < c; ++j) {
+      mean_of[j] = stats[j / width].mean;
+      sum_g[j] = sum_gx[j] = T(0);
+    }
     const auto through_activation = [&](auto with_silu) {
-      detail::for_each_channel_block(c, [&](auto block, index_t j) {
-        T a[block], b[block], mean[block], total_g[block] = {}, total_gx[block] = {};
-        std::copy_n(slope + j, index_t{block}, a);
-        std::copy_n(offset + j, index_t{block}, b);
-        for (index_t l = 0; l < block; ++l) mean[l] = stats[(j + l) / width].mean;
-        for (index_t i = 0; i < p; ++i) {
-          const T* __restrict v = image + i * c + j;
-          const T* __restrict above = upstream + i * c + j;
-          T* __restrict g = out + i * c + j;
-          for (index_t l = 0; l < block; ++l) {
-            const T value = v[l] * a[l] + b[l];
-            const T gate = with_silu ? sigmoid(value) : T(0);
-            const T h = with_silu ? above[l] * (gate * (T(1) + value * (T(1) - gate))) : above[l];
-            total_g[l] += h;
-            total_gx[l] += h * (v[l] - mean[l]);
-            g[l] = h;
-          }
-        }
-        std::copy_n(total_g, index_t{block}, sum_g + j);
-        std::copy_n(total_gx, index_t{block}, sum_gx + j);
-      });
+      for (index_t i = 0; i < p; ++i)
+        detail::backward_through_activation<with_silu>(c, image + i * c, upstream + i * c, slope, offset, mean_of,
+                                                       out + i * c, sum_g, sum_gx);
     };
     if (s.after == activation::silu)
       through_activation(std::true_type{});
@@ -197,19 +209,9 @@ void group_norm_backward(cpu_executor& executor, const group_norm_shape& s, cons
         sum_gx[j] = constant;
       }
     }
-    detail::for_each_channel_block(c, [&](auto block, index_t j) {
-      T a[block], b[block], d[block];
-      std::copy_n(slope + j, index_t{block}, a);
-      std::copy_n(sum_g + j, index_t{block}, b);
-      std::copy_n(sum_gx + j, index_t{block}, d);
-      for (index_t i = 0; i < p; ++i) {
-        const T* __restrict v = image + i * c + j;
-        T* __restrict g = out + i * c + j;
-        for (index_t l = 0; l < block; ++l) g[l] = g[l] * a[l] + v[l] * b[l] + d[l];
-        if (residual != nullptr)
-          for (index_t l = 0; l < block; ++l) g[l] += residual[i * c + j + l];
-      }
-    });
+    for (index_t i = 0; i < p; ++i)
+      detail::backward_through_statistics(c, image + i * c, slope, sum_g, sum_gx,
+                                          residual == nullptr ? nullptr : residual + i * c, out + i * c);
   }
 }
 
