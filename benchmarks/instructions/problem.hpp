@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "report.hpp"
+
 #include <fewstep/backend/cpu/backend.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/generator/mlp_generator.hpp>
 #include <fewstep/optimizer/adam.hpp>
 
-#include <bit>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <string_view>
 #include <vector>
@@ -37,9 +37,7 @@ int run(int argc, char** argv, const Updates& make_updates) {
                                          .hidden = large ? std::vector<fewstep::index_t>{256, 256}
                                                          : std::vector<fewstep::index_t>{64, 64}}});
   make_updates(backend, model, std::atoi(argv[2]));
-  std::uint64_t hash = 14695981039346656037u;  // FNV-1a
-  for (const float p : model.parameters()) hash = (hash ^ std::bit_cast<std::uint32_t>(p)) * 1099511628211u;
-  std::printf("%016llx\n", static_cast<unsigned long long>(hash));
+  print_hash(fewstep::as_span(model.parameters()));
   return 0;
 }
 

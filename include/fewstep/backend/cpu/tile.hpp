@@ -39,8 +39,8 @@ template <int N, class F>
 /// Row i of segment s begins at a[s * Rows + i]: one segment is a plain product, the taps of a kernel are a
 /// convolution. `start` is the row `bias` (0 where that is null), plus c itself if `accumulate`.
 template <class T, int Rows, int Packets>
-[[gnu::noinline, gnu::flatten]] void tile_product(index_t segments, index_t depth, const T* const* a, const T* b,
-                                                  index_t ldb, T* c, index_t ldc, bool accumulate, const T* bias) {
+FEWSTEP_KERNEL void tile_product(index_t segments, index_t depth, const T* const* a, const T* b, index_t ldb, T* c,
+                                 index_t ldc, bool accumulate, const T* bias) {
   packet<T> sum[Rows][Packets];
   unrolled<Rows>([&](auto i) {
     unrolled<Packets>([&](auto v) {
@@ -74,8 +74,8 @@ template <class T, int Rows, int Packets>
 /// c[Rows, Packets * lanes] += sum over m of a[m][first + i] b[m, :], the gradient of a weight: row m of the left-hand
 /// side begins at a[m].
 template <class T, int Rows, int Packets>
-[[gnu::noinline, gnu::flatten]] void tile_outer(index_t m, const T* const* a, index_t first, const T* b, index_t ldb,
-                                                T* c, index_t ldc) {
+FEWSTEP_KERNEL void tile_outer(index_t m, const T* const* a, index_t first, const T* b, index_t ldb, T* c,
+                               index_t ldc) {
   packet<T> sum[Rows][Packets];
   unrolled<Rows>([&](auto i) {
     unrolled<Packets>([&](auto v) { std::memcpy(&sum[i][v], c + i * ldc + v * lanes<T>, sizeof(packet<T>)); });

@@ -107,8 +107,7 @@ struct winograd {
 
   /// Planes [in, out], in panels of the columns that a tile of the product takes, of weight[3,3,in,out], turned by 180
   /// degrees if `turned`: the gradient with respect to the input is a convolution with the turned and transposed one.
-  [[gnu::noinline, gnu::flatten]] static void transform_filter(index_t in, index_t out, const T* weight, T* planes,
-                                                               bool turned) {
+  FEWSTEP_KERNEL static void transform_filter(index_t in, index_t out, const T* weight, T* planes, bool turned) {
     for_each_column_tile<T>(out, [&](auto packets, index_t j) {
       constexpr index_t width = packets * lanes<T>;
       for (index_t i = 0; i < in; ++i)
@@ -191,8 +190,8 @@ struct winograd {
       }
   }
 
-  [[gnu::noinline, gnu::flatten]] static void transform_input(const conv2d_shape& s, const T* images, const T* zeros,
-                                                              index_t which, T* planes, index_t stride) {
+  FEWSTEP_KERNEL static void transform_input(const conv2d_shape& s, const T* images, const T* zeros, index_t which,
+                                             T* planes, index_t stride) {
     const T* at[side][side];
     point_at(s, s.in_channels, images, zeros, which, 1, at);
     for (index_t c = 0; c < s.in_channels; c += lanes<T>)
@@ -201,9 +200,8 @@ struct winograd {
           [&](index_t y, index_t x, const packet<T>& value) { store(planes + (y * side + x) * stride + c, value); });
   }
 
-  [[gnu::noinline, gnu::flatten]] static void transform_upstream(const conv2d_shape& s, const T* gradients,
-                                                                 const T* zeros, index_t which, T* planes,
-                                                                 index_t stride) {
+  FEWSTEP_KERNEL static void transform_upstream(const conv2d_shape& s, const T* gradients, const T* zeros,
+                                                index_t which, T* planes, index_t stride) {
     const T* at[tile][tile];
     point_at(s, s.out_channels, gradients, zeros, which, 0, at);
     for (index_t c = 0; c < s.out_channels; c += lanes<T>)
@@ -212,9 +210,8 @@ struct winograd {
           [&](index_t y, index_t x, const packet<T>& value) { store(planes + (y * side + x) * stride + c, value); });
   }
 
-  [[gnu::noinline, gnu::flatten]] static void transform_output(const conv2d_shape& s, const T* planes, index_t stride,
-                                                               const T* bias, const T* added, index_t which,
-                                                               T* images) {
+  FEWSTEP_KERNEL static void transform_output(const conv2d_shape& s, const T* planes, index_t stride, const T* bias,
+                                              const T* added, index_t which, T* images) {
     T* at[tile][tile];
     point_at(s, s.out_channels, images, static_cast<T*>(nullptr), which, 0, at);
     for (index_t c = 0; c < s.out_channels; c += lanes<T>) {
@@ -229,8 +226,7 @@ struct winograd {
     }
   }
 
-  [[gnu::noinline, gnu::flatten]] static void add_filter_gradient(index_t in, index_t out, const T* planes,
-                                                                  T* gradient) {
+  FEWSTEP_KERNEL static void add_filter_gradient(index_t in, index_t out, const T* planes, T* gradient) {
     for (index_t i = 0; i < in; ++i)
       for (index_t j = 0; j < out; j += lanes<T>)
         map_square<T, side, 3>(
