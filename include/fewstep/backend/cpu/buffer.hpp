@@ -3,6 +3,10 @@
 
 #include <fewstep/core/view.hpp>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include <cstddef>
 #include <cstring>
 #include <limits>
@@ -11,7 +15,8 @@
 
 namespace fewstep {
 
-/// Zero-initialised host memory on a 64-byte boundary.
+/// Zero-initialised host memory on a 64-byte boundary. Large buffers ask Linux for pages of 2 MiB, which saves networks
+/// a part of their time: activations are streamed through once, and small pages miss the translation cache.
 template <class T>
 class cpu_buffer {
  public:
@@ -24,15 +29,22 @@ class cpu_buffer {
     if (n < 0 || n > std::numeric_limits<std::ptrdiff_t>::max() / static_cast<index_t>(sizeof(T)))
       throw std::bad_array_new_length();
     const std::size_t bytes = static_cast<std::size_t>(n) * sizeof(T);
-    data_.reset(static_cast<T*>(::operator new (bytes, std::align_val_t{alignment})));
+    const std::size_t boundary = bytes >= large ? huge_page : alignment;
+    data_ = {static_cast<T*>(::operator new (bytes, std::align_val_t{boundary})), release{boundary}};
+#if defined(MADV_HUGEPAGE)
+    if (bytes >= large) (void)::madvise(data_.get(), bytes, MADV_HUGEPAGE);  // a wish: nothing depends on it
+#endif
     std::memset(static_cast<void*>(data_.get()), 0, bytes);
   }
   [[nodiscard]] T* data() { return data_.get(); }
   [[nodiscard]] const T* data() const { return data_.get(); }
 
  private:
+  static constexpr std::size_t huge_page = std::size_t{2} << 20, large = 4 * huge_page;
+
   struct release {
-    void operator()(T* p) const { ::operator delete (p, std::align_val_t{alignment}); }
+    std::size_t boundary = alignment;
+    void operator()(T* p) const { ::operator delete (p, std::align_val_t{boundary}); }
   };
   std::unique_ptr<T, release> data_;
 };
