@@ -22,6 +22,13 @@ namespace detail {
 FEWSTEP_HD constexpr std::uint32_t bits_of(float x) { return __builtin_bit_cast(std::uint32_t, x); }
 FEWSTEP_HD constexpr float float_of(std::uint32_t bits) { return __builtin_bit_cast(float, bits); }
 
+/// a or b, chosen by a mask of bits: g++ makes a branch of a ?: whose arms compute something, and no packets of the
+/// loop around it. Both arms must be defined for any argument.
+FEWSTEP_HD constexpr float select(bool condition, float a, float b) {
+  const std::uint32_t mask = 0u - static_cast<std::uint32_t>(condition);
+  return float_of((bits_of(a) & mask) | (bits_of(b) & ~mask));
+}
+
 /// 1.5 * 2^23: added to |x| < 2^22 it rounds x to the nearest integer, which then stands in the low bits.
 inline constexpr float rounding_offset = 12582912.0f;
 
@@ -61,8 +68,8 @@ FEWSTEP_HD constexpr float log_of_normal(float x) {
 /// e^x to about one unit in the last place; exactly 1 at 0, 0 and infinity beyond the range, subnormals where they
 /// belong, NaN for NaN.
 FEWSTEP_HD constexpr float exp_float(float x) {
-  x = x > 89.0f ? 89.0f : x;
-  x = x < -104.0f ? -104.0f : x;
+  x = detail::select(x > 89.0f, 89.0f, x);
+  x = detail::select(x < -104.0f, -104.0f, x);
   const float shifted = x * 1.44269504088896341f + detail::rounding_offset;
   const float n = shifted - detail::rounding_offset;
   const auto k = static_cast<std::int32_t>(detail::bits_of(shifted) - detail::bits_of(detail::rounding_offset));
@@ -82,12 +89,12 @@ FEWSTEP_HD constexpr float exp_float(float x) {
 /// Natural logarithm to about one unit in the last place; -infinity at 0, NaN below, infinity at infinity.
 FEWSTEP_HD constexpr float log_float(float x) {
   const bool subnormal = x < detail::smallest_normal;
-  const float scaled = subnormal ? x * 8388608.0f : x;
-  const float correction = subnormal ? -15.942385152878742f : 0.0f;
+  const float scaled = detail::select(subnormal, x * 8388608.0f, x);
+  const float correction = detail::select(subnormal, -15.942385152878742f, 0.0f);
   float y = detail::log_of_normal(scaled) + correction;
-  y = x == detail::infinity ? x : y;
-  y = x == 0.0f ? -detail::infinity : y;
-  return x >= 0.0f ? y : detail::not_a_number;
+  y = detail::select(x == detail::infinity, x, y);
+  y = detail::select(x == 0.0f, -detail::infinity, y);
+  return detail::select(x >= 0.0f, y, detail::not_a_number);
 }
 
 /// Square root of x >= 0 to about one unit in the last place (std::sqrt may set errno, which keeps a loop from
@@ -100,7 +107,7 @@ FEWSTEP_HD constexpr float sqrt_float(float x) {
   y = y * (1.5f - (half * y) * y);
   const float root = x * y;
   const float rest = x - root * root;
-  return x == detail::infinity ? x : (0.5f * y) * rest + root;
+  return detail::select(x == detail::infinity, x, (0.5f * y) * rest + root);
 }
 
 struct sin_cos {

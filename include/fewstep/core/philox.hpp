@@ -23,11 +23,12 @@ namespace detail {
 
 inline constexpr int philox_rounds = 10;
 
+/// Both halves of each product are written as products: packets have an instruction for either.
 FEWSTEP_HD constexpr philox_block philox_round(const philox_block& x, const philox_key& key) {
-  const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * x.x0;
-  const std::uint64_t p1 = std::uint64_t{0xCD9E8D57u} * x.x2;
-  return {static_cast<std::uint32_t>(p1 >> 32) ^ x.x1 ^ key.k0, static_cast<std::uint32_t>(p1),
-          static_cast<std::uint32_t>(p0 >> 32) ^ x.x3 ^ key.k1, static_cast<std::uint32_t>(p0)};
+  constexpr std::uint32_t m0 = 0xD2511F53u, m1 = 0xCD9E8D57u;
+  const auto high0 = static_cast<std::uint32_t>((std::uint64_t{m0} * x.x0) >> 32);
+  const auto high1 = static_cast<std::uint32_t>((std::uint64_t{m1} * x.x2) >> 32);
+  return {high1 ^ x.x1 ^ key.k0, m1 * x.x2, high0 ^ x.x3 ^ key.k1, m0 * x.x0};
 }
 
 /// The Weyl sequences of the key: golden ratio and sqrt(3) - 1, as 32-bit fractions.

@@ -43,15 +43,17 @@ struct normal_pair {
   float first, second;
 };
 
-/// Box and Muller (1958). The radius ends at sqrt(64 ln 2) = 6.66.
-FEWSTEP_HD constexpr normal_pair box_muller(std::uint32_t radius_bits, std::uint32_t angle_bits) {
+/// Box and Muller (1958). The radius ends at sqrt(64 ln 2) = 6.66. Inlined by force, for packets: clang++ finds it
+/// large.
+[[gnu::always_inline]] FEWSTEP_HD constexpr normal_pair box_muller(std::uint32_t radius_bits,
+                                                                   std::uint32_t angle_bits) {
   const float radius = sqrt_float(-2.0f * log_of_normal(unit_interval(radius_bits)));
   const sin_cos angle =
       sincos_2pi(static_cast<float>(static_cast<std::int32_t>(angle_bits >> 8)) * 5.9604644775390625e-8f);
   return {radius * angle.cos, radius * angle.sin};
 }
 
-FEWSTEP_HD constexpr normal_block normals_of(const philox_block& bits) {
+[[gnu::always_inline]] FEWSTEP_HD constexpr normal_block normals_of(const philox_block& bits) {
   const normal_pair low = box_muller(bits.x0, bits.x1);
   const normal_pair high = box_muller(bits.x2, bits.x3);
   return {low.first, low.second, high.first, high.second};
@@ -124,12 +126,10 @@ struct random_stream {
 
 namespace detail {
 
-inline constexpr int normal_lanes = 32;
-
-/// Counters side by side, which a compiler turns into packets: out[4 * lane + word].
-inline void fill_normal_block(const random_stream& source, std::uint64_t sample, std::uint32_t step,
-                              std::uint32_t first_group, float* out) {
-  constexpr int lanes = normal_lanes;
+/// out[4 * lane + word] for lane < lanes. Counters stand side by side, which a compiler turns into packets.
+template <int lanes>
+void fill_normal_block(const random_stream& source, std::uint64_t sample, std::uint32_t step, std::uint32_t first_group,
+                       float* out) {
   std::uint32_t x0[lanes], x1[lanes], x2[lanes], x3[lanes];
   float z0[lanes], z1[lanes], z2[lanes], z3[lanes];
   for (int lane = 0; lane < lanes; ++lane) {
@@ -165,20 +165,25 @@ inline void fill_normal_block(const random_stream& source, std::uint64_t sample,
   }
 }
 
+/// Normals [first, min(n, first + 4 * lanes)) of a sample. A tail runs through the same code as the rest.
+template <int lanes>
+void fill_normal_part(const random_stream& source, std::uint64_t sample, std::uint32_t step, float* out, index_t first,
+                      index_t n) {
+  constexpr index_t block = 4 * lanes;
+  const auto group = static_cast<std::uint32_t>(first / 4);
+  if (first + block <= n) return fill_normal_block<lanes>(source, sample, step, group, out + first);
+  float rest[block];
+  fill_normal_block<lanes>(source, sample, step, group, rest);
+  for (index_t i = first; i < n; ++i) out[i] = rest[i - first];
+}
+
 }  // namespace detail
 
-/// out[i] = source.normal(sample, step, i) for i < n, many at a time. The tail runs through the same code as the rest,
-/// so element i has the same bits whatever n.
+/// out[i] = source.normal(sample, step, i) for i < n, many at a time; element i has the same bits whatever n.
 inline void fill_normal(const random_stream& source, std::uint64_t sample, std::uint32_t step, float* out, index_t n) {
-  constexpr index_t block = 4 * detail::normal_lanes;
   index_t i = 0;
-  for (; i + block <= n; i += block)
-    detail::fill_normal_block(source, sample, step, static_cast<std::uint32_t>(i / 4), out + i);
-  if (i < n) {
-    float rest[block];
-    detail::fill_normal_block(source, sample, step, static_cast<std::uint32_t>(i / 4), rest);
-    for (index_t j = 0; i + j < n; ++j) out[i + j] = rest[j];
-  }
+  for (; n - i > 64; i += 128) detail::fill_normal_part<32>(source, sample, step, out, i, n);
+  for (; i < n; i += 32) detail::fill_normal_part<8>(source, sample, step, out, i, n);  // a control loop wants few
 }
 
 }  // namespace fewstep

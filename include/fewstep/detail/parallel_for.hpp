@@ -4,7 +4,9 @@
 #include <fewstep/core/view.hpp>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <exception>
 
 #if defined(FEWSTEP_NO_OPENMP)
@@ -28,25 +30,47 @@ inline int default_threads() {
 #endif
 }
 
+/// Tasks [next, end) of a team, on a cache line of their own.
+struct alignas(64) task_share {
+  std::atomic<index_t> next = 0;
+  index_t end = 0;
+};
+
 /// task(thread, i) once for every i in [0, count), in any order on a team of up to `threads` threads; on one thread in
 /// order. If tasks throw, the exception of the smallest such i is rethrown, whatever the number of threads.
 /// All that the library does with OpenMP is here.
+///
+/// Each thread begins with a share of neighbouring tasks, the same at every call, whose data its cache may still hold,
+/// and then helps the others out.
 template <class Task>
 void parallel_for(index_t count, [[maybe_unused]] int threads, const Task& task) {
 #if FEWSTEP_HAS_OPENMP
   if (threads > 1 && count > 1) {
-    std::atomic<index_t> next = 0;  // LLVM's runtime allocates for a loop with schedule(dynamic)
+    constexpr int most_shares = 64;
+    std::array<task_share, most_shares> shares;  // LLVM's runtime allocates for a loop with schedule(dynamic)
+    const int parts = std::min(threads, most_shares);
+    for (int part = 0; part < parts; ++part) {
+      task_share& share = shares[static_cast<std::size_t>(part)];
+      share.next.store(count * part / parts, std::memory_order_relaxed);
+      share.end = count * (part + 1) / parts;
+    }
     std::atomic<index_t> first_failure = count;
     std::exception_ptr failure;
 #pragma omp parallel num_threads(threads)
-    for (index_t i = next++; i < first_failure; i = next++) {
-      try {
-        task(omp_get_thread_num(), i);
-      } catch (...) {
+    {
+      const int thread = omp_get_thread_num();
+      for (int turn = 0; turn < parts; ++turn) {
+        task_share& share = shares[static_cast<std::size_t>((thread + turn) % parts)];
+        for (index_t i = share.next++; i < share.end && i < first_failure; i = share.next++) {
+          try {
+            task(thread, i);
+          } catch (...) {
 #pragma omp critical(fewstep_parallel_for)
-        if (i < first_failure) {
-          first_failure = i;
-          failure = std::current_exception();
+            if (i < first_failure) {
+              first_failure = i;
+              failure = std::current_exception();
+            }
+          }
         }
       }
     }

@@ -58,6 +58,29 @@ struct scored_transition {
   return -squares * factor / (2.0 * sigma * sigma) - d * factor * (std::log(sigma) + half_log_two_pi);
 }
 
+namespace detail {
+
+/// |x - y|^2 in sixteen sums of single precision, which are added in double.
+inline double squared_distance(const float* x, const float* y, index_t n) {
+  constexpr index_t lanes = 16;
+  const index_t whole = n / lanes * lanes;
+  float partial[lanes] = {};
+  for (index_t first = 0; first < whole; first += lanes)
+    for (index_t lane = 0; lane < lanes; ++lane) {
+      const float difference = x[first + lane] - y[first + lane];
+      partial[lane] += difference * difference;
+    }
+  double squares = 0;
+  for (const float sum : partial) squares += static_cast<double>(sum);
+  for (index_t i = whole; i < n; ++i) {
+    const float difference = x[i] - y[i];
+    squares += static_cast<double>(difference) * static_cast<double>(difference);
+  }
+  return squares;
+}
+
+}  // namespace detail
+
 /// What a replayed transition gave.
 struct score {
   double log_probability;
@@ -80,28 +103,16 @@ score score_transition(const scored_transition& t, float* o, index_t dimension, 
   const double b = static_cast<double>(t.row->b),
                variance = static_cast<double>(t.row->sigma) * static_cast<double>(t.row->sigma);
   const float on_residual = static_cast<float>(-static_cast<double>(s.slope) * b * reduce / variance / rows);
+  const float *x = t.x, *next = t.next;
   const float a_f = t.row->a, b_f = t.row->b;
   double squares = 0;
   if (reference == nullptr) {
-    for (index_t i = 0; i < dimension; ++i) o[i] = on_residual * (t.next[i] - a_f * t.x[i] - b_f * o[i]);
+    for (index_t i = 0; i < dimension; ++i) o[i] = on_residual * (next[i] - a_f * x[i] - b_f * o[i]);
   } else {
+    squares = detail::squared_distance(o, reference, dimension);
     const float on_difference = static_cast<float>(static_cast<double>(coefficient) * b * b * reduce / variance / rows);
-    constexpr index_t lanes = 16;
-    const index_t whole = dimension / lanes * lanes;
-    float partial[lanes] = {};
-    for (index_t first = 0; first < whole; first += lanes)
-      for (index_t lane = 0; lane < lanes; ++lane) {
-        const index_t j = first + lane;
-        const float difference = o[j] - reference[j];
-        partial[lane] += difference * difference;
-        o[j] = on_residual * (t.next[j] - a_f * t.x[j] - b_f * o[j]) + on_difference * difference;
-      }
-    for (const float sum : partial) squares += static_cast<double>(sum);
-    for (index_t i = whole; i < dimension; ++i) {
-      const float difference = o[i] - reference[i];
-      squares += static_cast<double>(difference) * static_cast<double>(difference);
-      o[i] = on_residual * (t.next[i] - a_f * t.x[i] - b_f * o[i]) + on_difference * difference;
-    }
+    for (index_t i = 0; i < dimension; ++i)
+      o[i] = on_residual * (next[i] - a_f * x[i] - b_f * o[i]) + on_difference * (o[i] - reference[i]);
   }
   return {log_pi, log_ratio, exp_float(log_ratio), s.value, squares * b * b * reduce / (2.0 * variance)};
 }

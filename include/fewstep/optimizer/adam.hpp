@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 
 namespace fewstep {
 
@@ -26,22 +27,25 @@ struct adam_state {
   }
 };
 
-/// One element of Adam, AdamW and the moving average.
+/// One element of Adam, AdamW and, where it Averages, the moving average: a condition in the loop would cost more than
+/// the arithmetic. No sum has two products, which may be contracted differently in a packet and in the tail.
+template <bool Averages>
 struct adam_element {
   float* parameters;
   const float* gradients;
   float *first, *second, *average;
-  float beta1, beta2, epsilon, rate, inverse_correction, decay, gradient_scale, average_decay;
+  float toward_first, toward_second, epsilon, rate, inverse_correction, shrinkage, gradient_scale, toward_average;
 
   FEWSTEP_HD void operator()(index_t i) const {
     const float g = gradients[i] * gradient_scale;
-    const float m = beta1 * first[i] + (1.0f - beta1) * g;
-    const float v = beta2 * second[i] + (1.0f - beta2) * (g * g);
-    const float p = parameters[i] * decay - rate * (m / (sqrt_float(v) * inverse_correction + epsilon));
+    const float m = first[i] + toward_first * (g - first[i]);
+    const float v = second[i] + toward_second * (g * g - second[i]);
+    const float shrunk = parameters[i] - shrinkage * parameters[i];
+    const float p = shrunk - rate * (m / (sqrt_float(v) * inverse_correction + epsilon));
     first[i] = m;
     second[i] = v;
     parameters[i] = p;
-    if (average != nullptr) average[i] = average_decay * average[i] + (1.0f - average_decay) * p;
+    if constexpr (Averages) average[i] += toward_average * (p - average[i]);
   }
 };
 
@@ -57,12 +61,19 @@ void adam_update(Backend& backend, adam_state<Backend>& s, const optimizer_array
   const double correction1 = 1.0 - std::pow(static_cast<double>(settings.beta1), static_cast<double>(s.steps));
   const double correction2 = 1.0 - std::pow(static_cast<double>(settings.beta2), static_cast<double>(s.steps));
   const double rate = static_cast<double>(settings.learning_rate) * static_cast<double>(scale.rate);
-  backend.for_each(a.parameters.size(), adam_element{a.parameters.data, a.gradients.data, s.first.data(),
-                                                     s.second.data(), a.average.data, settings.beta1, settings.beta2,
-                                                     settings.epsilon, static_cast<float>(rate / correction1),
-                                                     static_cast<float>(1.0 / std::sqrt(correction2)),
-                                                     static_cast<float>(1.0 - rate * static_cast<double>(weight_decay)),
-                                                     scale.gradient, a.average_decay});
+  const auto step = [&]<bool Averages>(std::bool_constant<Averages>) {
+    backend.for_each(
+        a.parameters.size(),
+        adam_element<Averages>{a.parameters.data, a.gradients.data, s.first.data(), s.second.data(), a.average.data,
+                               1.0f - settings.beta1, 1.0f - settings.beta2, settings.epsilon,
+                               static_cast<float>(rate / correction1), static_cast<float>(1.0 / std::sqrt(correction2)),
+                               static_cast<float>(rate * static_cast<double>(weight_decay)), scale.gradient,
+                               1.0f - a.average_decay});
+  };
+  if (a.average.size() > 0)
+    step(std::true_type{});
+  else
+    step(std::false_type{});
 }
 
 }  // namespace detail

@@ -4,22 +4,25 @@
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
 
+#include <type_traits>
+
 namespace fewstep {
 
 namespace detail {
 
-/// One element of gradient descent and the moving average.
+/// One element of gradient descent and, where it Averages, the moving average.
+template <bool Averages>
 struct sgd_element {
   float* parameters;
   const float* gradients;
   float *velocity, *average;
-  float momentum, rate, gradient_scale, average_decay;
+  float momentum, rate, gradient_scale, toward_average;
   FEWSTEP_HD void operator()(index_t i) const {
     const float v = momentum * velocity[i] + gradient_scale * gradients[i];
     velocity[i] = v;
     const float p = parameters[i] - rate * v;
     parameters[i] = p;
-    if (average != nullptr) average[i] = average_decay * average[i] + (1.0f - average_decay) * p;
+    if constexpr (Averages) average[i] += toward_average * (p - average[i]);
   }
 };
 
@@ -47,9 +50,16 @@ struct sgd {
 
   template <class Backend>
   void update(Backend& backend, state<Backend>& s, const optimizer_arrays& a, step_scale scale) const {
-    backend.for_each(a.parameters.size(),
-                     detail::sgd_element{a.parameters.data, a.gradients.data, s.velocity.data(), a.average.data,
-                                         momentum, learning_rate * scale.rate, scale.gradient, a.average_decay});
+    const auto step = [&]<bool Averages>(std::bool_constant<Averages>) {
+      backend.for_each(
+          a.parameters.size(),
+          detail::sgd_element<Averages>{a.parameters.data, a.gradients.data, s.velocity.data(), a.average.data,
+                                        momentum, learning_rate * scale.rate, scale.gradient, 1.0f - a.average_decay});
+    };
+    if (a.average.size() > 0)
+      step(std::true_type{});
+    else
+      step(std::false_type{});
   }
 };
 

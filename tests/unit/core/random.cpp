@@ -67,7 +67,7 @@ TEST_CASE("an element's normal does not depend on how many are filled, nor on wh
   const random_stream source{7, stream::initial_noise};
   std::vector<float> all(1000);
   fill_normal(source, 12, 3, all.data(), 1000);
-  for (const index_t n : {1, 2, 3, 5, 63, 64, 65, 127, 128, 129, 131, 255, 256, 257, 999}) {
+  for (const index_t n : {1, 2, 3, 5, 31, 32, 33, 63, 64, 65, 127, 128, 129, 131, 192, 193, 255, 256, 257, 999}) {
     std::vector<float> some(static_cast<std::size_t>(n) + 4, -99.0f);
     fill_normal(source, 12, 3, some.data() + 1, n);
     CAPTURE(n);

@@ -96,6 +96,29 @@ TEST_CASE("an optimizer step has the same bits for any number of threads") {
   check(fewstep::adamw{});
 }
 
+TEST_CASE("an element's step depends neither on where it stands nor on whether an average is kept") {
+  const auto check = [](const auto& rule) {
+    cpu_backend backend({.threads = 1});
+    constexpr index_t n = 77, steps = 50;
+    const auto start = fewstep::test::normals<float>(1, 1), gradients = fewstep::test::normals<float>(steps, 2);
+    std::vector<float> parameters(n, start[0]), alone = parameters, average = parameters;
+    auto state = rule.make_state(backend, n), state_alone = rule.make_state(backend, n);
+    for (const float g : gradients) {
+      const std::vector<float> gradient(n, g);
+      rule.update(backend, state,
+                  {as_vec(std::span(parameters)), as_vec(std::span(gradient)), as_vec(std::span(average)), 0.9f},
+                  {1.0f, 0.7f});
+      rule.update(backend, state_alone, {as_vec(std::span(alone)), as_vec(std::span(gradient))}, {1.0f, 0.7f});
+    }
+    CHECK(same_bits(parameters, std::vector<float>(n, parameters[0])));
+    CHECK(same_bits(average, std::vector<float>(n, average[0])));
+    CHECK(same_bits(parameters, alone));
+  };
+  check(fewstep::sgd{.momentum = 0.9f});
+  check(fewstep::adam{});
+  check(fewstep::adamw{.weight_decay = 0.1f});
+}
+
 TEST_CASE("a rate of 0 moves nothing") {
   const auto check = [](const auto& rule) {
     cpu_backend backend({.threads = 1});
