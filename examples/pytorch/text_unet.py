@@ -91,7 +91,7 @@ class unet(nn.Module):
         self.out = nn.Conv2d(widths[0], packed, 3, padding=1)
 
     def forward(self, x: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
-        h = self.get_submodule("in")(F.pixel_unshuffle(x, self.patch))
+        h = self._modules["in"](F.pixel_unshuffle(x, self.patch))
         kept = []
         for blocks, down in zip(self.encoder, self.down):
             for block in blocks:

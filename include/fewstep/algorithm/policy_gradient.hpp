@@ -133,15 +133,16 @@ class policy_gradient {
       model_.forward(backend_, replayed.rows, o, workspace_);
       if constexpr (has_reference)
         parts_.regularize.reference_output(backend_, replayed.rows, reference_.view().subview(0, count));
-      backend_.parallel_for(count, [&](auto&, int, index_t i) {
-        const index_t row = replay_[at + i], sample = row % path().samples();
+      const index_t samples = path().samples(), dimension = path().dimension();
+      const step_row* const table = path().table().rows.data();
+      backend_.parallel_for(count, [&, samples, dimension, table](auto&, int, index_t i) {
+        const index_t row = replay_[at + i], step = row / samples, sample = row % samples;
         const float* anchor = nullptr;
         if constexpr (has_reference) anchor = reference_.view().row(i);
         scores_[static_cast<std::size_t>(i)] = score_transition(
-            {replayed.rows.x.row(i), replayed.next.row(i), &path().row_of(row)}, o.row(i), path().dimension(),
-            options_.over, parts_.objective_of, path().log_probability(row),
-            advantages_[static_cast<std::size_t>(sample)], static_cast<std::int32_t>(row / path().samples()), total,
-            anchor, parts_.regularize.coefficient());
+            {replayed.rows.x.row(i), replayed.next.row(i), table + step}, o.row(i), dimension, options_.over,
+            parts_.objective_of, path().log_probability(row), advantages_[static_cast<std::size_t>(sample)],
+            static_cast<std::int32_t>(step), total, anchor, parts_.regularize.coefficient());
       });
       for (index_t i = 0; i < count; ++i)
         report.add(scores_[static_cast<std::size_t>(i)], total, clip_range(), parts_.regularize.coefficient());

@@ -13,8 +13,8 @@
 #define FEWSTEP_HD
 #endif
 
-/// Of a function whose sums live in registers: nothing that it calls stays a call, and clang keeps registers of 64 bytes
-/// whole for processors on which it would rather use half of them.
+/// Of a function whose sums live in registers: nothing that it calls stays a call, and clang keeps registers of 64
+/// bytes whole for processors on which it would rather use half of them.
 #if defined(__clang__)
 #define FEWSTEP_KERNEL [[gnu::noinline, gnu::flatten, clang::min_vector_width(512)]]
 #else

@@ -34,29 +34,36 @@ template <class Backend, class Generator, class Context>
     for (index_t d = 0; d < dimension; ++d) x[d] *= table.initial_sigma;
   });
   for (int k = 0; k < table.horizon(); ++k) {
-    const step_row& row = table.rows[static_cast<std::size_t>(k)];
     model.predict(backend, path.rows(k * path.samples() + first, count), o.subview(0, count), workspace);
-    const bool is_last = k + 1 == table.horizon();
-    backend.parallel_for(count, [&](auto&, int, index_t i) {
-      const index_t r = first + i;
-      const float *x = path.state(k).row(r), *out = o.row(i);
-      float* next = path.state(k + 1).row(r);
+    const step_row row = table.rows[static_cast<std::size_t>(k)];
+    const matrix<float> before = path.state(k).subview(first, count), after = path.state(k + 1).subview(first, count);
+    double* const log_pi = table.trains(k) ? &path.log_probability(k * path.samples() + first) : nullptr;
+    backend.parallel_for(count, [=](auto&, int, index_t i) {
+      const float *x = before.row(i), *out = o.row(i);
+      float* next = after.row(i);
       if (row.sigma > 0) {
-        fill_normal(moves, noise.first + static_cast<std::uint64_t>(r), static_cast<std::uint32_t>(k), next, dimension);
+        fill_normal(moves, noise.first + static_cast<std::uint64_t>(first + i), static_cast<std::uint32_t>(k), next,
+                    dimension);
         for (index_t d = 0; d < dimension; ++d) next[d] = row.a * x[d] + row.b * out[d] + row.sigma * next[d];
       } else {
         for (index_t d = 0; d < dimension; ++d) next[d] = row.a * x[d] + row.b * out[d];
       }
-      if (table.trains(k))
-        path.log_probability(k * path.samples() + r) = log_probability({x, next, &row}, out, dimension, over);
-      if (!is_last) return;
-      float* result = path.result().row(r);
-      if (table.result == emitted::clean)
-        for (index_t d = 0; d < dimension; ++d) result[d] = row.skip * x[d] + row.out * out[d];
-      else
-        for (index_t d = 0; d < dimension; ++d) result[d] = next[d];
+      if (log_pi != nullptr) log_pi[i] = log_probability({x, next, &row}, out, dimension, over);
     });
   }
+  const step_row last = table.rows.back();
+  const matrix<float> before = path.state(table.horizon() - 1).subview(first, count),
+                      after = path.state(table.horizon()).subview(first, count),
+                      result = path.result().subview(first, count);
+  const bool clean = table.result == emitted::clean;
+  backend.parallel_for(count, [=](auto&, int, index_t i) {
+    const float *x = before.row(i), *out = o.row(i), *next = after.row(i);
+    float* to = result.row(i);
+    if (clean)
+      for (index_t d = 0; d < dimension; ++d) to[d] = last.skip * x[d] + last.out * out[d];
+    else
+      for (index_t d = 0; d < dimension; ++d) to[d] = next[d];
+  });
 }
 
 }  // namespace fewstep
