@@ -91,6 +91,12 @@ decltype(auto) conv2d_backward_weight(accounting_executor& e, A&&... a) {
 }
 
 template <class... A>
+decltype(auto) prepare_filter(accounting_executor& e, A&&... a) {
+  return e.record(part::weights, preparation_work(a...),
+                  [&]() -> decltype(auto) { return prepare_filter(plain(e), std::forward<A>(a)...); });
+}
+
+template <class... A>
 decltype(auto) product(accounting_executor& e, A&&... a) {
   return e.record(part::product, product_work(a...),
                   [&]() -> decltype(auto) { return product(plain(e), std::forward<A>(a)...); });

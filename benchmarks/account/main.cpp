@@ -92,12 +92,10 @@ double mean(const std::vector<double>& values) {
 }
 
 /// What an executor cannot see: the work of loops that are no operation. D is the size of a sample.
-void add_known_work(ledger& spent, const step_table& table, double samples, double dimension, double parameters,
-                    double backward_passes) {
+void add_known_work(ledger& spent, const step_table& table, double samples, double dimension) {
   const auto horizon = static_cast<double>(table.horizon()), trained = static_cast<double>(table.trained);
   spent[part::score].done.bytes = 16 * dimension * samples * trained;       // x, x', o, and the gradient over o
   spent[part::transition].done.bytes = 12 * dimension * samples * horizon;  // x and o to x'
-  spent[part::weights].done.bytes = 8 * parameters * backward_passes;
 }
 
 /// The rollout draws its random numbers inside of its tasks, where nobody can look. They are drawn once more by
@@ -181,10 +179,7 @@ bool account_for(const settings& s, int threads) {
 
   ledger spent = divided(accounted->backend.spent(), s.updates);
   const step_table& table = accounted->trainer.table();
-  const index_t trained_rows = index_t{s.prompts} * table.trained, micro_batch = accounted->trainer.memory().rows;
-  add_known_work(spent, table, s.prompts, static_cast<double>(accounted->model.sample_size()),
-                 static_cast<double>(accounted->model.parameters().size()),
-                 static_cast<double>((trained_rows + micro_batch - 1) / micro_batch));
+  add_known_work(spent, table, s.prompts, static_cast<double>(accounted->model.sample_size()));
   split_noise(spent, plain_run->backend, table, s.prompts, accounted->model.sample_size());
   spent[part::rest].seconds = threads * mean(accounted->seconds) - spent.total().seconds;
 

@@ -3,6 +3,7 @@
 
 #include "ledger.hpp"
 
+#include <fewstep/backend/cpu/winograd.hpp>
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/nn/activation.hpp>
 #include <fewstep/nn/resample.hpp>
@@ -33,6 +34,14 @@ workload convolution_work(const Arguments&... arguments) {
              taps = static_cast<double>(s.kernel * s.kernel);
   return {2 * out * taps * static_cast<double>(s.in_channels),
           4 * (in + out + taps * static_cast<double>(s.in_channels * s.out_channels))};
+}
+
+/// The weight in and the prepared filter out: 9 and 16 numbers for each pair of channels.
+template <class... Arguments>
+workload preparation_work(const Arguments&... arguments) {
+  const auto& s = argument<fewstep::conv2d_shape>(arguments...);
+  if (!fewstep::detail::winograd_applies(s)) return {};
+  return {0, 4 * (9 + 16) * static_cast<double>(s.in_channels * s.out_channels)};
 }
 
 /// Elements of all arrays among the arguments.

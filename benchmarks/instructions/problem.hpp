@@ -25,17 +25,16 @@ inline constexpr fewstep::adam rule{.learning_rate = 1e-3f};
 
 inline float reward_of(const float* x) { return -x[0]; }
 
-/// main of both: PROGRAM small|large UPDATES. make_updates(backend, model, UPDATES) trains; then a hash of the
+/// main of both: PROGRAM small|medium|large UPDATES. make_updates(backend, model, UPDATES) trains; then a hash of the
 /// parameters is printed.
 template <class Updates>
 int run(int argc, char** argv, const Updates& make_updates) {
   if (argc != 3) return 2;
-  const bool large = std::string_view(argv[1]) == "large";
+  const std::string_view size = argv[1];
+  const fewstep::index_t dimension = size == "large" ? 256 : size == "medium" ? 16 : 2;
+  const fewstep::index_t width = size == "large" ? 256 : size == "medium" ? 128 : 64;
   fewstep::cpu_backend backend({.threads = 1});
-  model_type model(backend, {.network = {.dimension = large ? 256 : 2,
-                                         .classes = 4,
-                                         .hidden = large ? std::vector<fewstep::index_t>{256, 256}
-                                                         : std::vector<fewstep::index_t>{64, 64}}});
+  model_type model(backend, {.network = {.dimension = dimension, .classes = 4, .hidden = {width, width}}});
   make_updates(backend, model, std::atoi(argv[2]));
   print_hash(fewstep::as_span(model.parameters()));
   return 0;

@@ -118,7 +118,7 @@ def eager_ways(by_way: dict) -> dict:
 def contenders(found: dict) -> dict:
     """The ways that may turn out to be the fastest, of all or of eager mode: not half as slow again at first sight."""
     def near_the_fastest(ways: dict) -> dict:
-        least = min(seconds for _, seconds in ways.values())
+        least = min((seconds for _, seconds in ways.values()), default=0.0)
         return {way: of for way, of in ways.items() if of[1] <= 1.5 * least}
 
     return near_the_fastest(found) | near_the_fastest(eager_ways(found))

@@ -56,12 +56,12 @@ double best_seconds(const F& f, int least, double (*now)() = wall_seconds) {
 /// One update: what is varied, around the default U-Net.
 struct configuration {
   int batch = 32, horizon = 2;
-  double width = 1;  ///< factor of the channels
+  index_t width = 48;  ///< channels of the finer of two resolutions; the coarser has twice as many
   index_t side = 32;
 
   [[nodiscard]] unet_options unet() const {
     unet_options o;
-    for (index_t& w : o.widths) w = std::lround(static_cast<double>(w) * width);
+    o.widths = {width, 2 * width};
     o.height = o.width = side;
     return o;
   }
@@ -235,7 +235,8 @@ void run(const settings& s) {
                            [](double v) { return configuration{.batch = static_cast<int>(v)}; }));
   all.push_back(run_series(s, "horizon", {1, 2, 4, 8, 16}, 1,
                            [](double v) { return configuration{.horizon = static_cast<int>(v)}; }));
-  all.push_back(run_series(s, "width", {0.5, 1, 1.5, 2}, 1, [](double v) { return configuration{.width = v}; }));
+  all.push_back(run_series(s, "width", {16, 32, 48, 64, 80, 96}, 1,
+                           [](double v) { return configuration{.width = static_cast<index_t>(v)}; }));
   all.push_back(
       run_series(s, "side", {16, 32, 64}, 2, [](double v) { return configuration{.side = static_cast<index_t>(v)}; }));
   print_threads(s);

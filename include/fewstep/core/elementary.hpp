@@ -34,6 +34,7 @@ inline constexpr float rounding_offset = 12582912.0f;
 
 // Constants of their own: device code may read a constant, but may not call std::numeric_limits.
 inline constexpr float smallest_normal = std::numeric_limits<float>::min();
+inline constexpr float largest_float = std::numeric_limits<float>::max();
 inline constexpr float infinity = std::numeric_limits<float>::infinity();
 inline constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
 

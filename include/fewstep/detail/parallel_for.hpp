@@ -61,6 +61,8 @@ void parallel_for(index_t count, [[maybe_unused]] int threads, const Task& task)
       const int thread = omp_get_thread_num();
       for (int turn = 0; turn < parts; ++turn) {
         task_share& share = shares[static_cast<std::size_t>((thread + turn) % parts)];
+        if (share.next.load(std::memory_order_relaxed) >= share.end)
+          continue;  // a line that many read stays everywhere
         for (index_t i = share.next++; i < share.end && i < first_failure; i = share.next++) {
           try {
             task(thread, i);

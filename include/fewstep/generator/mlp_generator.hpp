@@ -137,10 +137,7 @@ class mlp_generator {
   }
 
   void forward(Backend& backend, batch<context_type> rows, matrix<float> o, workspace_type& workspace) {
-    expects(rows.rows() <= workspace.rows(), [&] {
-      return message("mlp_generator: forward got ", rows.rows(), " rows but the workspace was made for ",
-                     workspace.rows(), "; make a larger one");
-    });
+    workspace.expect_room("mlp_generator: forward", rows.rows());
     Conditioning::check(rows.contexts, network_.settings().classes);
     backend.parallel_for(blocks(rows.rows()), [&](auto& executor, int, index_t block) {
       arena memory = workspace.activations(block);
@@ -149,6 +146,7 @@ class mlp_generator {
   }
 
   void backward(Backend& backend, batch<context_type> rows, matrix<const float> o_gradient, workspace_type& workspace) {
+    workspace.expect_room("mlp_generator: backward", rows.rows());
     for (const auto& slice : layout_.slices())
       transpose_slice(slice, parameters_.data() + slice.offset, workspace.transposed().data + slice.offset);
     accumulate_in_order(backend, workspace, blocks(rows.rows()), gradients(),
@@ -198,7 +196,7 @@ class mlp_generator {
     return {.rows = blocks(rows) * row_block(),
             .units = blocks(rows),
             .activation_bytes = activation_bytes_,
-            .temporary_bytes = temporary_bytes_,
+            .temporary_bytes = std::max(activation_bytes_, temporary_bytes_),
             .gradients = layout_.size(),
             .parameters = layout_.size()};
   }

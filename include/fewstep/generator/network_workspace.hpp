@@ -23,7 +23,7 @@ class network_workspace {
     index_t rows = 0;                  ///< that forward may be given
     index_t units = 0;                 ///< evaluations in flight
     std::size_t activation_bytes = 0;  ///< of one evaluation
-    std::size_t temporary_bytes = 0;   ///< of one backward pass
+    std::size_t temporary_bytes = 0;   ///< of one backward pass, or of one prediction if that is more
     index_t gradients = 0;             ///< length of the partial gradient
     index_t parameters = 0;            ///< length of the transposed parameters
     index_t filters = 0;               ///< length of the prepared filters of convolutions
@@ -36,7 +36,7 @@ class network_workspace {
         tapes_(static_cast<std::size_t>(p.units)),
         thread_tapes_(static_cast<std::size_t>(backend.threads()), ready),
         activations_(backend, {p.units * static_cast<index_t>(p.activation_bytes)}),
-        temporaries_(backend, {backend.threads() * static_cast<index_t>(temporary_slab(p))}),
+        temporaries_(backend, {backend.threads() * static_cast<index_t>(p.temporary_bytes)}),
         partials_(backend, {backend.threads() * p.gradients}),
         transposed_(backend, {p.parameters}),
         filters_(backend, {p.filters}) {}
@@ -44,16 +44,22 @@ class network_workspace {
   /// Bytes of a workspace that follows the plan on a backend of so many threads.
   [[nodiscard]] static std::size_t bytes(const plan& p, int threads) {
     const auto t = static_cast<std::size_t>(threads);
-    return static_cast<std::size_t>(p.units) * (p.activation_bytes + sizeof(Tape)) + t * temporary_slab(p) +
+    return static_cast<std::size_t>(p.units) * (p.activation_bytes + sizeof(Tape)) + t * p.temporary_bytes +
            (t * static_cast<std::size_t>(p.gradients) + static_cast<std::size_t>(p.parameters + p.filters)) *
                sizeof(float);
   }
 
   [[nodiscard]] index_t rows() const { return plan_.rows; }
+  /// Refuses more rows than the workspace was made for.
+  void expect_room(const char* call, index_t rows) const {
+    expects(rows <= plan_.rows, [&] {
+      return message(call, " got ", rows, " rows but the workspace was made for ", plan_.rows, "; make a larger one");
+    });
+  }
   [[nodiscard]] Tape& tape(index_t unit) { return tapes_[static_cast<std::size_t>(unit)]; }
   [[nodiscard]] Tape& thread_tape(int thread) { return thread_tapes_[static_cast<std::size_t>(thread)]; }
   [[nodiscard]] arena activations(index_t unit) { return slab(activations_, unit, plan_.activation_bytes); }
-  [[nodiscard]] arena temporaries(int thread) { return slab(temporaries_, thread, temporary_slab(plan_)); }
+  [[nodiscard]] arena temporaries(int thread) { return slab(temporaries_, thread, plan_.temporary_bytes); }
   [[nodiscard]] vec<float> partial(int thread) {
     return partials_.view().subview(thread * plan_.gradients, plan_.gradients);
   }
@@ -61,8 +67,6 @@ class network_workspace {
   [[nodiscard]] vec<float> filters() { return filters_.view(); }
 
  private:
-  /// A prediction takes its activations from the thread's slab.
-  static std::size_t temporary_slab(const plan& p) { return std::max(p.activation_bytes, p.temporary_bytes); }
   static arena slab(tensor<std::byte, 1, Backend>& memory, index_t which, std::size_t bytes) {
     return arena(std::span<std::byte>(memory.data() + static_cast<std::size_t>(which) * bytes, bytes));
   }

@@ -20,8 +20,8 @@ namespace fewstep {
 /// Text-conditioned pixel generator: a U-Net with a bag-of-words text encoder, under the preconditioning of a
 /// consistency model (the default) or of a denoiser. Samples are [H, W, C] pictures in [-1, 1], channels last.
 ///
-/// Up to row_block() pictures are evaluated together by one thread; the bits of a picture depend on nothing else in the
-/// batch, and parameter gradients add up in blocks of row_block() pictures, block after block.
+/// A few pictures are evaluated together by one thread; the bits of a picture depend on nothing else in the batch, and
+/// parameter gradients add up in blocks of row_block() pictures, block after block.
 ///
 /// With `lora` only the adapters are trained: parameters() and gradients() are then theirs.
 template <class Backend, preconditioning Preconditioning = edm_consistency>
@@ -59,7 +59,7 @@ class text_unet {
   [[nodiscard]] Preconditioning preconditioner() const { return preconditioner_; }
   [[nodiscard]] const text_unet_options& network_options() const { return network_.options(); }
   [[nodiscard]] const vocabulary& words() const { return vocabulary_; }
-  [[nodiscard]] static constexpr index_t row_block() { return 8; }
+  [[nodiscard]] static constexpr index_t row_block() { return 2 * together; }
 
   /// Context of a prompt; unknown words are left out, and a prompt without a known word is refused.
   [[nodiscard]] token_list encode(const std::string& prompt) const {
@@ -95,54 +95,54 @@ class text_unet {
   void predict(Backend& backend, batch<token_list> rows, matrix<float> o, workspace_type& workspace) {
     expect_known(rows.contexts);
     prepare(backend, workspace, false);
-    // Fewer pictures than a block at a time: the activations of more leave the second-level cache.
     const index_t share = (rows.rows() + backend.threads() - 1) / backend.threads();
-    const index_t size = std::max<index_t>(1, std::min({share, workspace.rows(), index_t{4}}));
-    backend.parallel_for(blocks(rows.rows(), size), [&](auto& executor, int thread, index_t block) {
+    const index_t size = std::clamp<index_t>(share, 1, together);
+    backend.parallel_for(groups(rows.rows(), size), [&](auto& executor, int thread, index_t group) {
       arena memory = workspace.temporaries(thread);
-      evaluate(executor, part(rows, block, size), part(o, block, size), memory, workspace.thread_tape(thread),
+      evaluate(executor, part(rows, group, size), part(o, group, size), memory, workspace.thread_tape(thread),
                workspace.filters().data);
     });
   }
 
   void forward(Backend& backend, batch<token_list> rows, matrix<float> o, workspace_type& workspace) {
-    expect_room("forward", rows, workspace);
+    workspace.expect_room("text_unet: forward", rows.rows());
     expect_known(rows.contexts);
     prepare(backend, workspace, false);
-    backend.parallel_for(blocks(rows.rows()), [&](auto& executor, int, index_t block) {
-      arena memory = workspace.activations(block);
-      evaluate(executor, part(rows, block), part(o, block), memory, workspace.tape(block), workspace.filters().data);
+    backend.parallel_for(groups(rows.rows()), [&](auto& executor, int, index_t group) {
+      arena memory = workspace.activations(group);
+      evaluate(executor, part(rows, group), part(o, group), memory, workspace.tape(group), workspace.filters().data);
     });
   }
 
   void backward(Backend& backend, batch<token_list> rows, matrix<const float> o_gradient, workspace_type& workspace) {
-    expect_room("backward", rows, workspace);
+    workspace.expect_room("text_unet: backward", rows.rows());
     prepare(backend, workspace, true);
-    accumulate_in_order(backend, workspace, blocks(rows.rows()), gradients(),
+    const index_t n = groups(rows.rows()), in_block = row_block() / together, blocks = (n + in_block - 1) / in_block;
+    accumulate_in_order(backend, workspace, blocks, gradients(),
                         [&](auto& executor, int thread, index_t block, vec<float> partial) {
                           network_arrays<float> arrays = this->arrays();
                           arrays.transposed = workspace.transposed().data;
                           arrays.filters = workspace.filters().data;
                           (has_adapters() ? arrays.adapter_gradients : arrays.parameter_gradients) = partial.data;
-                          arena memory = workspace.temporaries(thread);
-                          pass<float, std::remove_reference_t<decltype(executor)>> p{executor, arrays, memory};
-                          network_.backward(p, pictures(part(o_gradient, block)), workspace.tape(block));
+                          for (index_t g = block * in_block; g < std::min(n, (block + 1) * in_block); ++g) {
+                            arena memory = workspace.temporaries(thread);
+                            pass<float, std::remove_reference_t<decltype(executor)>> p{executor, arrays, memory};
+                            network_.backward(p, pictures(part(o_gradient, g)), workspace.tape(g));
+                          }
                         });
   }
 
  private:
-  static void expect_room(const char* call, const batch<token_list>& rows, const workspace_type& workspace) {
-    expects(rows.rows() <= workspace.rows(), [&] {
-      return message("text_unet: ", call, " got ", rows.rows(), " rows but the workspace was made for ",
-                     workspace.rows(), "; make a larger one");
-    });
-  }
-  static index_t blocks(index_t rows, index_t size = row_block()) { return (rows + size - 1) / size; }
+  /// Pictures that go through the network together: more at a time use the weights more often, and their activations
+  /// leave the second-level cache.
+  static constexpr index_t together = 4;
+
+  static index_t groups(index_t rows, index_t size = together) { return (rows + size - 1) / size; }
   template <class Rows>
-  static Rows part(Rows rows, index_t block, index_t size = row_block()) {
-    return rows.subview(block * size, std::min(size, rows.rows() - block * size));
+  static Rows part(Rows rows, index_t group, index_t size = together) {
+    return rows.subview(group * size, std::min(size, rows.rows() - group * size));
   }
-  /// Brings the weights into the forms that a direction wants.
+  /// Brings the weights into the forms that a direction wants, in every call: they are the caller's to change.
   void prepare(Backend& backend, workspace_type& workspace, bool backwards) const {
     const auto& slices = layout_.slices();
     backend.parallel_for(static_cast<index_t>(slices.size()), [&](auto& executor, int, index_t i) {
@@ -201,21 +201,28 @@ class text_unet {
     executor.for_each(o.size(), detail::copy<float>{result.data, o.data});
   }
 
-  /// Dry run of up to a block of pictures.
-  [[nodiscard]] typename workspace_type::plan plan(index_t rows, typename network::tape& tape) const {
-    const index_t together = std::clamp<index_t>(rows, 1, row_block());
+  struct needed {
+    std::size_t forward, backward;
+  };
+  /// Dry run: the bytes that so many pictures take on their way through the network.
+  [[nodiscard]] needed measure(index_t count, typename network::tape& tape) const {
     dry_executor executor;
     arena activations, temporaries;
     pass<float, dry_executor> forward_pass{executor, {}, activations};
-    const matrix<float> x = activations.allocate<float, 2>({together, sample_size()});
-    network_.forward(forward_pass, pictures(x), vec<const float>{nullptr, {together}},
-                     matrix<const std::int32_t>{nullptr, {together, token_list::length}}, tape);
+    const matrix<float> x = activations.allocate<float, 2>({count, sample_size()});
+    network_.forward(forward_pass, pictures(x), vec<const float>{nullptr, {count}},
+                     matrix<const std::int32_t>{nullptr, {count, token_list::length}}, tape);
     pass<float, dry_executor> backward_pass{executor, {}, temporaries};
-    network_.backward(backward_pass, pictures(matrix<const float>{nullptr, {together, sample_size()}}), tape);
+    network_.backward(backward_pass, pictures(matrix<const float>{nullptr, {count, sample_size()}}), tape);
+    return {activations.peak(), temporaries.peak()};
+  }
+  /// Any number of rows may be predicted, whatever `rows` is.
+  [[nodiscard]] typename workspace_type::plan plan(index_t rows, typename network::tape& tape) const {
+    const needed kept = measure(std::clamp<index_t>(rows, 1, together), tape), most = measure(together, tape);
     return {.rows = rows,
-            .units = blocks(rows),
-            .activation_bytes = activations.peak(),
-            .temporary_bytes = temporaries.peak(),
+            .units = groups(rows),
+            .activation_bytes = kept.forward,
+            .temporary_bytes = std::max(most.forward, kept.backward),
             .gradients = trained_layout().size(),
             .parameters = layout_.size(),
             .filters = prepared_filter_factor * layout_.size()};

@@ -25,6 +25,7 @@ template <class Backend, class Generator, class Context>
 [[gnu::noinline]] void rollout(Backend& backend, Generator& model, typename Generator::workspace_type& workspace,
                                trajectory<Backend, Context>& path, matrix<float> o, rollout_noise noise, reduction over,
                                index_t first, index_t count) {
+  if (count == 0) return;
   const step_table& table = path.table();
   const index_t dimension = path.dimension();
   const random_stream start{noise.seed, stream::initial_noise}, moves{noise.seed, stream::noise};

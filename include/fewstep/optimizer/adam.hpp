@@ -39,7 +39,8 @@ struct adam_element {
   FEWSTEP_HD void operator()(index_t i) const {
     const float g = gradients[i] * gradient_scale;
     const float m = first[i] + toward_first * (g - first[i]);
-    const float v = second[i] + toward_second * (g * g - second[i]);
+    const float square = select(g * g < largest_float, g * g, largest_float);  // inf - inf would come of it later
+    const float v = second[i] + toward_second * (square - second[i]);
     const float shrunk = parameters[i] - shrinkage * parameters[i];
     const float p = shrunk - rate * (m / (sqrt_float(v) * inverse_correction + epsilon));
     first[i] = m;

@@ -10,15 +10,16 @@ namespace fewstep {
 
 namespace detail {
 
-/// One element of gradient descent and, where it Averages, the moving average.
+/// One element of gradient descent and, where it Averages, the moving average. As in Adam no sum has two products.
 template <bool Averages>
 struct sgd_element {
   float* parameters;
   const float* gradients;
   float *velocity, *average;
-  float momentum, rate, gradient_scale, toward_average;
+  float friction, rate, gradient_scale, toward_average;
   FEWSTEP_HD void operator()(index_t i) const {
-    const float v = momentum * velocity[i] + gradient_scale * gradients[i];
+    const float kept = velocity[i] - friction * velocity[i];
+    const float v = kept + gradient_scale * gradients[i];
     velocity[i] = v;
     const float p = parameters[i] - rate * v;
     parameters[i] = p;
@@ -51,10 +52,10 @@ struct sgd {
   template <class Backend>
   void update(Backend& backend, state<Backend>& s, const optimizer_arrays& a, step_scale scale) const {
     const auto step = [&]<bool Averages>(std::bool_constant<Averages>) {
-      backend.for_each(
-          a.parameters.size(),
-          detail::sgd_element<Averages>{a.parameters.data, a.gradients.data, s.velocity.data(), a.average.data,
-                                        momentum, learning_rate * scale.rate, scale.gradient, 1.0f - a.average_decay});
+      backend.for_each(a.parameters.size(),
+                       detail::sgd_element<Averages>{a.parameters.data, a.gradients.data, s.velocity.data(),
+                                                     a.average.data, 1.0f - momentum, learning_rate * scale.rate,
+                                                     scale.gradient, 1.0f - a.average_decay});
     };
     if (a.average.size() > 0)
       step(std::true_type{});

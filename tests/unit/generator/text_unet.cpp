@@ -250,6 +250,13 @@ TEST_CASE("text_unet: more rows than the workspace was made for are refused by f
                     contains("backward got 3 rows but the workspace was made for 2"));
 }
 
+TEST_CASE("text_unet: the default network fits into the default budget of 1 GiB, also with many threads") {
+  if (!FEWSTEP_HAS_OPENMP) return;
+  cpu_backend backend({.threads = 64});
+  const fewstep::text_unet<cpu_backend> g(backend, fewstep::vocabulary({"red"}), {});
+  CHECK(g.workspace_bytes(backend, 64) < std::size_t{900} << 20);
+}
+
 TEST_CASE("text_unet: a token that is not in the vocabulary is refused by name") {
   cpu_backend backend({.threads = 1});
   auto g = make_tiny_text_unet(backend);

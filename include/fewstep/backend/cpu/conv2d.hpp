@@ -71,12 +71,16 @@ const T* winograd_filter(cpu_executor& executor, index_t in, index_t out, const 
 /// weight_transposed[3,3,out,in]. It pays off where one filter serves many calls. Other shapes need no preparation.
 template <class T>
 void prepare_filter(cpu_executor&, const conv2d_shape& s, const T* weight, T* prepared, bool turned) {
+  constexpr index_t least = detail::winograd_channels;  // the gap between planes weighs most there
+  static_assert(least % detail::lanes<T> == 0);
+  static_assert(detail::winograd<T>::filter_size(least, least) <= prepared_filter_factor * 9 * least * least);
   if (!detail::winograd_applies(s)) return;
   const index_t from = turned ? s.out_channels : s.in_channels, to = turned ? s.in_channels : s.out_channels;
   detail::winograd<T>::transform_filter(from, to, weight, prepared, turned);
 }
 
-/// y = conv(x, weight) + bias + added. `prepared` (see prepare_filter) and `added` (y's extents, may be y) may be null.
+/// y = conv(x, weight) + bias + added. `prepared` (see prepare_filter) and `added` (y's extents, may be y) may be null;
+/// x does not overlap y.
 template <class T>
 void conv2d_forward(cpu_executor& executor, const conv2d_shape& s, const T* x, const T* weight,
                     std::type_identity_t<const T*> prepared, const T* bias, std::type_identity_t<const T*> added,

@@ -127,7 +127,7 @@ void backward_through_statistics(index_t c, const T* __restrict x, const T* __re
 }  // namespace detail
 
 /// y = act((GN(x) gamma + beta) (1 + scale) + shift); scale_shift[samples, 2*channels] holds scale, then shift, or is
-/// null. statistics[samples, groups] is kept for the backward pass.
+/// null. statistics[samples, groups] is kept for the backward pass. No array overlaps y.
 template <class T>
 void group_norm_forward(cpu_executor& executor, const group_norm_shape& s, const T* x, const T* gamma, const T* beta,
                         const T* scale_shift, norm_statistics<T>* statistics, T* y) {
@@ -152,7 +152,7 @@ void group_norm_forward(cpu_executor& executor, const group_norm_shape& s, const
 
 /// Overwrites gx with the gradient with respect to x, plus `added` (x's extents) unless null; adds to gamma_gradient
 /// and beta_gradient (skipped when null); overwrites scale_shift_gradient[samples, 2*channels] when scale_shift is
-/// given.
+/// given. No array overlaps gx.
 template <class T>
 void group_norm_backward(cpu_executor& executor, const group_norm_shape& s, const T* x, const T* gamma, const T* beta,
                          const T* scale_shift, const norm_statistics<T>* statistics, const T* gy,

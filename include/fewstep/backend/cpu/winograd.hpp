@@ -89,9 +89,12 @@ void map_square(const Map& map, const Load& load, const Store& store) {
   });
 }
 
-/// Channels are whole packets and at least one of the largest.
+/// Channels come in whole packets, also of the widest.
+inline constexpr index_t winograd_channels = 16;
+
 inline bool winograd_applies(const conv2d_shape& s) {
-  return s.kernel == 3 && s.stride == 1 && s.in_channels % 16 == 0 && s.out_channels % 16 == 0;
+  return s.kernel == 3 && s.stride == 1 && s.in_channels % winograd_channels == 0 &&
+         s.out_channels % winograd_channels == 0;
 }
 
 /// Values at the points are kept in 16 planes, one a point, each of [tiles, channels] or [in, out].
@@ -102,8 +105,8 @@ struct winograd {
   /// Planes are this much longer than their content, as multiples of 4 KiB would share few lines of the cache.
   static constexpr index_t gap = 16;
 
-  static index_t plane(index_t rows, index_t cols) { return rows * cols + gap; }
-  static index_t filter_size(index_t in, index_t out) { return points * plane(in, out); }
+  static constexpr index_t plane(index_t rows, index_t cols) { return rows * cols + gap; }
+  static constexpr index_t filter_size(index_t in, index_t out) { return points * plane(in, out); }
 
   /// Planes [in, out], in panels of the columns that a tile of the product takes, of weight[3,3,in,out], turned by 180
   /// degrees if `turned`: the gradient with respect to the input is a convolution with the turned and transposed one.
