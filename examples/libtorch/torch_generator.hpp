@@ -32,8 +32,9 @@ class torch_generator {
   /// What lives between forward and backward: of every block of rows the output, which owns its autograd graph.
   struct workspace_type {
     std::vector<torch::Tensor> outputs;
-    torch::Tensor partials;  // [threads, parameters], gradients of the blocks that threads are at
-    fewstep::vec<float> partial(int slot) { return {partials[slot].data_ptr<float>(), {partials.size(1)}}; }
+    torch::Tensor gradients;  // [threads, parameters], of the blocks that threads are at
+    index_t partials() const { return gradients.size(0); }
+    fewstep::vec<float> partial(index_t slot) { return {gradients[slot].data_ptr<float>(), {gradients.size(1)}}; }
   };
 
   torch_generator(Module module, options o) : module_(std::move(module)), options_(o) {

@@ -66,11 +66,14 @@ double best_seconds(const F& f) {
   constexpr long steps = 2'000'000;
   const double seconds = detail::best_seconds([&] {
     backend.parallel_for(backend.threads(), [&](auto&, int, index_t i) {
-      packet<float> left = packet<float>{} + 1.000001f, right = packet<float>{} + static_cast<float>(i) * 1e-9f,
+      packet<float> left = packet<float>{} + 1.000001f, right = packet<float>{} + static_cast<float>(i + 1) * 1e-9f,
                     sum[chains];
-      ::benchmark::DoNotOptimize(left);  // constants would be folded
+      ::benchmark::DoNotOptimize(left);  // constants would be folded, and sums that are alike made once
       ::benchmark::DoNotOptimize(right);
-      for (auto& s : sum) s = right;
+      for (auto& s : sum) {
+        s = right;
+        ::benchmark::DoNotOptimize(s);
+      }
       for (long k = 0; k < steps; ++k) detail::unrolled<chains>([&](auto c) { sum[c] = sum[c] * left + right; });
       for (auto& s : sum) ::benchmark::DoNotOptimize(s);
     });

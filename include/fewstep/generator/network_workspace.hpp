@@ -14,7 +14,7 @@
 namespace fewstep {
 
 /// Memory of a library network between forward and backward: one tape and one slab of activations for each unit of
-/// rows in flight, per thread a slab of temporaries and a partial gradient, and the parameters in the forms that the
+/// rows in flight, per thread a slab of temporaries and partial gradients, and the parameters in the forms that the
 /// backend wants them in. Sizes come from a dry run.
 template <class Backend, class Tape>
 class network_workspace {
@@ -37,7 +37,7 @@ class network_workspace {
         thread_tapes_(static_cast<std::size_t>(backend.threads()), ready),
         activations_(backend, {p.units * static_cast<index_t>(p.activation_bytes)}),
         temporaries_(backend, {backend.threads() * static_cast<index_t>(p.temporary_bytes)}),
-        partials_(backend, {backend.threads() * p.gradients}),
+        partials_(backend, {partials(p, backend.threads()) * p.gradients}),
         transposed_(backend, {p.parameters}),
         filters_(backend, {p.filters}) {}
 
@@ -45,8 +45,7 @@ class network_workspace {
   [[nodiscard]] static std::size_t bytes(const plan& p, int threads) {
     const auto t = static_cast<std::size_t>(threads);
     return static_cast<std::size_t>(p.units) * (p.activation_bytes + sizeof(Tape)) + t * p.temporary_bytes +
-           (t * static_cast<std::size_t>(p.gradients) + static_cast<std::size_t>(p.parameters + p.filters)) *
-               sizeof(float);
+           static_cast<std::size_t>(partials(p, threads) * p.gradients + p.parameters + p.filters) * sizeof(float);
   }
 
   [[nodiscard]] index_t rows() const { return plan_.rows; }
@@ -60,13 +59,20 @@ class network_workspace {
   [[nodiscard]] Tape& thread_tape(int thread) { return thread_tapes_[static_cast<std::size_t>(thread)]; }
   [[nodiscard]] arena activations(index_t unit) { return slab(activations_, unit, plan_.activation_bytes); }
   [[nodiscard]] arena temporaries(int thread) { return slab(temporaries_, thread, plan_.temporary_bytes); }
-  [[nodiscard]] vec<float> partial(int thread) {
-    return partials_.view().subview(thread * plan_.gradients, plan_.gradients);
+  /// Partial gradients that can be computed at the same time.
+  [[nodiscard]] index_t partials() const { return partials_.size() / std::max<index_t>(1, plan_.gradients); }
+  [[nodiscard]] vec<float> partial(index_t which) {
+    return partials_.view().subview(which * plan_.gradients, plan_.gradients);
   }
   [[nodiscard]] vec<float> transposed() { return transposed_.view(); }
   [[nodiscard]] vec<float> filters() { return filters_.view(); }
 
  private:
+  /// One for each thread, and more of small networks: threads that meet after every block would mostly wait.
+  static index_t partials(const plan& p, int threads) {
+    constexpr index_t few = index_t{1} << 19;
+    return threads * std::clamp<index_t>(few / std::max<index_t>(1, p.gradients), 1, 8);
+  }
   static arena slab(tensor<std::byte, 1, Backend>& memory, index_t which, std::size_t bytes) {
     return arena(std::span<std::byte>(memory.data() + static_cast<std::size_t>(which) * bytes, bytes));
   }
@@ -78,22 +84,20 @@ class network_workspace {
 };
 
 /// Adds to `total` the gradients of `blocks` blocks of rows, each computed by add_block(executor, thread, block,
-/// partial) into a zeroed partial of the thread's, in the order of the blocks: the result depends neither on the
-/// number of threads nor on how the blocks are spread over calls.
+/// partial) into a zeroed partial of its own, in the order of the blocks: the result depends neither on the
+/// number of threads nor on how the blocks are spread over calls. The workspace gives partial(i), i < partials().
 template <class Backend, class Workspace, class AddBlock>
 void accumulate_in_order(Backend& backend, Workspace& workspace, index_t blocks, vec<float> total,
                          const AddBlock& add_block) {
-  const index_t threads = backend.threads();
-  for (index_t first = 0; first < blocks; first += threads) {
-    const index_t wave = std::min(threads, blocks - first);
+  for (index_t first = 0; first < blocks; first += workspace.partials()) {
+    const index_t wave = std::min(workspace.partials(), blocks - first);
     backend.parallel_for(wave, [&](auto& executor, int thread, index_t slot) {
-      const vec<float> partial = workspace.partial(static_cast<int>(slot));
+      const vec<float> partial = workspace.partial(slot);
       std::fill_n(partial.data, partial.size(), 0.0f);
       add_block(executor, thread, first + slot, partial);
     });
     for (index_t slot = 0; slot < wave; ++slot)
-      backend.for_each(total.size(),
-                       detail::add_into<float>{workspace.partial(static_cast<int>(slot)).data, total.data});
+      backend.for_each(total.size(), detail::add_into<float>{workspace.partial(slot).data, total.data});
   }
 }
 
