@@ -70,6 +70,7 @@ class network_workspace {
  private:
   /// One for each thread, and more of small networks: threads that meet after every block would mostly wait.
   static index_t partials(const plan& p, int threads) {
+    if (threads == 1) return 1;
     constexpr index_t few = index_t{1} << 19;
     return threads * std::clamp<index_t>(few / std::max<index_t>(1, p.gradients), 1, 8);
   }
