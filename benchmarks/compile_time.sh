@@ -14,7 +14,7 @@ cp examples/gaussian_mixture.cpp "$work/program.cpp"
 # seconds COMMAND...: processor time of one run.
 seconds() {
   local TIMEFORMAT='%U %S'
-  { time "$@" > /dev/null; } 2>&1 | awk '{ print $1 + $2 }'
+  { time "$@" > /dev/null 2>&1; } 2>&1 | awk '{ print $1 + $2 }'  # a warning is no time
 }
 
 printf '%-20s %-34s %10s %10s %10s\n' compiler compiled median slowest target
@@ -23,7 +23,7 @@ for compiler in g++ clang++-19; do
   version="$compiler $("$compiler" -dumpfullversion -dumpversion)"
   for source in umbrella program; do
     command=("$compiler" -std=c++20 -O3 -march=native -fopenmp -I include -c "$work/$source.cpp" -o "$work/object.o")
-    "${command[@]}"  # stops here if it does not compile, and fills the file cache
+    "${command[@]}" 2> "$work/messages" || { cat "$work/messages" >&2; exit 1; }  # also fills the file cache
     times=$(for ((i = 0; i < runs; ++i)); do seconds "${command[@]}"; done | sort -n)
     median=$(sed -n "$(((runs + 1) / 2))p" <<< "$times")
     target=3
