@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/mirror.hpp>
 #include <fewstep/core/random.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/decoder/decoder.hpp>
@@ -13,6 +14,7 @@
 #include <fewstep/reward/reward.hpp>
 
 #include <algorithm>
+#include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -44,6 +46,8 @@ class experience {
         samples_per_prompt_(samples_per_prompt),
         path_(backend, std::move(table), index_t{prompts} * samples_per_prompt, dimension),
         decoded_(backend, {decodes ? path_.samples() : 0, decode.decoded_size(dimension)}),
+        seen_(backend, path_.samples() * decode.decoded_size(dimension)),
+        noise_(backend, 1),
         rewards_(static_cast<std::size_t>(path_.samples())),
         prompt_of_(rewards_.size()) {}
 
@@ -52,7 +56,10 @@ class experience {
   /// Number of each sample's prompt in the contexts that were drawn from.
   [[nodiscard]] std::span<const std::int32_t> prompts() const { return prompt_of_; }
   /// What the reward was shown, [B, decoded_size].
-  [[nodiscard]] matrix<const float> samples() const { return decodes ? decoded_.view() : path_.result(); }
+  [[nodiscard]] matrix<const float> samples() const {
+    const matrix<const float> all = judged();
+    return {seen_.data(all.data), all.extents};
+  }
 
   /// Rows that are sampled at a time.
   [[nodiscard]] static index_t rows_at_once(index_t samples) { return (samples + parts - 1) / parts; }
@@ -68,13 +75,19 @@ class experience {
                Reward& reward_fn, Decoder& decode, std::span<const Context> contexts, experience_key key,
                reduction over) {
     draw_prompts(contexts, key);
+    if constexpr (!on_host<Backend> && requires { model.expect_known(path_.contexts()); })
+      model.expect_known(path_.contexts());
+    const index_t samples = path_.samples();
+    noise_.host()[0] = {key.seed, static_cast<std::uint64_t>(key.update * samples)};
     std::fill(rewards_.begin(), rewards_.end(), std::numeric_limits<float>::quiet_NaN());
-    const index_t n = path_.samples(), part = rows_at_once(n);
+    const index_t part = rows_at_once(samples);
     const auto sample_and_judge = [&] {
-      for (index_t first = 0; first < n; first += part) {
-        const index_t count = std::min(part, n - first);
-        rollout(backend, model, workspace, path_, o, {key.seed, static_cast<std::uint64_t>(key.update * n)}, over,
-                first, count);
+      for (index_t first = 0; first < samples; first += part) {
+        const index_t count = std::min(part, samples - first);
+        rollouts_[static_cast<std::size_t>(first / part)].run(backend, [&] {
+          noise_.upload(backend);
+          rollout(backend, model, workspace, path_, o, std::as_const(noise_).device(), over, first, count);
+        });
         judge(backend, reward_fn, decode, first, count);
       }
     };
@@ -95,6 +108,9 @@ class experience {
  private:
   static constexpr index_t parts = judges_aside ? 4 : 1;
 
+  /// Where the reward's samples are made.
+  [[nodiscard]] matrix<const float> judged() const { return decodes ? decoded_.view() : path_.result(); }
+
   void draw_prompts(std::span<const Context> contexts, experience_key key) {
     expects(!contexts.empty(), "policy_gradient: there are no prompts; give at least one");
     const random_stream source{key.seed, stream::prompts};
@@ -109,12 +125,10 @@ class experience {
   }
 
   void judge(Backend& backend, Reward& reward_fn, Decoder& decode, index_t first, index_t count) {
-    matrix<const float> seen = matrix<const float>(path_.result()).subview(first, count);
-    if constexpr (decodes) {
-      const matrix<float> decoded = decoded_.view().subview(first, count);
-      decode(backend, seen, decoded);
-      seen = decoded;
-    }
+    if constexpr (decodes)
+      decode(backend, std::as_const(path_).result().subview(first, count), decoded_.view().subview(first, count));
+    const index_t size = judged().cols();
+    const matrix<const float> seen{seen_.fetch(backend, judged().data, first * size, count * size), {count, size}};
     const auto contexts = path_.contexts().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
     const auto out = std::span(rewards_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
     if constexpr (judges_aside)
@@ -138,6 +152,9 @@ class experience {
   index_t prompts_, samples_per_prompt_;
   trajectory<Backend, Context> path_;
   tensor<float, 2, Backend> decoded_;
+  fetched<float, Backend> seen_;
+  mirrored<rollout_noise, Backend> noise_;
+  std::array<repeated<Backend>, static_cast<std::size_t>(parts)> rollouts_;
   std::vector<float> rewards_;
   std::vector<std::int32_t> prompt_of_;
 };

@@ -9,6 +9,8 @@
 #include <fewstep/algorithm/update_report.hpp>
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/mirror.hpp>
+#include <fewstep/core/staged_archive.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/decoder/decoder.hpp>
 #include <fewstep/generator/generator.hpp>
@@ -59,15 +61,17 @@ class policy_gradient {
         average_(backend, {o.average_decay > 0 ? model.parameters().size() : 0}),
         output_(backend, {std::max(plan_.rows, experience_type::rows_at_once(o.batch())), model.sample_size()}),
         reference_(backend, {has_reference ? plan_.rows : 0, model.sample_size()}),
-        advantages_(static_cast<std::size_t>(o.batch())),
-        scores_(static_cast<std::size_t>(plan_.rows)) {
+        advantages_(backend, o.batch()),
+        settings_(backend, 1, {parts_.objective_of, 0.0f, 1.0}),
+        scores_(backend, experience_.path().trained_rows()),
+        replays_(static_cast<std::size_t>(o.optimizer_steps)) {
     if constexpr (requires { parts_.objective_of.resolved(index_t{}, reduction{}); })
       parts_.objective_of = parts_.objective_of.resolved(model.sample_size(), o.over);
     if constexpr (requires { parts_.regularize.expect_same_outputs(model, table()); })
       parts_.regularize.expect_same_outputs(model, table());
     parts_.regularize.prepare(backend, plan_.rows);
     const vec<float> p = model.parameters();
-    if (o.average_decay > 0) std::copy_n(p.data, p.size(), average_.data());
+    if (o.average_decay > 0) backend.for_each(p.size(), detail::copy<float>{p.data, average_.data()});
   }
 
   [[nodiscard]] std::int64_t index() const { return index_; }
@@ -121,33 +125,14 @@ class policy_gradient {
     experience_.collect(backend_, model_, workspace_, output_.view(), parts_.reward_fn, parts_.decode, contexts,
                         {options_.seed, index_}, options_.over);
     is_whole_ = false;
-    parts_.advantage_of(experience_.rewards(), experience_.prompts(), std::span<float>(advantages_));
+    parts_.advantage_of(experience_.rewards(), experience_.prompts(), advantages_.host());
   }
 
   /// Adds the gradient of the loss over rows [first, last) of the replay order; they count as `total` rows of the mean.
   void accumulate(index_t first, index_t last, double total, update_report& report) {
-    for (index_t at = first; at < last; at += plan_.rows) {
-      const index_t count = std::min(plan_.rows, last - at);
-      const replayed_rows<context_type> replayed = replay_.rows(backend_, path(), at, count);
-      const matrix<float> o = output_.view().subview(0, count);
-      model_.forward(backend_, replayed.rows, o, workspace_);
-      if constexpr (has_reference)
-        parts_.regularize.reference_output(backend_, replayed.rows, reference_.view().subview(0, count));
-      const index_t samples = path().samples(), dimension = path().dimension();
-      const step_row* const table = path().table().rows.data();
-      backend_.parallel_for(count, [&, samples, dimension, table](auto&, int, index_t i) {
-        const index_t row = replay_[at + i], step = row / samples, sample = row % samples;
-        const float* anchor = nullptr;
-        if constexpr (has_reference) anchor = reference_.view().row(i);
-        scores_[static_cast<std::size_t>(i)] = score_transition(
-            {replayed.rows.x.row(i), replayed.next.row(i), table + step}, o.row(i), dimension, options_.over,
-            parts_.objective_of, path().log_probability(row), advantages_[static_cast<std::size_t>(sample)],
-            static_cast<std::int32_t>(step), total, anchor, parts_.regularize.coefficient());
-      });
-      for (index_t i = 0; i < count; ++i)
-        report.add(scores_[static_cast<std::size_t>(i)], total, clip_range(), parts_.regularize.coefficient());
-      model_.backward(backend_, replayed.rows, o, workspace_);
-    }
+    set_loss(total);
+    add_gradient(first, last);
+    add_scores(first, last, total, report);
   }
 
   /// The optimizer steps on the last rollout.
@@ -156,12 +141,17 @@ class policy_gradient {
     const index_t rows = path().trained_rows();
     const double passes = static_cast<double>(options_.inner_epochs);
     for (int epoch = 0; epoch < options_.inner_epochs; ++epoch) {
-      replay_.begin_pass(options_.seed, static_cast<std::uint64_t>(index_ * options_.inner_epochs + epoch));
+      replay_.begin_pass(backend_, options_.seed, static_cast<std::uint64_t>(index_ * options_.inner_epochs + epoch));
       for (int k = 0; k < options_.optimizer_steps; ++k) {
         const auto [first, last] = replay_.minibatch(k);
         const vec<float> g = model_.gradients();
-        backend_.for_each(g.size(), detail::fill<float>{g.data, 0.0f});
-        accumulate(first, last, static_cast<double>(last - first), report);
+        const auto total = static_cast<double>(last - first);
+        set_loss(total);
+        replays_[static_cast<std::size_t>(k)].run(backend_, [&, from = first, to = last] {
+          backend_.for_each(g.size(), detail::fill<float>{g.data, 0.0f});
+          add_gradient(from, to);
+        });
+        add_scores(first, last, total, report);
         const double norm = gradient_norm(backend_, g);
         if (!std::isfinite(norm))
           throw std::runtime_error(message("policy_gradient: update ", index_, " has the gradient norm ", norm,
@@ -197,9 +187,10 @@ class policy_gradient {
     archive.must_match("prompts_per_update", options_.prompts_per_update);
     archive.must_match("samples_per_prompt", options_.samples_per_prompt);
     archive("index", index_);
-    archive("parameters", model_.parameters());
-    archive("average", average_.view());
-    archive("optimizer", state_);
+    auto&& arrays = staged(archive, backend_);
+    arrays("parameters", model_.parameters());
+    arrays("average", average_.view());
+    arrays("optimizer", state_);
     if constexpr (requires { parts_.advantage_of.serialize(archive); }) archive("advantage", parts_.advantage_of);
   }
 
@@ -209,11 +200,53 @@ class policy_gradient {
   using reward_type = decltype(Parts::reward_fn);
   using optimizer_type = decltype(Parts::rule);
   using decoder_type = decltype(Parts::decode);
+  using objective_type = decltype(Parts::objective_of);
   static constexpr bool has_reference = regularizer_type::has_reference;
 
   using experience_type = experience<Backend, context_type, reward_type, decoder_type>;
 
   [[nodiscard]] const trajectory<Backend, context_type>& path() const { return experience_.path(); }
+
+  /// What add_gradient reads when it runs.
+  void set_loss(double total) { settings_.host()[0] = {parts_.objective_of, parts_.regularize.coefficient(), total}; }
+
+  /// Forward, scores and backward of rows [first, last) of the replay order, in micro-batches.
+  void add_gradient(index_t first, index_t last) {
+    settings_.upload(backend_);
+    advantages_.upload(backend_);
+    for (index_t at = first; at < last; at += plan_.rows) {
+      const index_t count = std::min(plan_.rows, last - at);
+      const replayed_rows<context_type> replayed = replay_.rows(backend_, path(), at, count);
+      const matrix<float> o = output_.view().subview(0, count);
+      matrix<float> reference{nullptr, o.extents};
+      model_.forward(backend_, replayed.rows, o, workspace_);
+      if constexpr (has_reference) {
+        reference = reference_.view().subview(0, count);
+        parts_.regularize.reference_output(backend_, replayed.rows, reference);
+      }
+      score_rows(backend_, scored_rows<objective_type>{.x = replayed.rows.x,
+                                                       .next = replayed.next,
+                                                       .o = o,
+                                                       .reference = reference,
+                                                       .rows = replayed.numbers,
+                                                       .first = replayed.first,
+                                                       .samples = path().samples(),
+                                                       .table = path().step_rows(),
+                                                       .old_log_probabilities = path().log_probabilities(),
+                                                       .advantages = advantages_.device(),
+                                                       .settings = settings_.device(),
+                                                       .scores = scores_.device() + at,
+                                                       .over = options_.over});
+      model_.backward(backend_, replayed.rows, o, workspace_);
+    }
+  }
+
+  void add_scores(index_t first, index_t last, double total, update_report& report) {
+    scores_.download(backend_);
+    for (index_t i = first; i < last; ++i)
+      report.add(scores_.host()[static_cast<std::size_t>(i)], total, clip_range(), parts_.regularize.coefficient());
+  }
+
   [[nodiscard]] step_table table_of_steps() const {
     step_table table = parts_.sampler.table(model_.preconditioner(), options_.horizon);
     check(table);
@@ -247,13 +280,14 @@ class policy_gradient {
     const index_t samples = options_.batch(), sampled = experience_type::rows_at_once(samples);
     const memory_plan fixed{.parameters = copies * p * sizeof(float),
                             .trajectory = experience_type::bytes(table.horizon(), samples, model_.sample_size(),
-                                                                 parts_.decode.decoded_size(model_.sample_size())),
+                                                                 parts_.decode.decoded_size(model_.sample_size())) +
+                                          static_cast<std::size_t>(table.trained * samples) * sizeof(score),
                             .regularizer = parts_.regularize.workspace_bytes(backend_, 0)};
     const auto arrays = static_cast<std::size_t>((has_reference ? 1 : 0) +
                                                  replay<Backend, context_type>::arrays_for(options_.optimizer_steps));
     return fixed.fitted(options_.memory_budget, table.trained * samples, row_block_of(model_), [&](index_t rows) {
       const auto n = static_cast<std::size_t>(rows);
-      return model_.workspace_bytes(backend_, rows) + n * (arrays * d * sizeof(float) + sizeof(score)) +
+      return model_.workspace_bytes(backend_, rows) + n * arrays * d * sizeof(float) +
              static_cast<std::size_t>(std::max(rows, sampled)) * d * sizeof(float);
     });
   }
@@ -269,8 +303,10 @@ class policy_gradient {
   typename optimizer_type::template state<Backend> state_;
   tensor<float, 1, Backend> average_;
   tensor<float, 2, Backend> output_, reference_;
-  std::vector<float> advantages_;
-  std::vector<score> scores_;
+  mirrored<float, Backend> advantages_;
+  mirrored<loss_settings<objective_type>, Backend> settings_;
+  mirrored<score, Backend> scores_;
+  std::vector<repeated<Backend>> replays_;  // one for each minibatch
   std::int64_t index_ = 0;
   bool is_whole_ = true;
 };

@@ -55,7 +55,20 @@ concept has_synchronize = requires(B& b) {
   { b.synchronize() } -> std::same_as<void>;
 };
 
+template <class B>
+consteval bool arrays_on_host() {
+  if constexpr (requires { B::arrays_on_host; })
+    return B::arrays_on_host;
+  else
+    return true;
+}
+
 }  // namespace detail
+
+/// Whether the host may touch a backend's arrays; true unless B::arrays_on_host is false. Operations on such arrays
+/// are loops over rows; a device brings its own (fewstep/cuda).
+template <class B>
+concept on_host = detail::arrays_on_host<B>();
 
 /// Where arrays live and where work on them runs.
 ///

@@ -64,7 +64,7 @@ class mlp_network {
   template <class Pass>
   matrix<T> forward(Pass& p, matrix<const T> x, vec<const float> times, vec<const context_type> contexts,
                     tape& kept) const {
-    const matrix<T> waves = fourier_features<T>(p, times, as_vec(std::span<const float>(options_.frequencies)));
+    const matrix<T> waves = fourier_features<T>(p, times, p.frequencies(options_.frequencies));
     const matrix<T> joined = p.memory.template allocate<T, 2>({x.rows(), input_width()});
     p.executor.for_each(x.rows(), detail::join_columns<T, Conditioning>{x, waves, contexts, joined});
     return layers_.forward(p, joined, kept.layers);
@@ -88,7 +88,7 @@ class mlp_network {
 
 /// Small generator of D-dimensional samples under a class (class_conditioning) or an observation
 /// (observation_conditioning): for low-dimensional data such as a robot's actions, toys and tests.
-/// Rows are evaluated 32 at a time by one thread; a row's bits depend on that row only.
+/// Rows are evaluated 32 at a time by one thread (on a device, 512 together); a row's bits depend on that row only.
 template <class Backend, preconditioning Preconditioning = edm_consistency, class Conditioning = class_conditioning>
 class mlp_generator {
   using network_type = mlp_network<float, Conditioning>;
@@ -107,16 +107,18 @@ class mlp_generator {
       : preconditioner_(o.preconditioner),
         network_(layout_, o.network),
         parameters_(backend, {layout_.size()}),
-        gradients_(backend, {layout_.size()}) {
+        gradients_(backend, {layout_.size()}),
+        frequencies_(backend, {static_cast<index_t>(o.network.frequencies.size())}) {
     std::vector<float> host(static_cast<std::size_t>(layout_.size()));
     layout_.initialize(as_vec(std::span(host)), o.seed);
     backend.copy_to_device(host.data(), parameters_.data(), layout_.size());
+    backend.copy_to_device(o.network.frequencies.data(), frequencies_.data(), frequencies_.size());
     measure();
   }
 
   [[nodiscard]] index_t sample_size() const { return network_.settings().dimension; }
   [[nodiscard]] Preconditioning preconditioner() const { return preconditioner_; }
-  [[nodiscard]] static constexpr index_t row_block() { return 32; }
+  [[nodiscard]] static constexpr index_t row_block() { return on_host<Backend> ? 32 : 512; }
   [[nodiscard]] vec<float> parameters() { return parameters_.view(); }
   [[nodiscard]] vec<float> gradients() { return gradients_.view(); }
   [[nodiscard]] const parameter_layout& layout() const { return layout_; }
@@ -128,8 +130,13 @@ class mlp_generator {
     return workspace_type::bytes(plan(rows), backend.threads());
   }
 
+  /// Refuses contexts that the network has no columns for.
+  void expect_known(std::span<const context_type> contexts) const {
+    Conditioning::check(as_vec(contexts), network_.settings().classes);
+  }
+
   void predict(Backend& backend, batch<context_type> rows, matrix<float> o, workspace_type& workspace) {
-    Conditioning::check(rows.contexts, network_.settings().classes);
+    if constexpr (on_host<Backend>) expect_known(as_span(rows.contexts));
     backend.parallel_for(blocks(rows.rows()), [&](auto& executor, int thread, index_t block) {
       arena memory = workspace.temporaries(thread);
       evaluate(executor, part(rows, block), part(o, block), memory, workspace.thread_tape(thread));
@@ -138,7 +145,7 @@ class mlp_generator {
 
   void forward(Backend& backend, batch<context_type> rows, matrix<float> o, workspace_type& workspace) {
     workspace.expect_room("mlp_generator: forward", rows.rows());
-    Conditioning::check(rows.contexts, network_.settings().classes);
+    if constexpr (on_host<Backend>) expect_known(as_span(rows.contexts));
     backend.parallel_for(blocks(rows.rows()), [&](auto& executor, int, index_t block) {
       arena memory = workspace.activations(block);
       evaluate(executor, part(rows, block), part(o, block), memory, workspace.tape(block));
@@ -148,7 +155,8 @@ class mlp_generator {
   void backward(Backend& backend, batch<context_type> rows, matrix<const float> o_gradient, workspace_type& workspace) {
     workspace.expect_room("mlp_generator: backward", rows.rows());
     for (const auto& slice : layout_.slices())
-      transpose_slice(slice, parameters_.data() + slice.offset, workspace.transposed().data + slice.offset);
+      transpose_slice(backend.executor(0), slice, parameters_.data() + slice.offset,
+                      workspace.transposed().data + slice.offset);
     accumulate_in_order(backend, workspace, blocks(rows.rows()), gradients(),
                         [&](auto& executor, int thread, index_t block, vec<float> partial) {
                           arena memory = workspace.temporaries(thread);
@@ -172,7 +180,7 @@ class mlp_generator {
   template <class Executor>
   void evaluate(Executor& executor, batch<context_type> rows, matrix<float> o, arena& memory,
                 typename network_type::tape& tape) const {
-    pass<float, Executor> p{executor, {.parameters = parameters_.data()}, memory};
+    pass<float, Executor> p{executor, {.parameters = parameters_.data(), .frequencies = frequencies_.data()}, memory};
     const matrix<float> scaled = memory.allocate<float, 2>(rows.x.extents);
     executor.for_each(rows.rows(), detail::scale_rows<Preconditioning>{rows.x, rows.times, scaled, preconditioner_});
     const matrix<float> y = network_.forward(p, scaled, rows.times, rows.contexts, tape);
@@ -205,7 +213,7 @@ class mlp_generator {
   parameter_layout layout_;
   network_type network_;
   typename network_type::tape tape_;  // of a dry run
-  tensor<float, 1, Backend> parameters_, gradients_;
+  tensor<float, 1, Backend> parameters_, gradients_, frequencies_;
   std::size_t activation_bytes_ = 0, temporary_bytes_ = 0;
 };
 

@@ -94,7 +94,7 @@ void accumulate_in_order(Backend& backend, Workspace& workspace, index_t blocks,
     const index_t wave = std::min(workspace.partials(), blocks - first);
     backend.parallel_for(wave, [&](auto& executor, int thread, index_t slot) {
       const vec<float> partial = workspace.partial(slot);
-      std::fill_n(partial.data, partial.size(), 0.0f);
+      executor.for_each(partial.size(), detail::fill<float>{partial.data, 0.0f});
       add_block(executor, thread, first + slot, partial);
     });
     for (index_t slot = 0; slot < wave; ++slot)

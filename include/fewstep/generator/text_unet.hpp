@@ -20,8 +20,8 @@ namespace fewstep {
 /// Text-conditioned pixel generator: a U-Net with a bag-of-words text encoder, under the preconditioning of a
 /// consistency model (the default) or of a denoiser. Samples are [H, W, C] pictures in [-1, 1], channels last.
 ///
-/// A few pictures are evaluated together by one thread; the bits of a picture depend on nothing else in the batch, and
-/// parameter gradients add up in blocks of row_block() pictures, block after block.
+/// A few pictures are evaluated together by one thread (on a device, 64); the bits of a picture depend on nothing else
+/// in the batch, and parameter gradients add up in blocks of row_block() pictures, block after block.
 ///
 /// With `lora` only the adapters are trained: parameters() and gradients() are then theirs.
 template <class Backend, preconditioning Preconditioning = edm_consistency>
@@ -42,6 +42,9 @@ class text_unet {
   text_unet(Backend& backend, vocabulary words, options o)
       : vocabulary_(std::move(words)), preconditioner_(o.preconditioner), lora_(o.lora), network_(with_vocabulary(o)) {
     if (o.lora) network_.adapt(adapter_layout_, *o.lora);
+    const std::vector<float>& frequencies = network_.options().frequencies;
+    frequencies_ = tensor<float, 1, Backend>(backend, {static_cast<index_t>(frequencies.size())});
+    backend.copy_to_device(frequencies.data(), frequencies_.data(), frequencies_.size());
     parameters_ = tensor<float, 1, Backend>(backend, {layout_.size()});
     adapters_ = tensor<float, 1, Backend>(backend, {adapter_layout_.size()});
     gradients_ = tensor<float, 1, Backend>(backend, {trained_layout().size()});
@@ -59,7 +62,7 @@ class text_unet {
   [[nodiscard]] Preconditioning preconditioner() const { return preconditioner_; }
   [[nodiscard]] const text_unet_options& network_options() const { return network_.options(); }
   [[nodiscard]] const vocabulary& words() const { return vocabulary_; }
-  [[nodiscard]] static constexpr index_t row_block() { return 2 * together; }
+  [[nodiscard]] static constexpr index_t row_block() { return on_host<Backend> ? 2 * together : together; }
 
   /// Context of a prompt; unknown words are left out, and a prompt without a known word is refused.
   [[nodiscard]] token_list encode(const std::string& prompt) const {
@@ -69,6 +72,16 @@ class text_unet {
                      vocabulary_.words().size(), " words; use words the model was trained on");
     });
     return encoded.tokens;
+  }
+
+  /// Refuses tokens beyond the table of words, which would be read from memory that is not the table's.
+  void expect_known(std::span<const token_list> contexts) const {
+    for (std::size_t r = 0; r < contexts.size(); ++r)
+      for (const std::int32_t id : contexts[r].ids)
+        expects(id >= 0 && id < vocabulary_.size(), [&] {
+          return message("text_unet: row ", r, " has the token ", id, ", but tokens are 0 (padding) to ",
+                         vocabulary_.size() - 1, "; make contexts with encode()");
+        });
   }
 
   /// What training changes: the adapters if there are any, else all parameters.
@@ -93,7 +106,7 @@ class text_unet {
   }
 
   void predict(Backend& backend, batch<token_list> rows, matrix<float> o, workspace_type& workspace) {
-    expect_known(rows.contexts);
+    if constexpr (on_host<Backend>) expect_known(as_span(rows.contexts));
     prepare(backend, workspace, false);
     const index_t share = (rows.rows() + backend.threads() - 1) / backend.threads();
     const index_t size = std::clamp<index_t>(share, 1, together);
@@ -106,7 +119,7 @@ class text_unet {
 
   void forward(Backend& backend, batch<token_list> rows, matrix<float> o, workspace_type& workspace) {
     workspace.expect_room("text_unet: forward", rows.rows());
-    expect_known(rows.contexts);
+    if constexpr (on_host<Backend>) expect_known(as_span(rows.contexts));
     prepare(backend, workspace, false);
     backend.parallel_for(groups(rows.rows()), [&](auto& executor, int, index_t group) {
       arena memory = workspace.activations(group);
@@ -134,8 +147,8 @@ class text_unet {
 
  private:
   /// Pictures that go through the network together: more at a time use the weights more often, and their activations
-  /// leave the second-level cache.
-  static constexpr index_t together = 4;
+  /// leave a core's second-level cache. A device wants enough of them to be busy everywhere.
+  static constexpr index_t together = on_host<Backend> ? 4 : 64;
 
   static index_t groups(index_t rows, index_t size = together) { return (rows + size - 1) / size; }
   template <class Rows>
@@ -149,7 +162,7 @@ class text_unet {
       const parameter_slice& slice = slices[static_cast<std::size_t>(i)];
       const float* weight = parameters_.data() + slice.offset;
       if (backwards) {
-        transpose_slice(slice, weight, workspace.transposed().data + slice.offset);
+        transpose_slice(executor, slice, weight, workspace.transposed().data + slice.offset);
         weight = workspace.transposed().data + slice.offset;
       }
       if (slice.kind == slice_kind::convolution)
@@ -159,16 +172,6 @@ class text_unet {
             weight, workspace.filters().data + prepared_filter_factor * slice.offset, backwards);
     });
   }
-  /// A token beyond the table of words would be read from memory that is not the table's.
-  void expect_known(vec<const token_list> contexts) const {
-    for (index_t r = 0; r < contexts.size(); ++r)
-      for (const std::int32_t id : contexts[r].ids)
-        expects(id >= 0 && id < vocabulary_.size(), [&] {
-          return message("text_unet: row ", r, " has the token ", id, ", but tokens are 0 (padding) to ",
-                         vocabulary_.size() - 1, "; make contexts with encode()");
-        });
-  }
-
   network with_vocabulary(options& o) {
     o.network.vocabulary = vocabulary_.size();
     return network(layout_, o.network);
@@ -181,7 +184,9 @@ class text_unet {
   }
 
   [[nodiscard]] network_arrays<float> arrays() const {
-    return {parameters_.data(), has_adapters() ? adapters_.data() : nullptr, nullptr, nullptr};
+    return {.parameters = parameters_.data(),
+            .adapters = has_adapters() ? adapters_.data() : nullptr,
+            .frequencies = frequencies_.data()};
   }
   template <class U>
   [[nodiscard]] images<U> pictures(matrix<U> rows) const {
@@ -233,7 +238,7 @@ class text_unet {
   std::optional<lora_options> lora_;
   parameter_layout layout_, adapter_layout_;
   network network_;
-  tensor<float, 1, Backend> parameters_, adapters_, gradients_;
+  tensor<float, 1, Backend> parameters_, adapters_, gradients_, frequencies_;
 };
 
 }  // namespace fewstep

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/mirror.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/mdp/rollout.hpp>
@@ -39,6 +40,8 @@ class planner {
         model_(model),
         path_(backend, untrained(std::move(table)), 1, model.sample_size()),
         output_(backend, {1, model.sample_size()}),
+        noise_(backend, 1),
+        plan_(backend, model.sample_size()),
         workspace_(model.make_workspace(backend, 1)),
         seed_(seed) {
     expects(backend.threads() == 1, [&] {
@@ -57,7 +60,7 @@ class planner {
   /// A context that the generator refuses by an exception (a class that mlp_generator does not have) ends the program.
   [[nodiscard]] vec<const float> plan(const context_type& observed, std::uint64_t sample = 0) noexcept {
     run(observed, sample);
-    return {path_.result().data, {path_.dimension()}};
+    return {plan_.fetch(backend_, path_.result().data, 0, path_.dimension()), {path_.dimension()}};
   }
 
  private:
@@ -70,13 +73,23 @@ class planner {
 
   void run(const context_type& observed, std::uint64_t sample) {
     path_.set_context(0, observed);
-    rollout(backend_, model_, workspace_, path_, output_.view(), {seed_, sample}, reduction::mean, 0, 1);
+    if constexpr (!on_host<Backend> && requires { model_.expect_known(path_.contexts()); })
+      model_.expect_known(path_.contexts());
+    noise_.host()[0] = {seed_, sample};
+    planning_.run(backend_, [&] {
+      noise_.upload(backend_);
+      rollout(backend_, model_, workspace_, path_, output_.view(), std::as_const(noise_).device(), reduction::mean, 0,
+              1);
+    });
   }
 
   Backend& backend_;
   Generator& model_;
   trajectory<Backend, context_type> path_;
   tensor<float, 2, Backend> output_;
+  mirrored<rollout_noise, Backend> noise_;
+  fetched<float, Backend> plan_;
+  repeated<Backend> planning_;
   typename Generator::workspace_type workspace_;
   std::uint64_t seed_;
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/mirror.hpp>
 #include <fewstep/core/random.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/core/view.hpp>
@@ -11,18 +12,55 @@
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
-#include <span>
 #include <utility>
 #include <vector>
 
 namespace fewstep {
 
-/// Rows of a trajectory as they are replayed: what the network sees, and the states that followed [N, D].
+/// Rows of a trajectory as they are replayed: what the network sees, and the states that followed [N, D]. Row i is row
+/// `first` + i of the trajectory, or numbers[i] where that is not null.
 template <class Context>
 struct replayed_rows {
   batch<Context> rows;
   matrix<const float> next;
+  index_t first = 0;
+  const index_t* numbers = nullptr;
 };
+
+namespace detail {
+
+/// x[i] = states[numbers[i]], and next[i] the state that followed.
+struct gather_states {
+  const index_t* numbers;
+  matrix<const float> states;
+  index_t samples;
+  matrix<float> x, next;
+
+  [[nodiscard]] FEWSTEP_HD index_t columns() const { return x.cols(); }
+  FEWSTEP_HD void operator()(index_t i, index_t d) const {
+    x(i, d) = states(numbers[i], d);
+    next(i, d) = states(numbers[i] + samples, d);
+  }
+  FEWSTEP_HD void operator()(index_t i) const {
+    for (index_t d = 0; d < x.cols(); ++d) (*this)(i, d);
+  }
+};
+
+/// Time and context of each gathered row.
+template <class Context>
+struct gather_conditions {
+  const index_t* numbers;
+  vec<const float> times;
+  vec<const Context> contexts;
+  float* times_to;
+  Context* contexts_to;
+  FEWSTEP_HD void operator()(index_t i) const {
+    times_to[i] = times[numbers[i]];
+    contexts_to[i] = contexts[numbers[i]];
+  }
+};
+
+}  // namespace detail
 
 /// The order in which trained rows are replayed, and its minibatches (one optimizer step each). Micro-batches are
 /// memory's and do not show here.
@@ -66,19 +104,21 @@ class replay {
         first_row_(path.first_trained_row()),
         minibatches_(minibatches),
         micro_batch_(micro_batch),
+        numbers_(backend, permutes() ? path.trained_rows() : 0),
         gathered_(backend, {arrays_for(minibatches) * micro_batch, path.dimension()}),
-        times_(static_cast<std::size_t>(permutes() ? micro_batch : 0)),
-        contexts_(times_.size()) {}
+        times_(backend, permutes() ? micro_batch : 0),
+        contexts_(backend, permutes() ? micro_batch : 0) {}
 
   /// Arrays of [micro_batch, D] that a replay holds.
   [[nodiscard]] static index_t arrays_for(int minibatches) { return minibatches > 1 ? 2 : 0; }
-  /// Row of the trajectory that is replayed at place i.
-  [[nodiscard]] index_t operator[](index_t i) const { return first_row_ + order_[i]; }
   [[nodiscard]] std::pair<index_t, index_t> minibatch(int k) const { return order_.minibatch(k); }
 
   /// Begins pass number `pass` of the run: a new order where there are several minibatches.
-  void begin_pass(std::uint64_t seed, std::uint64_t pass) {
-    if (permutes()) order_.permute(seed, pass);
+  void begin_pass(Backend& backend, std::uint64_t seed, std::uint64_t pass) {
+    if (!permutes()) return;
+    order_.permute(seed, pass);
+    for (index_t i = 0; i < numbers_.size(); ++i) numbers_.host()[static_cast<std::size_t>(i)] = first_row_ + order_[i];
+    numbers_.upload(backend);
   }
 
   /// The rows at places [at, at + count), count <= micro_batch; valid until the next call.
@@ -87,20 +127,14 @@ class replay {
     const matrix<const float> states = path.states();
     if (!permutes()) {
       const index_t first = first_row_ + at;
-      return {path.rows(first, count), states.subview(first + path.samples(), count)};
+      return {path.rows(first, count), states.subview(first + path.samples(), count), first, nullptr};
     }
     const matrix<float> x = gathered_.view().subview(0, count), next = gathered_.view().subview(micro_batch_, count);
-    for (index_t i = 0; i < count; ++i) {
-      const index_t row = (*this)[at + i];
-      const auto place = static_cast<std::size_t>(i);
-      backend.copy_to_device(states.row(row), x.row(i), path.dimension());
-      backend.copy_to_device(states.row(row + path.samples()), next.row(i), path.dimension());
-      times_[place] = path.row_of(row).time;
-      contexts_[place] = path.contexts()[static_cast<std::size_t>(row % path.samples())];
-    }
-    return {{x, as_vec(std::span<const float>(times_)).subview(0, count),
-             as_vec(std::span<const Context>(contexts_)).subview(0, count)},
-            next};
+    const index_t* const numbers = numbers_.device() + at;
+    backend.for_each(count, detail::gather_states{numbers, states, path.samples(), x, next});
+    backend.for_each(count, detail::gather_conditions<Context>{numbers, path.times(), path.row_contexts(),
+                                                               times_.device(), contexts_.device()});
+    return {batch<Context>{x, times_.view(), contexts_.view()}.subview(0, count), next, 0, numbers};
   }
 
  private:
@@ -110,9 +144,10 @@ class replay {
   index_t first_row_;
   int minibatches_;
   index_t micro_batch_;
+  mirrored<index_t, Backend> numbers_;  // of the trajectory's rows, in the order of the pass
   tensor<float, 2, Backend> gathered_;
-  std::vector<float> times_;
-  std::vector<Context> contexts_;
+  mirrored<float, Backend> times_;
+  mirrored<Context, Backend> contexts_;
 };
 
 }  // namespace fewstep

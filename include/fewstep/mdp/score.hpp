@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/backend/backend.hpp>
 #include <fewstep/core/elementary.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/objective/objective.hpp>
@@ -22,6 +23,23 @@ struct scored_transition {
   const float* next;
   const step_row* row;
 };
+
+namespace detail {
+
+/// The log-density of D values with independent errors of one sigma is exponent - count * height. Whoever takes the
+/// difference decides whether it is fused.
+struct log_density {
+  double exponent, count, height;
+};
+
+FEWSTEP_HD inline log_density log_density_of(double squares, index_t dimension, float sigma_of_row, reduction over) {
+  constexpr double half_log_two_pi = 0.91893853320467274178;
+  const double sigma = static_cast<double>(sigma_of_row), d = static_cast<double>(dimension);
+  const double factor = over == reduction::mean ? 1.0 / d : 1.0;
+  return {-squares * factor / (2.0 * sigma * sigma), d * factor, std::log(sigma) + half_log_two_pi};
+}
+
+}  // namespace detail
 
 /// log pi(x' | x) of one transition under network output o[D], reduced over D:
 ///   reduce_d[ -(x'_d - a x_d - b o_d)^2 / (2 sigma^2) - ln sigma - ln(2 pi) / 2 ].
@@ -52,10 +70,8 @@ struct scored_transition {
     const float residual = next[i] - a * x[i] - b * o[i];
     squares += static_cast<double>(residual) * static_cast<double>(residual);
   }
-  constexpr double half_log_two_pi = 0.91893853320467274178;
-  const double sigma = static_cast<double>(t.row->sigma), d = static_cast<double>(dimension);
-  const double factor = over == reduction::mean ? 1.0 / d : 1.0;
-  return -squares * factor / (2.0 * sigma * sigma) - d * factor * (std::log(sigma) + half_log_two_pi);
+  const detail::log_density density = detail::log_density_of(squares, dimension, t.row->sigma, over);
+  return density.exponent - density.count * density.height;
 }
 
 namespace detail {
@@ -88,6 +104,32 @@ struct score {
   double reference_kl;  ///< Gaussian KL(policy, reference), reduced over D; 0 without a reference
 };
 
+namespace detail {
+
+/// What a transition's log-probability makes of its score and of the gradient, which is
+///   on_residual (x' - a x - b o) + on_difference (o - o_ref).
+struct scored {
+  score result;
+  float on_residual, on_difference;
+};
+
+/// `reference_squares` is |o - o_ref|^2. See score_transition.
+template <objective Objective>
+FEWSTEP_HD scored score_of(double log_pi, double reference_squares, const step_row& row, index_t dimension,
+                           reduction over, const Objective& value, double old_log_probability, float advantage,
+                           std::int32_t step, double rows, float coefficient) {
+  const float log_ratio = static_cast<float>(log_pi - old_log_probability);
+  const surrogate s = value(transition{log_ratio, advantage, row.sigma, row.b, step});
+  const double reduce = over == reduction::mean ? 1.0 / static_cast<double>(dimension) : 1.0;
+  const double b = static_cast<double>(row.b),
+               variance = static_cast<double>(row.sigma) * static_cast<double>(row.sigma);
+  return {{log_pi, log_ratio, exp_float(log_ratio), s.value, reference_squares * b * b * reduce / (2.0 * variance)},
+          static_cast<float>(-static_cast<double>(s.slope) * b * reduce / variance / rows),
+          static_cast<float>(static_cast<double>(coefficient) * b * b * reduce / variance / rows)};
+}
+
+}  // namespace detail
+
 /// Scores one transition and turns the network output o[D] into the gradient of the loss with respect to it, in place:
 ///   loss = ( -objective(log pi - old, A) + coefficient KL(pi, pi_ref) ) / rows,
 ///   d log pi / d o = b (x' - a x - b o) / sigma^2,   KL = b^2 |o - o_ref|^2 / (2 sigma^2),   both over D for the mean.
@@ -97,24 +139,60 @@ score score_transition(const scored_transition& t, float* o, index_t dimension, 
                        double old_log_probability, float advantage, std::int32_t step, double rows,
                        const float* reference, float coefficient) {
   const double log_pi = log_probability(t, o, dimension, over);
-  const float log_ratio = static_cast<float>(log_pi - old_log_probability);
-  const surrogate s = value(transition{log_ratio, advantage, t.row->sigma, t.row->b, step});
-  const double reduce = over == reduction::mean ? 1.0 / static_cast<double>(dimension) : 1.0;
-  const double b = static_cast<double>(t.row->b),
-               variance = static_cast<double>(t.row->sigma) * static_cast<double>(t.row->sigma);
-  const float on_residual = static_cast<float>(-static_cast<double>(s.slope) * b * reduce / variance / rows);
+  const double squares = reference == nullptr ? 0.0 : detail::squared_distance(o, reference, dimension);
+  const detail::scored scored = detail::score_of(log_pi, squares, *t.row, dimension, over, value, old_log_probability,
+                                                 advantage, step, rows, coefficient);
+  const float on_residual = scored.on_residual, on_difference = scored.on_difference;
   const float *x = t.x, *next = t.next;
-  const float a_f = t.row->a, b_f = t.row->b;
-  double squares = 0;
-  if (reference == nullptr) {
-    for (index_t i = 0; i < dimension; ++i) o[i] = on_residual * (next[i] - a_f * x[i] - b_f * o[i]);
-  } else {
-    squares = detail::squared_distance(o, reference, dimension);
-    const float on_difference = static_cast<float>(static_cast<double>(coefficient) * b * b * reduce / variance / rows);
+  const float a = t.row->a, b = t.row->b;
+  if (reference == nullptr)
+    for (index_t i = 0; i < dimension; ++i) o[i] = on_residual * (next[i] - a * x[i] - b * o[i]);
+  else
     for (index_t i = 0; i < dimension; ++i)
-      o[i] = on_residual * (next[i] - a_f * x[i] - b_f * o[i]) + on_difference * (o[i] - reference[i]);
-  }
-  return {log_pi, log_ratio, exp_float(log_ratio), s.value, squares * b * b * reduce / (2.0 * variance)};
+      o[i] = on_residual * (next[i] - a * x[i] - b * o[i]) + on_difference * (o[i] - reference[i]);
+  return scored.result;
+}
+
+/// What of the loss may change from update to update: read when an operation runs, so that recorded work follows it.
+template <objective Objective>
+struct loss_settings {
+  Objective value;
+  float coefficient = 0;  ///< of the KL to the reference
+  double rows = 1;        ///< that the loss is the mean of
+};
+
+/// Transitions that are scored together: states x[N, D] and those that followed, next[N, D]; outputs o[N, D] become the
+/// gradient of the loss (score_transition), and scores[N] say what each gave. Transition i is row rows[i] of a
+/// trajectory of `samples` samples, or first + i where rows is null: row k * samples + r is step k of sample r.
+template <objective Objective>
+struct scored_rows {
+  matrix<const float> x, next;
+  matrix<float> o;
+  matrix<const float> reference;  ///< o_ref[N, D], or null
+  const index_t* rows = nullptr;
+  index_t first = 0;
+  index_t samples = 1;
+  const step_row* table = nullptr;
+  const double* old_log_probabilities = nullptr;  ///< by row of the trajectory
+  const float* advantages = nullptr;              ///< by sample
+  const loss_settings<Objective>* settings = nullptr;
+  score* scores = nullptr;
+  reduction over = reduction::mean;
+
+  /// Row of the trajectory of transition i.
+  [[nodiscard]] FEWSTEP_HD index_t row_of(index_t i) const { return rows == nullptr ? first + i : rows[i]; }
+};
+
+template <class Backend, objective Objective>
+requires on_host<Backend>
+void score_rows(Backend& backend, const scored_rows<Objective>& a) {
+  backend.parallel_for(a.o.rows(), [&](auto&, int, index_t i) {
+    const index_t row = a.row_of(i), step = row / a.samples, sample = row % a.samples;
+    a.scores[i] = score_transition({a.x.row(i), a.next.row(i), a.table + step}, a.o.row(i), a.o.cols(), a.over,
+                                   a.settings->value, a.old_log_probabilities[row], a.advantages[sample],
+                                   static_cast<std::int32_t>(step), a.settings->rows,
+                                   a.reference.data == nullptr ? nullptr : a.reference.row(i), a.settings->coefficient);
+  });
 }
 
 }  // namespace fewstep

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/mirror.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/sampler/step_table.hpp>
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -27,11 +29,15 @@ class trajectory {
         dimension_(dimension),
         states_(backend, {(table_.horizon() + 1) * samples, dimension}),
         result_(backend, {samples, dimension}),
-        log_probabilities_(static_cast<std::size_t>(table_.horizon() * samples)),
-        times_(log_probabilities_.size()),
-        contexts_(log_probabilities_.size()) {
+        log_probabilities_(backend, table_.horizon() * samples),
+        times_(backend, table_.horizon() * samples),
+        rows_(backend, table_.horizon()),
+        contexts_(backend, table_.horizon() * samples) {
     for (std::size_t k = 0; k < table_.rows.size(); ++k)
-      std::fill_n(times_.begin() + static_cast<std::ptrdiff_t>(k) * samples, samples, table_.rows[k].time);
+      std::fill_n(times_.host().begin() + static_cast<std::ptrdiff_t>(k) * samples, samples, table_.rows[k].time);
+    std::copy(table_.rows.begin(), table_.rows.end(), rows_.host().begin());
+    times_.upload(backend);
+    rows_.upload(backend);
   }
 
   [[nodiscard]] const step_table& table() const { return table_; }
@@ -47,25 +53,34 @@ class trajectory {
   [[nodiscard]] matrix<float> result() { return result_.view(); }
   [[nodiscard]] matrix<const float> result() const { return result_.view(); }
   [[nodiscard]] matrix<const float> states() const { return states_.view(); }
-  [[nodiscard]] double& log_probability(index_t row) { return log_probabilities_[static_cast<std::size_t>(row)]; }
-  [[nodiscard]] double log_probability(index_t row) const { return log_probabilities_[static_cast<std::size_t>(row)]; }
-  [[nodiscard]] const step_row& row_of(index_t row) const {
-    return table_.rows[static_cast<std::size_t>(row / samples_)];
+  /// Where operations find log-probabilities [H B], times [H B] and the rows of the step table [H].
+  [[nodiscard]] double* log_probabilities() { return log_probabilities_.device(); }
+  [[nodiscard]] const double* log_probabilities() const { return log_probabilities_.device(); }
+  [[nodiscard]] vec<const float> times() const { return times_.view(); }
+  [[nodiscard]] const step_row* step_rows() const { return rows_.device(); }
+  /// What each row of [H B] is conditioned on, as operations see it.
+  [[nodiscard]] vec<const Context> row_contexts() const { return contexts_.view(); }
+  [[nodiscard]] double& log_probability(index_t row) requires on_host<Backend> {
+    return log_probabilities_.device()[row];
+  }
+  [[nodiscard]] double log_probability(index_t row) const requires on_host<Backend> {
+    return log_probabilities_.device()[row];
   }
 
-  /// What sample r is conditioned on, for all its steps.
+  /// What sample r is conditioned on, for all its steps; a rollout brings it to the operations.
   void set_context(index_t r, const Context& context) {
-    for (index_t k = 0; k < table_.horizon(); ++k) contexts_[static_cast<std::size_t>(k * samples_ + r)] = context;
+    for (index_t k = 0; k < table_.horizon(); ++k)
+      contexts_.host()[static_cast<std::size_t>(k * samples_ + r)] = context;
   }
   [[nodiscard]] std::span<const Context> contexts() const {
-    return std::span(contexts_).first(static_cast<std::size_t>(samples_));
+    return contexts_.host().first(static_cast<std::size_t>(samples_));
   }
+  void upload_contexts(Backend& backend) { contexts_.upload(backend); }
 
   /// Rows [first, first + count) as the generator sees them.
   [[nodiscard]] batch<Context> rows(index_t first, index_t count) const {
-    return batch<Context>{states_.view().subview(0, table_.horizon() * samples_),
-                          as_vec(std::span<const float>(times_)), as_vec(std::span<const Context>(contexts_))}
-        .subview(first, count);
+    return batch<Context>{states_.view().subview(0, table_.horizon() * samples_), times(), row_contexts()}.subview(
+        first, count);
   }
 
   /// Bytes of a trajectory of this size.
@@ -79,9 +94,10 @@ class trajectory {
   step_table table_;
   index_t samples_, dimension_;
   tensor<float, 2, Backend> states_, result_;
-  std::vector<double> log_probabilities_;
-  std::vector<float> times_;
-  std::vector<Context> contexts_;
+  mirrored<double, Backend> log_probabilities_;
+  mirrored<float, Backend> times_;
+  mirrored<step_row, Backend> rows_;
+  mirrored<Context, Backend> contexts_;
 };
 
 }  // namespace fewstep

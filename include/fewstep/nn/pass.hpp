@@ -5,6 +5,8 @@
 #include <fewstep/core/view.hpp>
 #include <fewstep/nn/shapes.hpp>
 
+#include <span>
+
 namespace fewstep {
 
 /// Flat arrays of one model as a network sees them: parameters, and the low-rank adapters if it has any.
@@ -19,6 +21,8 @@ struct network_arrays {
   /// Filters of all convolutions, prepared for the direction that is run (prepare_filter), each at the offset of its
   /// weight times prepared_filter_factor; null: every call prepares its own.
   const T* filters = nullptr;
+  /// Frequencies of the Fourier features where operations find them; null: the host's memory will do.
+  const float* frequencies = nullptr;
 };
 
 /// One evaluation of a network: where it runs, with which arrays, and the memory it takes activations from.
@@ -39,6 +43,11 @@ struct pass {
   [[nodiscard]] T* adapter_gradient(index_t offset) const { return at(arrays.adapter_gradients, offset); }
   [[nodiscard]] const T* transposed(index_t offset) const { return at(arrays.transposed, offset); }
   [[nodiscard]] const T* filter(index_t offset) const { return at(arrays.filters, prepared_filter_factor * offset); }
+  /// The frequencies of the network as operations see them.
+  [[nodiscard]] vec<const float> frequencies(std::span<const float> of_host) const {
+    return {arrays.frequencies == nullptr ? of_host.data() : arrays.frequencies,
+            {static_cast<index_t>(of_host.size())}};
+  }
   /// Whether parameter gradients are wanted.
   [[nodiscard]] bool trains_parameters() const { return arrays.parameter_gradients != nullptr; }
 

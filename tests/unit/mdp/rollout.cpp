@@ -203,7 +203,7 @@ TEST_CASE("a trajectory shows a replayed step its state, time and context") {
       CHECK(rows.x.row(5 * k + r) == s.path.state(static_cast<int>(k)).row(r));
       CHECK(rows.times[5 * k + r] == table.rows[static_cast<std::size_t>(k)].time);
       CHECK(rows.contexts[5 * k + r] == 0.25f * static_cast<float>(r % 3));
-      CHECK(s.path.row_of(5 * k + r).time == table.rows[static_cast<std::size_t>(k)].time);
+      CHECK(s.path.times()[5 * k + r] == table.rows[static_cast<std::size_t>(k)].time);
     }
   // States and results, log-probabilities, times and contexts.
   CHECK(fewstep::trajectory<cpu_backend, float>::bytes(3, 5, dimension) ==

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#if !defined(__CUDACC__)
+#error "fewstep: headers that end in .cuh need nvcc; a plain C++ program includes <fewstep/fewstep.hpp>"
+#endif
+
+#include <fewstep/core/error.hpp>
+#include <fewstep/cuda/block.cuh>
+#include <fewstep/cuda/emulated_block.cuh>
+
+#include <thrust/system/omp/execution_policy.h>
+
+#include <cuda_runtime_api.h>
+#include <sys/mman.h>
+
+#include <cstddef>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <new>
+#include <stdexcept>
+#include <vector>
+
+namespace fewstep {
+
+/// Stands in for a GPU where there is none: the same kernels, run on the CPU one thread after the other, and Thrust's
+/// algorithms on OpenMP. It is there to be strict and not to be fast. Its memory can be touched by kernels and copies
+/// only (a host that does ends with a segmentation fault), and a write beyond the end of an array ends the program.
+class emulated_device {
+ public:
+  /// Recorded work: closures with copies of all arguments, as a CUDA graph has them.
+  class graph {
+   public:
+    explicit operator bool() const { return recorded_; }
+
+   private:
+    friend emulated_device;
+    bool recorded_ = false;
+    std::vector<std::function<void()>> work_;
+  };
+
+  struct options {
+    thread_order order = thread_order::ascending;
+    int multiprocessors = 2;
+  };
+
+  emulated_device() : emulated_device(options{}) {}
+  explicit emulated_device(options o) : options_(o) {}
+  emulated_device(const emulated_device&) = delete;
+  emulated_device& operator=(const emulated_device&) = delete;
+  ~emulated_device() {
+    for (const auto& [memory, a] : areas_) ::munmap(a.base, a.bytes);
+  }
+
+  [[nodiscard]] int multiprocessors() const { return options_.multiprocessors; }
+  /// Kernels that were run so far.
+  [[nodiscard]] std::int64_t launches() const { return launches_; }
+
+  template <block_kernel Kernel>
+  void launch(index_t blocks, const Kernel& kernel) {
+    expects(blocks >= 0, [&] { return message("emulated_device: a kernel was to run on ", blocks, " blocks"); });
+    constexpr std::size_t most_shared = 227 * 1024;
+    expects(detail::shared_bytes_of(kernel) <= most_shared, [&] {
+      return message("emulated_device: a kernel wants ", detail::shared_bytes_of(kernel),
+                     " bytes of shared memory; a GPU has ", most_shared);
+    });
+    if (blocks == 0) return;
+    enqueue([this, blocks, kernel] {
+      ++launches_;
+      detail::emulate(block_memory_, options_.order, blocks, kernel);
+    });
+  }
+
+  template <class Work>
+  void submit(const Work& work) {
+    enqueue([work] { work(thrust::omp::par); });
+  }
+
+  /// The end of the memory lies at the end of a page, and what it holds at first is noise.
+  [[nodiscard]] void* allocate(std::size_t bytes) {
+    const std::size_t whole = (bytes + page - 1) / page * page, room = whole + page;
+    void* base = ::mmap(nullptr, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (base == MAP_FAILED) throw std::bad_alloc();
+    constexpr std::size_t boundary = 256;
+    const std::size_t padded = (bytes + boundary - 1) / boundary * boundary;
+    void* memory = static_cast<std::byte*>(base) + (whole - padded);
+    std::memset(base, 0xff, whole);
+    ::mprotect(base, room, PROT_NONE);
+    areas_[memory] = {base, room, whole};
+    return memory;
+  }
+  void release(void* memory) noexcept {
+    const auto found = areas_.find(memory);
+    if (found == areas_.end()) return;
+    ::munmap(found->second.base, found->second.bytes);
+    areas_.erase(found);
+  }
+  [[nodiscard]] void* allocate_pinned(std::size_t bytes) { return ::operator new(bytes); }
+  void release_pinned(void* memory) noexcept { ::operator delete(memory); }
+
+  void fill_bytes(void* memory, int value, std::size_t bytes) {
+    enqueue([=] { std::memset(memory, value, bytes); });
+  }
+  void copy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind) {
+    enqueue([=] { std::memmove(to, from, bytes); });
+  }
+  void synchronize() {
+    if (recording_) throw std::runtime_error("emulated_device: the host cannot wait for work that is being recorded");
+  }
+
+  [[nodiscard]] bool recording() const { return recording_; }
+  template <class Work>
+  [[nodiscard]] graph record(const Work& work) {
+    graph made;
+    made.recorded_ = true;
+    recording_ = true;
+    recorded_.clear();
+    try {
+      work();
+    } catch (...) {
+      recording_ = false;
+      throw;
+    }
+    recording_ = false;
+    made.work_.swap(recorded_);
+    return made;
+  }
+  void start(const graph& recorded) {
+    for (const auto& work : recorded.work_) enqueue(work);
+  }
+
+ private:
+  static constexpr std::size_t page = 4096;
+  struct area {
+    void* base;
+    std::size_t bytes, usable;
+  };
+
+  template <class Work>
+  void enqueue(Work work) {
+    if (recording_) {
+      recorded_.emplace_back(std::move(work));
+      return;
+    }
+    open(PROT_READ | PROT_WRITE);
+    try {
+      work();
+    } catch (...) {
+      open(PROT_NONE);
+      throw;
+    }
+    open(PROT_NONE);
+  }
+  void open(int protection) {
+    for (const auto& [memory, a] : areas_) ::mprotect(a.base, a.usable, protection);
+  }
+
+  options options_;
+  detail::emulated_block_memory block_memory_;
+  std::map<void*, area> areas_;
+  std::vector<std::function<void()>> recorded_;
+  std::int64_t launches_ = 0;
+  bool recording_ = false;
+};
+
+}  // namespace fewstep

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/backend/backend.hpp>
+#include <fewstep/core/random.hpp>
+#include <fewstep/core/view.hpp>
+#include <fewstep/mdp/score.hpp>
+#include <fewstep/objective/reduction.hpp>
+#include <fewstep/sampler/step_table.hpp>
+
+#include <cstdint>
+
+/// The operations of a rollout on the rows of a batch. Each is a struct that says what is wanted and a free function
+/// that does it on a backend; those here are for backends whose arrays lie in host memory.
+
+namespace fewstep {
+
+/// Where the noise of a rollout comes from: sample r of the batch draws the numbers of sample first + r of the run.
+struct rollout_noise {
+  std::uint64_t seed = 0;
+  std::uint64_t first = 0;
+};
+
+/// x_0 ~ N(0, sigma^2 I) for the rows of x[N, D]. Row r is sample first + r of the batch; the noise is read when the
+/// operation runs.
+struct initial_states {
+  matrix<float> x;
+  float sigma = 1;
+  const rollout_noise* noise = nullptr;
+  index_t first = 0;
+};
+
+/// x' = a x + b o + sigma z of one row of the step table for states x[N, D] and network outputs o[N, D], and the
+/// log-probabilities of x' where they are wanted. Row r is sample first + r of the batch.
+struct transition_step {
+  matrix<const float> x, o;
+  matrix<float> next;
+  step_row row;
+  std::uint32_t step = 0;  ///< number of the row, from 0
+  const rollout_noise* noise = nullptr;
+  index_t first = 0;
+  double* log_probabilities = nullptr;  ///< [N], or null
+  reduction over = reduction::mean;
+};
+
+/// What a rollout hands to the decoder, to[N, D]: the clean prediction skip x + out o of the last step, or the state
+/// `next` that followed it.
+struct rollout_result {
+  matrix<const float> x, o, next;
+  matrix<float> to;
+  float skip = 0, out = 0;
+  bool clean = true;
+};
+
+template <class Backend>
+requires on_host<Backend>
+void draw_initial_states(Backend& backend, const initial_states& a) {
+  const random_stream source{a.noise->seed, stream::initial_noise};
+  const std::uint64_t sample = a.noise->first + static_cast<std::uint64_t>(a.first);
+  const index_t dimension = a.x.cols();
+  backend.parallel_for(a.x.rows(), [=, x_of = a.x, sigma = a.sigma](auto&, int, index_t i) {
+    float* x = x_of.row(i);
+    fill_normal(source, sample + static_cast<std::uint64_t>(i), 0, x, dimension);
+    for (index_t d = 0; d < dimension; ++d) x[d] *= sigma;
+  });
+}
+
+template <class Backend>
+requires on_host<Backend>
+void take_step(Backend& backend, const transition_step& a) {
+  const random_stream moves{a.noise->seed, stream::noise};
+  const std::uint64_t sample = a.noise->first + static_cast<std::uint64_t>(a.first);
+  const index_t dimension = a.x.cols();
+  backend.parallel_for(a.x.rows(), [=](auto&, int, index_t i) {
+    const step_row row = a.row;
+    const float *x = a.x.row(i), *out = a.o.row(i);
+    float* next = a.next.row(i);
+    if (row.sigma > 0) {
+      fill_normal(moves, sample + static_cast<std::uint64_t>(i), a.step, next, dimension);
+      for (index_t d = 0; d < dimension; ++d) next[d] = row.a * x[d] + row.b * out[d] + row.sigma * next[d];
+    } else {
+      for (index_t d = 0; d < dimension; ++d) next[d] = row.a * x[d] + row.b * out[d];
+    }
+    if (a.log_probabilities != nullptr)
+      a.log_probabilities[i] = log_probability({x, next, &row}, out, dimension, a.over);
+  });
+}
+
+template <class Backend>
+requires on_host<Backend>
+void emit_result(Backend& backend, const rollout_result& a) {
+  const index_t dimension = a.x.cols();
+  backend.parallel_for(a.x.rows(), [=](auto&, int, index_t i) {
+    const float *x = a.x.row(i), *out = a.o.row(i), *next = a.next.row(i);
+    float* to = a.to.row(i);
+    if (a.clean)
+      for (index_t d = 0; d < dimension; ++d) to[d] = a.skip * x[d] + a.out * out[d];
+    else
+      for (index_t d = 0; d < dimension; ++d) to[d] = next[d];
+  });
+}
+
+}  // namespace fewstep
