@@ -14,8 +14,9 @@ namespace fewstep::test {
 
 using tiny_text_unet = text_unet<cpu_backend>;
 
-[[nodiscard]] inline tiny_text_unet::options tiny_text_unet_options(std::optional<lora_options> lora = {}) {
-  tiny_text_unet::options o;
+template <class Backend = cpu_backend>
+[[nodiscard]] typename text_unet<Backend>::options tiny_text_unet_options(std::optional<lora_options> lora = {}) {
+  typename text_unet<Backend>::options o;
   o.network.unet.height = o.network.unet.width = 8;
   o.network.unet.widths = {8, 24};
   o.network.unet.encoder_blocks = o.network.unet.decoder_blocks = 1;
@@ -28,11 +29,18 @@ using tiny_text_unet = text_unet<cpu_backend>;
 }
 
 /// A generator whose parameters are all random, those that start at zero included.
-[[nodiscard]] inline tiny_text_unet make_tiny_text_unet(cpu_backend& backend, std::optional<lora_options> lora = {}) {
-  tiny_text_unet g(backend, vocabulary({"red", "heart", "cat", "moon"}), tiny_text_unet_options(lora));
-  const auto randomize = [](vec<float> values, std::uint64_t seed) {
-    const auto noise = normals<float>(values.size(), seed, 0.1);
-    for (index_t i = 0; i < values.size(); ++i) values[i] += noise[static_cast<std::size_t>(i)];
+template <class Backend>
+[[nodiscard]] text_unet<Backend> make_tiny_text_unet(Backend& backend, std::optional<lora_options> lora = {},
+                                                     index_t together = 0) {
+  auto o = tiny_text_unet_options<Backend>(lora);
+  o.together = together;
+  text_unet<Backend> g(backend, vocabulary({"red", "heart", "cat", "moon"}), o);
+  const auto randomize = [&](vec<float> values, std::uint64_t seed) {
+    auto moved = normals<float>(values.size(), seed, 0.1);
+    std::vector<float> start(moved.size());
+    backend.copy_to_host(values.data, start.data(), values.size());
+    for (std::size_t i = 0; i < moved.size(); ++i) moved[i] += start[i];
+    backend.copy_to_device(moved.data(), values.data, values.size());
   };
   randomize(g.base_parameters(), 1);
   if (lora) randomize(g.parameters(), 2);

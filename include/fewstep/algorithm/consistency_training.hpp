@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/algorithm/consistency_loss.hpp>
+#include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/mirror.hpp>
 #include <fewstep/core/random.hpp>
+#include <fewstep/core/staged_archive.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
@@ -12,7 +16,7 @@
 #include <concepts>
 #include <cstdint>
 #include <span>
-#include <vector>
+#include <stdexcept>
 
 namespace fewstep {
 
@@ -79,17 +83,18 @@ class consistency_training {
         state_(rule.make_state(backend, model.parameters().size())),
         workspace_(model.make_workspace(backend, o.batch)),
         average_(backend, {model.parameters().size()}),
-        clean_(backend, {o.batch, size_}),
+        clean_(backend, o.batch * size_),
         noised_(backend, {o.batch, size_}),
         earlier_(backend, {o.batch, size_}),
         output_(backend, {o.batch, size_}),
         earlier_output_(backend, {o.batch, size_}),
-        times_(static_cast<std::size_t>(o.batch)),
-        earlier_times_(times_.size()),
-        losses_(times_.size()),
-        contexts_(times_.size()) {
+        times_(backend, o.batch),
+        earlier_times_(backend, o.batch),
+        losses_(backend, o.batch),
+        contexts_(backend, o.batch),
+        noise_(backend, 1) {
     const vec<float> p = model.parameters();
-    std::copy_n(p.data, p.size(), average_.data());
+    backend.for_each(p.size(), detail::copy<float>{p.data, average_.data()});
   }
 
   [[nodiscard]] std::int64_t index() const { return index_; }
@@ -104,24 +109,18 @@ class consistency_training {
   template <class Source>
   report step(Source& source) {
     if constexpr (detail::require_example_source<Source, context_type>())
-      source(index_, clean_.view(), std::span<context_type>(contexts_));
+      source(index_, matrix<float>{clean_.host().data(), {options_.batch, size_}}, contexts_.host());
+    if constexpr (!on_host<Backend> && requires { model_.expect_known(contexts_.host()); })
+      model_.expect_known(contexts_.host());
     const int stage_now = stage(index_);
     draw_times(stage_now);
-    noise_samples();
-
-    const vec<const context_type> contexts = as_vec(std::span<const context_type>(contexts_));
-    if (stage_now > 0)
-      model_.predict(backend_, {earlier_.view(), as_vec(std::span<const float>(earlier_times_)), contexts},
-                     earlier_output_.view(), workspace_);
-    const batch<context_type> rows{noised_.view(), as_vec(std::span<const float>(times_)), contexts};
-    model_.forward(backend_, rows, output_.view(), workspace_);
-    loss_and_gradient();
+    noise_.host()[0] = {options_.seed, static_cast<std::uint64_t>(index_ * options_.batch)};
     const vec<float> gradients = model_.gradients();
-    std::fill_n(gradients.data, gradients.size(), 0.0f);
-    model_.backward(backend_, rows, output_.view(), workspace_);
+    (stage_now == 0 ? denoising_ : consistent_).run(backend_, [&] { add_gradient(stage_now == 0); });
+    losses_.download(backend_);
 
     double loss = 0;
-    for (const double value : losses_) loss += value / static_cast<double>(options_.batch);
+    for (const double value : losses_.host()) loss += value / static_cast<double>(options_.batch);
     const double norm = gradient_norm(backend_, gradients);
     if (!std::isfinite(loss) || !std::isfinite(norm))
       throw std::runtime_error(message("consistency_training: step ", index_, " has loss ", loss, " and gradient norm ",
@@ -139,9 +138,10 @@ class consistency_training {
     archive.must_match("batch", options_.batch);
     archive.must_match("steps", options_.steps);
     archive.must_match("stages", options_.stages);
-    archive("parameters", model_.parameters());
-    archive("average", average_.view());
-    archive("optimizer", state_);
+    auto&& arrays = staged(archive, backend_);
+    arrays("parameters", model_.parameters());
+    arrays("average", average_.view());
+    arrays("optimizer", state_);
     archive("step", index_);
   }
 
@@ -163,62 +163,41 @@ class consistency_training {
     const auto p = model_.preconditioner();
     const double shrink = std::pow(static_cast<double>(options_.q), -stage_now);
     const random_stream source{options_.seed, stream::training_times};
-    for (std::size_t i = 0; i < times_.size(); ++i) {
+    for (std::size_t i = 0; i < times_.host().size(); ++i) {
       const auto sample = static_cast<std::uint64_t>(index_ * options_.batch) + i;
       const double t = std::clamp(
           std::exp(static_cast<double>(options_.log_time_mean + options_.log_time_deviation * source.normal(sample))),
           static_cast<double>(p.min_time()) * 1.001, static_cast<double>(p.max_time()));
       const double slope =
           1.0 + static_cast<double>(options_.k) / (1.0 + std::exp(static_cast<double>(options_.b) * t));
-      times_[i] = static_cast<float>(t);
+      times_.host()[i] = static_cast<float>(t);
       const double r = stage_now == 0 ? 0.0 : t * (1.0 - shrink * slope);
-      earlier_times_[i] = r > static_cast<double>(p.min_time()) ? static_cast<float>(r) : times_[i];
+      // Where r is 0 the target is the clean sample; such rows are marked by r = t.
+      earlier_times_.host()[i] = r > static_cast<double>(p.min_time()) ? static_cast<float>(r) : times_.host()[i];
     }
   }
 
-  /// x_t and x_r from the same noise. Where r is 0 the target is the clean sample; such rows are marked by r = t.
-  void noise_samples() {
-    const auto p = model_.preconditioner();
-    const random_stream source{options_.seed, stream::training_noise};
-    backend_.parallel_for(options_.batch, [&](auto&, int, index_t r) {
-      const auto i = static_cast<std::size_t>(r);
-      float* z = output_.view().row(r);
-      fill_normal(source, static_cast<std::uint64_t>(index_ * options_.batch + r), 0, z, size_);
-      const noise_level late = p.level(times_[i]), early = p.level(earlier_times_[i]);
-      const float* x = clean_.view().row(r);
-      for (index_t d = 0; d < size_; ++d) {
-        noised_.view()(r, d) = late.signal * x[d] + late.noise * z[d];
-        earlier_.view()(r, d) = early.signal * x[d] + early.noise * z[d];
-      }
-    });
-  }
-
-  /// Overwrites output_ with d loss / d o.
-  void loss_and_gradient() {
-    const auto p = model_.preconditioner();
-    backend_.parallel_for(options_.batch, [&](auto&, int, index_t r) {
-      const auto i = static_cast<std::size_t>(r);
-      const float t = times_[i], early = earlier_times_[i];
-      const bool to_clean = early == t;
-      const coefficients late = p(t), before = p(early);
-      const float *x = noised_.view().row(r), *y = to_clean ? clean_.view().row(r) : earlier_.view().row(r);
-      const float* oy = earlier_output_.view().row(r);
-      float* o = output_.view().row(r);
-      double squares = 0;
-      for (index_t d = 0; d < size_; ++d) {
-        const float target = to_clean ? y[d] : before.skip * y[d] + before.out * oy[d];
-        o[d] = late.skip * x[d] + late.out * o[d] - target;
-        squares += static_cast<double>(o[d]) * static_cast<double>(o[d]);
-      }
-      const double c = static_cast<double>(options_.huber), distance = std::sqrt(squares + c * c);
-      const double td = static_cast<double>(t), sd = static_cast<double>(options_.sigma_data);
-      const double weight = stage(index_) == 0 ? std::sqrt(1.0 / (td * td) + 1.0 / (sd * sd))
-                                               : 1.0 / (td - (to_clean ? 0.0 : static_cast<double>(early)));
-      losses_[i] = weight * (distance - c);
-      const float factor =
-          static_cast<float>(weight / std::max(distance, 1e-12) / static_cast<double>(options_.batch)) * late.out;
-      for (index_t d = 0; d < size_; ++d) o[d] *= factor;
-    });
+  /// Noise, forward, loss and backward of the batch that the host has prepared.
+  void add_gradient(bool denoises) {
+    for (auto* of_rows : {&times_, &earlier_times_, &clean_}) of_rows->upload(backend_);
+    contexts_.upload(backend_);
+    noise_.upload(backend_);
+    auto p = model_.preconditioner();
+    const matrix<const float> clean{clean_.device(), {options_.batch, size_}};
+    noise_examples(backend_, noised_examples<decltype(p)>{clean, noised_.view(), earlier_.view(), times_.device(),
+                                                          earlier_times_.device(), p, noise_.device()});
+    if (!denoises)
+      model_.predict(backend_, {earlier_.view(), earlier_times_.view(), contexts_.view()}, earlier_output_.view(),
+                     workspace_);
+    const batch<context_type> rows{noised_.view(), times_.view(), contexts_.view()};
+    model_.forward(backend_, rows, output_.view(), workspace_);
+    apply_loss(backend_, consistency_loss<decltype(p)>{clean, noised_.view(), earlier_.view(), earlier_output_.view(),
+                                                       output_.view(), times_.device(), earlier_times_.device(),
+                                                       losses_.device(), p, static_cast<double>(options_.huber),
+                                                       static_cast<double>(options_.sigma_data), denoises});
+    const vec<float> g = model_.gradients();
+    backend_.for_each(g.size(), detail::fill<float>{g.data, 0.0f});
+    model_.backward(backend_, rows, output_.view(), workspace_);
   }
 
   Backend& backend_;
@@ -229,10 +208,13 @@ class consistency_training {
   typename Optimizer::template state<Backend> state_;
   typename Generator::workspace_type workspace_;
   tensor<float, 1, Backend> average_;
-  tensor<float, 2, Backend> clean_, noised_, earlier_, output_, earlier_output_;
-  std::vector<float> times_, earlier_times_;
-  std::vector<double> losses_;
-  std::vector<context_type> contexts_;
+  mirrored<float, Backend> clean_;
+  tensor<float, 2, Backend> noised_, earlier_, output_, earlier_output_;
+  mirrored<float, Backend> times_, earlier_times_;
+  mirrored<double, Backend> losses_;
+  mirrored<context_type, Backend> contexts_;
+  mirrored<rollout_noise, Backend> noise_;
+  repeated<Backend> denoising_, consistent_;
   std::int64_t index_ = 0;
 };
 

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <fewstep/backend/backend.hpp>
+#include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/mirror.hpp>
 #include <fewstep/core/random.hpp>
 #include <fewstep/generator/generator.hpp>
 
@@ -41,20 +43,29 @@ class generator_check {
                      " values and gradients() ", model.gradients().size(),
                      "; all must be at least 1, and the last two equal");
     });
-    as_found_.assign(model.parameters().begin(), model.parameters().end());
+    as_found_ = read(model.parameters());
     rows_ = std::max<index_t>(2 * block_ + block_ / 2 + 1, 21);
+    x_ = {backend, rows_ * size_};
+    times_ = {backend, rows_};
+    contexts_ = {backend, rows_, contexts[0]};
+    o_ = {backend, {rows_, size_}};
     const auto p = model.preconditioner();
     for (index_t r = 0; r < rows_; ++r) {
       const auto row = static_cast<std::uint64_t>(r);
       const float place = (static_cast<float>(r) + 0.5f) / static_cast<float>(rows_);
-      times_.push_back(p.min_time() + (p.max_time() - p.min_time()) * place * place);
-      contexts_.push_back(contexts[static_cast<std::size_t>(r) % contexts.size()]);
-      const noise_level level = p.level(times_.back());
+      const auto i = static_cast<std::size_t>(r);
+      times_.host()[i] = p.min_time() + (p.max_time() - p.min_time()) * place * place;
+      contexts_.host()[i] = contexts[i % contexts.size()];
+      const noise_level level = p.level(times_.host()[i]);
       for (std::uint64_t d = 0; d < static_cast<std::uint64_t>(size_); ++d) {
-        x_.push_back(level.signal * random().normal(row, 0, d) + level.noise * random().normal(row, 1, d));
+        x_.host()[i * static_cast<std::size_t>(size_) + d] =
+            level.signal * random().normal(row, 0, d) + level.noise * random().normal(row, 1, d);
         probe_.push_back(random().normal(row, 2, d));
       }
     }
+    x_.upload(backend);
+    times_.upload(backend);
+    contexts_.upload(backend);
   }
 
   void check_evaluations() {
@@ -83,12 +94,12 @@ class generator_check {
     workspace_type workspace = model_.make_workspace(backend_, rows_), other = model_.make_workspace(backend_, rows_);
     const float *parameters = model_.parameters().data, *gradients = model_.gradients().data;
     const auto gradient = [&](index_t part, bool over_output) {
-      std::fill_n(model_.gradients().data, model_.gradients().size(), 0.0f);
+      fill(model_.gradients(), 0.0f);
       add_gradient(workspace, part, over_output);
-      return floats(model_.gradients().begin(), model_.gradients().end());
+      return read(model_.gradients());
     };
     gradient_ = gradient(rows_, false);
-    expect_same({model_.parameters().begin(), model_.parameters().end()}, as_found_,
+    expect_same(read(model_.parameters()), as_found_,
                 "forward or backward changed parameters(); that is for the optimizer to do");
     expects(model_.parameters().data == parameters && model_.gradients().data == gradients,
             "check_generator: parameters() or gradients() moved in memory; views of them must stay valid");
@@ -101,15 +112,16 @@ class generator_check {
                   message("gradients of calls with ", part, " rows do not add up to the bits of one call with ", rows_,
                           "; backward must add to gradients(), block after block of row_block() = ", block_,
                           " rows, and use the rows of the call only"));
-    std::fill_n(model_.gradients().data, model_.gradients().size(), 0.0f);
+    fill(model_.gradients(), 0.0f);
     forward(all(), workspace);
     forward(all().subview(1, rows_ - 1), other);
     predict(all().subview(2, rows_ - 2), other);
-    model_.backward(backend_, all(), {probe_.data(), {rows_, size_}}, workspace);
-    expect_same({model_.gradients().begin(), model_.gradients().end()}, gradient_,
+    write(probe_.data(), o_.data(), rows_ * size_);
+    model_.backward(backend_, all(), o_.view(), workspace);
+    expect_same(read(model_.gradients()), gradient_,
                 "what another workspace was used for between forward and backward changed the gradients; keep in the "
                 "workspace all that backward needs");
-    std::fill_n(model_.gradients().data, model_.gradients().size(), 0.0f);
+    fill(model_.gradients(), 0.0f);
   }
 
   /// Central differences, extrapolated from two steps, along random signs in up to 32 groups of parameters. Allowed are
@@ -146,9 +158,12 @@ class generator_check {
   /// Central difference of sum(probe * o) along the signs of parameters [first, last).
   double slope(index_t first, index_t last, double step, workspace_type& workspace) {
     const auto moved = [&](double by) {
-      for (index_t i = first; i < last; ++i) model_.parameters()[i] += static_cast<float>(by * sign(i));
+      floats part(as_found_.begin() + first, as_found_.begin() + last);
+      for (index_t i = first; i < last; ++i)
+        part[static_cast<std::size_t>(i - first)] += static_cast<float>(by * sign(i));
+      write(part.data(), model_.parameters().data + first, last - first);
       const floats o = predict(all(), workspace);
-      std::copy(as_found_.begin() + first, as_found_.begin() + last, model_.parameters().data + first);
+      write(as_found_.data() + first, model_.parameters().data + first, last - first);
       return o;
     };
     const floats above = moved(step), below = moved(-step);
@@ -160,34 +175,52 @@ class generator_check {
 
   random_stream random() const { return {options_.seed, stream::evaluation}; }
   double sign(index_t i) const { return random().below(2, static_cast<std::uint64_t>(i), 3) == 0 ? -1 : 1; }
-  batch<context_type> all() const {
-    return {{x_.data(), {rows_, size_}}, {times_.data(), {rows_}}, {contexts_.data(), {rows_}}};
+  batch<context_type> all() const { return {{x_.device(), {rows_, size_}}, times_.view(), contexts_.view()}; }
+
+  floats read(vec<const float> values) {
+    floats host(static_cast<std::size_t>(values.size()));
+    backend_.copy_to_host(values.data, host.data(), values.size());
+    return host;
+  }
+  void write(const float* host, float* array, index_t n) {
+    backend_.copy_to_device(host, array, n);
+    backend_.synchronize();
+  }
+  void fill(vec<float> values, float value) {
+    backend_.for_each(values.size(), detail::fill<float>{values.data, value});
   }
 
   floats predict(batch<context_type> rows, workspace_type& workspace) {
-    floats o(static_cast<std::size_t>(rows.x.size()), std::numeric_limits<float>::quiet_NaN());
-    model_.predict(backend_, rows, {o.data(), rows.x.extents}, workspace);
-    for (std::size_t i = 0; i < o.size(); ++i)
-      expects(std::isfinite(o[i]), [&] {
+    const matrix<float> o = unset(rows.rows());
+    model_.predict(backend_, rows, o, workspace);
+    const floats values = read({o.data, {o.size()}});
+    for (std::size_t i = 0; i < values.size(); ++i)
+      expects(std::isfinite(values[i]), [&] {
         return message("check_generator: predict left value ", i, " of o[", rows.rows(), ", ", size_,
                        "] unset, or it is not finite");
       });
-    return o;
+    return values;
   }
   floats forward(batch<context_type> rows, workspace_type& workspace) {
-    floats o(static_cast<std::size_t>(rows.x.size()), std::numeric_limits<float>::quiet_NaN());
-    model_.forward(backend_, rows, {o.data(), rows.x.extents}, workspace);
-    return o;
+    const matrix<float> o = unset(rows.rows());
+    model_.forward(backend_, rows, o, workspace);
+    return read({o.data, {o.size()}});
+  }
+  /// Outputs that are not yet numbers.
+  matrix<float> unset(index_t rows) {
+    fill({o_.data(), {rows_ * size_}}, std::numeric_limits<float>::quiet_NaN());
+    return o_.view().subview(0, rows);
   }
 
   /// Adds the gradient of sum(probe * o), `part` rows a call.
   void add_gradient(workspace_type& workspace, index_t part, bool over_output) {
+    tensor<float, 2, Backend> elsewhere(backend_, {part, size_});
     for (index_t first = 0; first < rows_; first += part) {
       const batch<context_type> rows = all().subview(first, std::min(part, rows_ - first));
-      floats o = forward(rows, workspace);
-      floats gradient(probe_.begin() + first * size_, probe_.begin() + first * size_ + rows.x.size());
-      if (over_output) o = gradient;
-      model_.backward(backend_, rows, {over_output ? o.data() : gradient.data(), rows.x.extents}, workspace);
+      forward(rows, workspace);
+      const matrix<float> gradient = (over_output ? o_ : elsewhere).view().subview(0, rows.rows());
+      write(probe_.data() + first * size_, gradient.data, gradient.size());
+      model_.backward(backend_, rows, gradient, workspace);
     }
   }
 
@@ -203,8 +236,10 @@ class generator_check {
   Generator& model_;
   check_generator_options options_;
   index_t size_, block_, rows_ = 0;
-  floats x_, times_, probe_, as_found_, output_, gradient_;
-  std::vector<context_type> contexts_;
+  floats probe_, as_found_, output_, gradient_;
+  mirrored<float, Backend> x_, times_;
+  mirrored<context_type, Backend> contexts_;
+  tensor<float, 2, Backend> o_;
 };
 
 }  // namespace detail
@@ -217,7 +252,6 @@ class generator_check {
 /// forward gives the same bits; backward adds, needs neither o nor state of the model's own, and gives the same bits
 /// however a batch is cut at multiples of row_block(); gradients are those of central differences (along random
 /// directions, so an error in a few of many parameters can pass). Afterwards parameters are as before and gradients 0.
-/// Arrays must be in host memory.
 template <class Backend, class Generator, class Contexts>
 void check_generator(Backend& backend, Generator& model, const Contexts& contexts, check_generator_options o = {}) {
   if constexpr (detail::require_backend<Backend>() && detail::require_generator<Generator, Backend>()) {

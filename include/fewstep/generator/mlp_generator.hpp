@@ -8,6 +8,7 @@
 #include <fewstep/generator/network_workspace.hpp>
 #include <fewstep/nn/embedding.hpp>
 #include <fewstep/nn/mlp.hpp>
+#include <fewstep/nn/prepared_parameters.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -154,9 +155,7 @@ class mlp_generator {
 
   void backward(Backend& backend, batch<context_type> rows, matrix<const float> o_gradient, workspace_type& workspace) {
     workspace.expect_room("mlp_generator: backward", rows.rows());
-    for (const auto& slice : layout_.slices())
-      transpose_slice(backend.executor(0), slice, parameters_.data() + slice.offset,
-                      workspace.transposed().data + slice.offset);
+    prepare_parameters(backend, layout_, {parameters_.data(), workspace.transposed().data, nullptr, true});
     accumulate_in_order(backend, workspace, blocks(rows.rows()), gradients(),
                         [&](auto& executor, int thread, index_t block, vec<float> partial) {
                           arena memory = workspace.temporaries(thread);

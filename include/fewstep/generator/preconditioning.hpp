@@ -296,6 +296,8 @@ struct scale_rows {
     const float factor = preconditioner(times[r]).in;
     for (index_t i = 0; i < x.cols(); ++i) scaled(r, i) = factor * x(r, i);
   }
+  [[nodiscard]] FEWSTEP_HD index_t columns() const { return x.cols(); }
+  FEWSTEP_HD void operator()(index_t r, index_t i) const { scaled(r, i) = preconditioner(times[r]).in * x(r, i); }
 };
 
 }  // namespace detail

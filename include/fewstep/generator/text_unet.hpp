@@ -7,6 +7,7 @@
 #include <fewstep/generator/network_workspace.hpp>
 #include <fewstep/generator/text_unet_network.hpp>
 #include <fewstep/generator/vocabulary.hpp>
+#include <fewstep/nn/prepared_parameters.hpp>
 
 #include <algorithm>
 #include <optional>
@@ -37,10 +38,18 @@ class text_unet {
     Preconditioning preconditioner{};
     std::optional<lora_options> lora;
     std::uint64_t seed = 0;
+    index_t together = 0;  ///< pictures that go through the network together; 0: 4, on a device 64
   };
 
   text_unet(Backend& backend, vocabulary words, options o)
-      : vocabulary_(std::move(words)), preconditioner_(o.preconditioner), lora_(o.lora), network_(with_vocabulary(o)) {
+      : vocabulary_(std::move(words)),
+        preconditioner_(o.preconditioner),
+        lora_(o.lora),
+        together_(o.together > 0 ? o.together : default_together),
+        network_(with_vocabulary(o)) {
+    expects(o.together >= 0, [&] {
+      return message("text_unet: together is ", o.together, "; use the number of pictures, or 0 for the default");
+    });
     if (o.lora) network_.adapt(adapter_layout_, *o.lora);
     const std::vector<float>& frequencies = network_.options().frequencies;
     frequencies_ = tensor<float, 1, Backend>(backend, {static_cast<index_t>(frequencies.size())});
@@ -62,7 +71,7 @@ class text_unet {
   [[nodiscard]] Preconditioning preconditioner() const { return preconditioner_; }
   [[nodiscard]] const text_unet_options& network_options() const { return network_.options(); }
   [[nodiscard]] const vocabulary& words() const { return vocabulary_; }
-  [[nodiscard]] static constexpr index_t row_block() { return on_host<Backend> ? 2 * together : together; }
+  [[nodiscard]] index_t row_block() const { return on_host<Backend> ? 2 * together_ : together_; }
 
   /// Context of a prompt; unknown words are left out, and a prompt without a known word is refused.
   [[nodiscard]] token_list encode(const std::string& prompt) const {
@@ -109,7 +118,7 @@ class text_unet {
     if constexpr (on_host<Backend>) expect_known(as_span(rows.contexts));
     prepare(backend, workspace, false);
     const index_t share = (rows.rows() + backend.threads() - 1) / backend.threads();
-    const index_t size = std::clamp<index_t>(share, 1, together);
+    const index_t size = std::clamp<index_t>(share, 1, together_);
     backend.parallel_for(groups(rows.rows(), size), [&](auto& executor, int thread, index_t group) {
       arena memory = workspace.temporaries(thread);
       evaluate(executor, part(rows, group, size), part(o, group, size), memory, workspace.thread_tape(thread),
@@ -130,7 +139,7 @@ class text_unet {
   void backward(Backend& backend, batch<token_list> rows, matrix<const float> o_gradient, workspace_type& workspace) {
     workspace.expect_room("text_unet: backward", rows.rows());
     prepare(backend, workspace, true);
-    const index_t n = groups(rows.rows()), in_block = row_block() / together, blocks = (n + in_block - 1) / in_block;
+    const index_t n = groups(rows.rows()), in_block = row_block() / together_, blocks = (n + in_block - 1) / in_block;
     accumulate_in_order(backend, workspace, blocks, gradients(),
                         [&](auto& executor, int thread, index_t block, vec<float> partial) {
                           network_arrays<float> arrays = this->arrays();
@@ -146,32 +155,25 @@ class text_unet {
   }
 
  private:
-  /// Pictures that go through the network together: more at a time use the weights more often, and their activations
-  /// leave a core's second-level cache. A device wants enough of them to be busy everywhere.
-  static constexpr index_t together = on_host<Backend> ? 4 : 64;
+  /// More pictures at a time use the weights more often, and their activations leave a core's second-level cache. A
+  /// device wants enough of them to be busy everywhere.
+  static constexpr index_t default_together = on_host<Backend> ? 4 : 64;
 
-  static index_t groups(index_t rows, index_t size = together) { return (rows + size - 1) / size; }
+  static index_t groups(index_t rows, index_t size) { return (rows + size - 1) / size; }
+  [[nodiscard]] index_t groups(index_t rows) const { return groups(rows, together_); }
   template <class Rows>
-  static Rows part(Rows rows, index_t group, index_t size = together) {
+  static Rows part(Rows rows, index_t group, index_t size) {
     return rows.subview(group * size, std::min(size, rows.rows() - group * size));
   }
-  /// Brings the weights into the forms that a direction wants, in every call: they are the caller's to change.
-  void prepare(Backend& backend, workspace_type& workspace, bool backwards) const {
-    const auto& slices = layout_.slices();
-    backend.parallel_for(static_cast<index_t>(slices.size()), [&](auto& executor, int, index_t i) {
-      const parameter_slice& slice = slices[static_cast<std::size_t>(i)];
-      const float* weight = parameters_.data() + slice.offset;
-      if (backwards) {
-        transpose_slice(executor, slice, weight, workspace.transposed().data + slice.offset);
-        weight = workspace.transposed().data + slice.offset;
-      }
-      if (slice.kind == slice_kind::convolution)
-        prepare_filter(
-            executor,
-            conv2d_shape{.in_channels = slice.extents[2], .out_channels = slice.extents[3], .kernel = slice.extents[0]},
-            weight, workspace.filters().data + prepared_filter_factor * slice.offset, backwards);
-    });
+  template <class Rows>
+  [[nodiscard]] Rows part(Rows rows, index_t group) const {
+    return part(rows, group, together_);
   }
+  void prepare(Backend& backend, workspace_type& workspace, bool backwards) const {
+    prepare_parameters(backend, layout_,
+                       {parameters_.data(), workspace.transposed().data, workspace.filters().data, backwards});
+  }
+
   network with_vocabulary(options& o) {
     o.network.vocabulary = vocabulary_.size();
     return network(layout_, o.network);
@@ -223,19 +225,20 @@ class text_unet {
   }
   /// Any number of rows may be predicted, whatever `rows` is.
   [[nodiscard]] typename workspace_type::plan plan(index_t rows, typename network::tape& tape) const {
-    const needed kept = measure(std::clamp<index_t>(rows, 1, together), tape), most = measure(together, tape);
+    const needed kept = measure(std::clamp<index_t>(rows, 1, together_), tape), most = measure(together_, tape);
     return {.rows = rows,
             .units = groups(rows),
             .activation_bytes = kept.forward,
             .temporary_bytes = std::max(most.forward, kept.backward),
             .gradients = trained_layout().size(),
             .parameters = layout_.size(),
-            .filters = prepared_filter_factor * layout_.size()};
+            .filters = on_host<Backend> ? prepared_filter_factor * layout_.size() : 0};
   }
 
   vocabulary vocabulary_;
   Preconditioning preconditioner_;
   std::optional<lora_options> lora_;
+  index_t together_;
   parameter_layout layout_, adapter_layout_;
   network network_;
   tensor<float, 1, Backend> parameters_, adapters_, gradients_, frequencies_;

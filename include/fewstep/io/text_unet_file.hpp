@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/mirror.hpp>
 #include <fewstep/generator/text_unet.hpp>
 #include <fewstep/io/safetensors.hpp>
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -107,11 +109,12 @@ inline void read_slices(const safetensors_file& file, const std::filesystem::pat
 
 }  // namespace detail
 
-/// Writes the network with `parameters` (its own, or an average of them) as weights. Adapters are written beside the
-/// base under their names, with their rank and scale in the metadata.
-template <class Backend>
-void save_consistency_model(const std::filesystem::path& path, text_unet<Backend>& model, vec<const float> parameters,
-                            element_type type = element_type::f32) {
+namespace detail {
+
+/// As save_consistency_model; to_host(values) is where the host reads them.
+template <class Backend, class ToHost>
+void write_text_unet(const std::filesystem::path& path, text_unet<Backend>& model, vec<const float> parameters,
+                     element_type type, const ToHost& to_host) {
   expects(parameters.size() == model.parameters().size(), [&] {
     return message("save_consistency_model: ", parameters.size(), " parameters given, but the model trains ",
                    model.parameters().size());
@@ -119,17 +122,37 @@ void save_consistency_model(const std::filesystem::path& path, text_unet<Backend
   safetensors_writer file;
   std::string words;
   for (const std::string& word : model.words().words()) words += word + '\n';
-  file.metadata(detail::text_unet_key, detail::to_json(model.network_options(), model.preconditioner()).dump());
-  file.metadata(detail::vocabulary_key, words);
+  file.metadata(text_unet_key, to_json(model.network_options(), model.preconditioner()).dump());
+  file.metadata(vocabulary_key, words);
   const auto& frequencies = model.network_options().frequencies;
-  file.add(detail::frequencies_name, {static_cast<index_t>(frequencies.size())}, frequencies);
-  detail::add_slices(file, model.base_layout(), model.has_adapters() ? model.base_parameters() : parameters, type);
+  file.add(frequencies_name, {static_cast<index_t>(frequencies.size())}, frequencies);
+  add_slices(file, model.base_layout(), to_host(model.has_adapters() ? model.base_parameters() : parameters), type);
   if (model.has_adapters()) {
-    file.metadata(detail::lora_key,
-                  nlohmann::json{{"rank", model.lora()->rank}, {"alpha", model.lora()->alpha}}.dump());
-    detail::add_slices(file, model.trained_layout(), parameters, type);
+    file.metadata(lora_key, nlohmann::json{{"rank", model.lora()->rank}, {"alpha", model.lora()->alpha}}.dump());
+    add_slices(file, model.trained_layout(), to_host(parameters), type);
   }
   file.write(path);
+}
+
+}  // namespace detail
+
+/// Writes the network with `parameters` (its own, or an average of them) as weights. Adapters are written beside the
+/// base under their names, with their rank and scale in the metadata.
+template <class Backend>
+requires on_host<Backend>
+void save_consistency_model(const std::filesystem::path& path, text_unet<Backend>& model, vec<const float> parameters,
+                            element_type type = element_type::f32) {
+  detail::write_text_unet(path, model, parameters, type, [](vec<const float> values) { return values; });
+}
+
+/// As above for any backend: the file is the same whatever the weights were trained on.
+template <class Backend>
+void save_consistency_model(Backend& backend, const std::filesystem::path& path, text_unet<Backend>& model,
+                            vec<const float> parameters, element_type type = element_type::f32) {
+  fetched<float, Backend> host(backend, std::max(model.base_parameters().size(), parameters.size()));
+  detail::write_text_unet(path, model, parameters, type, [&](vec<const float> values) {
+    return vec<const float>{host.fetch(backend, values.data, 0, values.size()), values.extents};
+  });
 }
 
 struct load_options {
@@ -179,8 +202,13 @@ template <class Backend>
       throw std::runtime_error(message(path.string(), ": the network described cannot be: ", e.what()));
     }
   }();
-  detail::read_slices(file, path, model.base_layout(), model.base_parameters());
-  if (has_adapters) detail::read_slices(file, path, model.trained_layout(), model.parameters());
+  const auto read = [&](const parameter_layout& layout, vec<float> values) {
+    std::vector<float> host(static_cast<std::size_t>(values.size()));
+    detail::read_slices(file, path, layout, as_vec(std::span(host)));
+    backend.copy_to_device(host.data(), values.data, values.size());
+  };
+  read(model.base_layout(), model.base_parameters());
+  if (has_adapters) read(model.trained_layout(), model.parameters());
   return model;
 }
 
