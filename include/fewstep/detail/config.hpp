@@ -30,6 +30,14 @@
 
 namespace fewstep::detail {
 
+/// Whether a CUDA compiler reads the code for a device. What only the host runs may be left out of that: nvcc 13 dies of
+/// some vector types.
+#if defined(__CUDA_ARCH__)
+inline constexpr bool is_device_pass = true;
+#else
+inline constexpr bool is_device_pass = false;
+#endif
+
 /// Width of a vector register of the target in bytes.
 #if defined(__AVX512F__)
 inline constexpr unsigned simd_bytes = 64;

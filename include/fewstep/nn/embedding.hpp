@@ -37,6 +37,13 @@ struct sum_word_rows {
     const T factor = bag_factor<T>(tokens, n);
     for (index_t j = 0; j < y.cols(); ++j) out[j] *= factor;
   }
+  [[nodiscard]] FEWSTEP_HD index_t columns() const { return y.cols(); }
+  FEWSTEP_HD void operator()(index_t n, index_t j) const {
+    T sum = T(0);
+    for (index_t i = 0; i < tokens.cols(); ++i)
+      if (tokens(n, i) != 0) sum += table[tokens(n, i) * y.cols() + j];
+    y(n, j) = sum * bag_factor<T>(tokens, n);
+  }
 };
 
 /// One task for the whole batch: texts share words, and the order of additions is fixed.
@@ -65,16 +72,35 @@ struct fourier_waves {
   T* y;
   FEWSTEP_HD void operator()(index_t n) const {
     const index_t count = frequencies.size();
-    constexpr float least = 1e-6f;  // the logarithm of 0 has no sine
-    const T c = std::log(static_cast<T>(times[n] > least ? times[n] : least)) / T(4);
+    const T c = noise(n);
     for (index_t j = 0; j < count; ++j) {
       y[n * 2 * count + j] = std::sin(c * static_cast<T>(frequencies[j]));
       y[n * 2 * count + count + j] = std::cos(c * static_cast<T>(frequencies[j]));
     }
   }
+  [[nodiscard]] FEWSTEP_HD index_t columns() const { return 2 * frequencies.size(); }
+  FEWSTEP_HD void operator()(index_t n, index_t j) const {
+    const index_t count = frequencies.size();
+    const T angle = noise(n) * static_cast<T>(frequencies[j < count ? j : j - count]);
+    y[n * 2 * count + j] = j < count ? std::sin(angle) : std::cos(angle);
+  }
+
+ private:
+  [[nodiscard]] FEWSTEP_HD T noise(index_t n) const {
+    constexpr float least = 1e-6f;  // the logarithm of 0 has no sine
+    return std::log(static_cast<T>(times[n] > least ? times[n] : least)) / T(4);
+  }
 };
 
 }  // namespace detail
+
+/// Adds to the rows of table[vocabulary, width] the gradients gy[N, width] of the texts tokens[N, length] that they
+/// occur in (bag_of_words), in the order of the texts.
+template <class Executor, class T>
+void add_word_gradients(Executor& executor, matrix<const std::int32_t> tokens, matrix<const T> gy, T* table,
+                        [[maybe_unused]] index_t vocabulary) {
+  executor.for_each(1, detail::add_word_rows<T>{tokens, gy, table});
+}
 
 /// Bag of words: the sum of the rows of a table [vocabulary, width] for the tokens of each text, divided by the square
 /// root of their number. Token 0 is padding and counts for nothing; an empty text is the zero vector.
@@ -104,7 +130,7 @@ class bag_of_words {
 
   template <class Pass>
   void backward(Pass& p, matrix<const T> gy, const tape& kept) const {
-    if (p.trains_parameters()) p.executor.for_each(1, detail::add_word_rows<T>{kept.tokens, gy, p.gradient(table_)});
+    if (p.trains_parameters()) add_word_gradients(p.executor, kept.tokens, gy, p.gradient(table_), vocabulary_);
   }
 
  private:

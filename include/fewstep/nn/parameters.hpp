@@ -107,12 +107,6 @@ void transpose_slice(const parameter_slice& slice, const T* from, T* to) {
         for (index_t i = i0; i < std::min(in, i0 + block); ++i) to[first + o * in + i] = from[first + i * out + o];
 }
 
-/// As above, as an operation of an executor.
-template <class Executor, class T>
-void transpose_slice(Executor&, const parameter_slice& slice, const T* from, T* to) {
-  transpose_slice(slice, from, to);
-}
-
 /// Extents of a slice in a file.
 [[nodiscard]] inline std::vector<index_t> file_extents(const parameter_slice& slice) {
   const auto& e = slice.extents;

@@ -29,7 +29,7 @@ void prepare_parameters(Backend& backend, const parameter_layout& layout, const 
     const parameter_slice& slice = slices[static_cast<std::size_t>(i)];
     const float* weight = a.parameters + slice.offset;
     if (a.backwards) {
-      transpose_slice(executor, slice, weight, a.transposed + slice.offset);
+      transpose_slice(slice, weight, a.transposed + slice.offset);
       weight = a.transposed + slice.offset;
     }
     if (slice.kind == slice_kind::convolution)

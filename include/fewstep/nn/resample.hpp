@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/element_kernels.hpp>
 #include <fewstep/nn/conv2d.hpp>
 #include <fewstep/nn/pass.hpp>
 
@@ -30,6 +31,22 @@ struct pixel_rearrange {
             to[shallow] = from[deep];
         }
   }
+
+  [[nodiscard]] FEWSTEP_HD index_t columns() const { return channels * factor * factor; }
+  /// Neighbouring columns are written next to each other, in whichever direction.
+  FEWSTEP_HD void operator()(index_t pixel, index_t column) const {
+    const index_t row = quotient(pixel, width), x = pixel - row * width;  // row of the whole batch
+    const index_t outer = quotient(column, to_deep ? factor : channels);
+    const index_t inner = column - outer * (to_deep ? factor : channels);
+    const index_t middle = quotient(outer, factor), other = outer - middle * factor;
+    const index_t c = to_deep ? middle : inner, dy = to_deep ? other : middle, dx = to_deep ? inner : other;
+    const index_t deep = pixel * columns() + (c * factor + dy) * factor + dx;
+    const index_t shallow = ((row * factor + dy) * width * factor + x * factor + dx) * channels + c;
+    if (to_deep)
+      to[deep] = from[shallow];
+    else
+      to[shallow] = from[deep];
+  }
 };
 
 template <class T>
@@ -45,6 +62,17 @@ struct repeat_pixels {
         for (index_t c = 0; c < channels; ++c) out[c] = from[pixel * channels + c];
       }
   }
+  [[nodiscard]] FEWSTEP_HD index_t columns() const { return channels; }
+  FEWSTEP_HD void operator()(index_t pixel, index_t c) const {
+    const index_t row = quotient(pixel, width), x = pixel - row * width;
+    T* top = to + (row * 2 * width * 2 + x * 2) * channels + c;
+    T* bottom = top + width * 2 * channels;
+    const T value = from[pixel * channels + c];
+    top[0] = value;
+    top[channels] = value;
+    bottom[0] = value;
+    bottom[channels] = value;
+  }
 };
 
 template <class T>
@@ -59,6 +87,13 @@ struct sum_pixels {
     for (index_t c = 0; c < channels; ++c)
       to[pixel * channels + c] = (top[c] + top[channels + c]) + (bottom[c] + bottom[channels + c]);
   }
+  [[nodiscard]] FEWSTEP_HD index_t columns() const { return channels; }
+  FEWSTEP_HD void operator()(index_t pixel, index_t c) const {
+    const index_t row = quotient(pixel, width), x = pixel - row * width;
+    const T* top = from + (row * 2 * width * 2 + x * 2) * channels + c;
+    const T* bottom = top + width * 2 * channels;
+    to[pixel * channels + c] = (top[0] + top[channels]) + (bottom[0] + bottom[channels]);
+  }
 };
 
 template <class T>
@@ -67,8 +102,11 @@ struct copy_channels {
   T* to;
   index_t from_first, from_stride, to_first, to_stride, channels;
   FEWSTEP_HD void operator()(index_t pixel) const {
-    for (index_t c = 0; c < channels; ++c)
-      to[pixel * to_stride + to_first + c] = from[pixel * from_stride + from_first + c];
+    for (index_t c = 0; c < channels; ++c) (*this)(pixel, c);
+  }
+  [[nodiscard]] FEWSTEP_HD index_t columns() const { return channels; }
+  FEWSTEP_HD void operator()(index_t pixel, index_t c) const {
+    to[pixel * to_stride + to_first + c] = from[pixel * from_stride + from_first + c];
   }
 };
 

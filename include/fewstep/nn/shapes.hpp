@@ -54,8 +54,9 @@ struct strided_rows {
   T* data = nullptr;
   index_t stride = 0;
 
-  operator strided_rows<const T>() const  // NOLINT: implicit, as a pointer to const
-      requires(!std::is_const_v<T>) {
+  template <class U>
+  requires(std::is_same_v<U, const T> && !std::is_same_v<U, T>)  // NOLINTNEXTLINE: implicit, as a pointer to const
+  operator strided_rows<U>() const {
     return {data, stride};
   }
 };

@@ -75,18 +75,20 @@ struct winograd_maps {
 /// out[Out][Out]: `map`, from In to Out values, along both axes of the square given by load(row, column).
 template <class T, int In, int Out, class Map, class Load, class Store>
 void map_square(const Map& map, const Load& load, const Store& store) {
-  packet<T> half[In][Out];
-  unrolled<In>([&](auto row) {
-    packet<T> line[In];
-    unrolled<In>([&](auto column) { line[column] = load(row, column); });
-    map(line, half[row]);
-  });
-  unrolled<Out>([&](auto column) {
-    packet<T> line[In], mapped[Out];
-    unrolled<In>([&](auto row) { line[row] = half[row][column]; });
-    map(line, mapped);
-    unrolled<Out>([&](auto row) { store(row, column, mapped[row]); });
-  });
+  if constexpr (!is_device_pass) {
+    packet<T> half[In][Out];
+    unrolled<In>([&](auto row) {
+      packet<T> line[In];
+      unrolled<In>([&](auto column) { line[column] = load(row, column); });
+      map(line, half[row]);
+    });
+    unrolled<Out>([&](auto column) {
+      packet<T> line[In], mapped[Out];
+      unrolled<In>([&](auto row) { line[row] = half[row][column]; });
+      map(line, mapped);
+      unrolled<Out>([&](auto row) { store(row, column, mapped[row]); });
+    });
+  }
 }
 
 /// Channels come in whole packets, also of the widest.

@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#if !defined(__CUDACC__)
+#error "fewstep: headers that end in .cuh need nvcc; a plain C++ program includes <fewstep/fewstep.hpp>"
+#endif
+
+#include <fewstep/core/elementary.hpp>
+#include <fewstep/core/packet.hpp>
+#include <fewstep/cuda/block.cuh>
+#include <fewstep/nn/shapes.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <type_traits>
+
+/// Kernels of group normalisation (cuda/norm.cuh). A block has one sample and a bundle of adjacent groups of channels,
+/// and keeps their values in shared memory where they fit, so that each is read once.
+
+namespace fewstep::detail {
+
+/// Neighbouring channels of a pixel that one thread has.
+template <int Pack>
+struct channel_pack {
+  float v[Pack];
+};
+
+/// Packets says whether a pack of four lies on a 16-byte boundary.
+template <int Pack, bool Packets>
+[[nodiscard]] FEWSTEP_HD channel_pack<Pack> load_channels(const float* from) {
+  channel_pack<Pack> pack;
+  if constexpr (Pack == 4 && Packets) {
+    const float_packet packet = load_packet(from);
+    for (int l = 0; l < Pack; ++l) pack.v[l] = packet[l];
+  } else {
+    for (int l = 0; l < Pack; ++l) pack.v[l] = from[l];
+  }
+  return pack;
+}
+
+template <bool Packets, int Pack>
+FEWSTEP_HD void store_channels(const channel_pack<Pack>& pack, float* to) {
+  if constexpr (Pack == 4 && Packets)
+    store_packet(to, {pack.v[0], pack.v[1], pack.v[2], pack.v[3]});
+  else
+    for (int l = 0; l < Pack; ++l) to[l] = pack.v[l];
+}
+
+/// run(pack, packets) with how many of `width` channels a thread takes at a time, a matter of the shape since sums are
+/// split by it, and whether it may take them as packets.
+template <class Run>
+void with_pack_of(index_t width, bool on_boundaries, const Run& run) {
+  if (width % 4 != 0)
+    run(std::integral_constant<int, 1>{}, std::false_type{});
+  else if (on_boundaries)
+    run(std::integral_constant<int, 4>{}, std::true_type{});
+  else
+    run(std::integral_constant<int, 4>{}, std::false_type{});
+}
+
+/// How the blocks of group normalisation share out a batch: block = (sample, bundle of adjacent groups), thread = (row,
+/// pack): packs of channels lie next to each other, and a thread has every rows-th pixel of its pack.
+struct group_norm_tiling {
+  static constexpr int threads = 512;
+
+  int channels, positions, groups, group_width;
+  int bundle;       ///< groups of a block
+  int width;        ///< channels of a block
+  int lanes, rows;  ///< packs that are worked on at the same time, and pixels
+  int parts;        ///< rows are added up in so many parts, each by a thread
+  int kept;         ///< values of each array that are kept in shared memory: all of a block's, or 0
+
+  /// `arrays` of a block's values are kept if they fit.
+  group_norm_tiling(const group_norm_shape& s, int pack, int arrays)
+      : channels(static_cast<int>(s.channels)),
+        positions(static_cast<int>(s.positions)),
+        groups(static_cast<int>(s.groups)),
+        group_width(static_cast<int>(s.group_width())),
+        bundle(bundle_of(groups, group_width)),
+        width(bundle * group_width),
+        lanes(std::min(width / pack, threads)),
+        rows(std::max(1, std::min(threads / lanes, positions))),
+        parts(std::max(1, std::min(rows, threads / (2 * width)))) {
+    constexpr index_t most = index_t{96} << 10;  // two blocks on a multiprocessor, with what else they share
+    const index_t bytes = s.positions * width * static_cast<index_t>(sizeof(float)) * arrays, sums = 40 * width;
+    kept = bytes + sums <= most ? positions * width : 0;
+  }
+
+  [[nodiscard]] int bundles() const { return groups / bundle; }
+
+  /// The fewest groups whose channels are whole sectors of memory (32 bytes), or at least enough of them.
+  static int bundle_of(int groups, int group_width) {
+    constexpr int sector = 8, enough = 16;
+    for (const int unit : {sector, 1})
+      for (int k = 1; k <= groups; ++k)
+        if (groups % k == 0 && k * group_width % unit == 0 && k * group_width >= enough) return k;
+    return groups;
+  }
+};
+
+/// Shared memory for n floats, as a block counts it.
+[[nodiscard]] inline std::size_t shared_floats(index_t n) {
+  return static_cast<std::size_t>((n + 3) / 4 * 4) * sizeof(float);
+}
+
+/// use(p, load(p)) for a thread's pixels p; AtATime loads are under way together.
+template <int AtATime, class Load, class Use>
+FEWSTEP_HD void for_each_pixel(const group_norm_tiling& t, int row, const Load& load, const Use& use) {
+  for (int first = row; first < t.positions; first += AtATime * t.rows) {
+    decltype(load(0)) loaded[AtATime];
+    for (int k = 0; k < AtATime; ++k) {
+      const int p = first + k * t.rows;
+      loaded[k] = load(p < t.positions ? p : first);
+    }
+    for (int k = 0; k < AtATime; ++k)
+      if (first + k * t.rows < t.positions) use(first + k * t.rows, loaded[k]);
+  }
+}
+
+/// out(group, sum) for every group of a block's bundle, on one thread, with the sum of value(row, channel) over the
+/// group's channels and `rows` rows.
+template <class Block, class Value, class Out>
+FEWSTEP_HD void for_each_group_sum(Block& block, const group_norm_tiling& t, int rows, const Value& value,
+                                   const Out& out) {
+  constexpr int warps = Block::threads / warp_size;
+  const int lane = block.thread() % warp_size, warp = block.thread() / warp_size;
+  for (int first = 0; first < t.bundle; first += warps) {
+    const int group = first + warp;
+    double sum = 0;
+    if (group < t.bundle)
+      for (int e = lane; e < rows * t.group_width; e += warp_size) {
+        const int row = e / t.group_width;
+        sum += static_cast<double>(value(row, group * t.group_width + (e - row * t.group_width)));
+      }
+    sum = block.warp_sum(sum);
+    if (lane == 0 && group < t.bundle) out(group, sum);
+  }
+}
+
+/// Where a block and its threads stand.
+struct group_norm_place {
+  int sample, bundle, first;  ///< first: channel
+  int row, lane;              ///< of the thread
+  bool works;                 ///< whether the thread has a pack
+
+  template <class Block>
+  FEWSTEP_HD group_norm_place(const Block& block, const group_norm_tiling& t) {
+    const int index = static_cast<int>(block.index()), bundles = t.groups / t.bundle;
+    sample = index / bundles;
+    bundle = index % bundles;
+    first = bundle * t.width;
+    row = block.thread() / t.lanes;
+    lane = block.thread() % t.lanes;
+    works = row < t.rows;
+  }
+  /// Places of the block's first value, and of its first group.
+  [[nodiscard]] FEWSTEP_HD index_t image(const group_norm_tiling& t) const {
+    return index_t{sample} * t.positions * t.channels + first;
+  }
+  [[nodiscard]] FEWSTEP_HD index_t group(const group_norm_tiling& t) const {
+    return index_t{sample} * t.groups + bundle * t.bundle;
+  }
+};
+
+/// Gain and bias, then (1 + scale) and shift of the conditioning.
+struct group_norm_gains {
+  const float *gamma, *beta, *scale_shift;  ///< scale_shift[samples, 2 channels] or null
+
+  [[nodiscard]] FEWSTEP_HD float factor(const group_norm_tiling& t, int sample, int channel) const {
+    return 1.0f + (scale_shift == nullptr ? 0.0f : scale_shift[index_t{sample} * 2 * t.channels + channel]);
+  }
+  [[nodiscard]] FEWSTEP_HD float shift(const group_norm_tiling& t, int sample, int channel) const {
+    return scale_shift == nullptr ? 0.0f : scale_shift[(index_t{sample} * 2 + 1) * t.channels + channel];
+  }
+};
+
+/// The affine map of a few channels that normalisation, gains and conditioning are together.
+template <int Pack>
+struct affine_pack {
+  float slope[Pack], offset[Pack], mean[Pack];
+
+  /// Of the block's channels c, c + 1, ...; mean and rstd are those of its groups.
+  FEWSTEP_HD affine_pack(const group_norm_gains& gains, const group_norm_tiling& t, const group_norm_place& at, int c,
+                         const float* mean_of_group, const float* rstd_of_group) {
+    for (int l = 0; l < Pack; ++l) {
+      const int channel = at.first + c + l, group = (c + l) / t.group_width;
+      const float factor = gains.factor(t, at.sample, channel);
+      mean[l] = mean_of_group[group];
+      slope[l] = rstd_of_group[group] * (factor * gains.gamma[channel]);
+      offset[l] = std::fma(factor, gains.beta[channel], gains.shift(t, at.sample, channel));
+    }
+  }
+  [[nodiscard]] FEWSTEP_HD float operator()(float x, int l) const { return std::fma(x - mean[l], slope[l], offset[l]); }
+};
+
+template <int Pack, bool Packets>
+struct group_norm_kernel {
+  static constexpr int threads = group_norm_tiling::threads;
+
+  group_norm_tiling t;
+  group_norm_gains gains;
+  float epsilon;
+  bool silu;
+  const float* x;
+  norm_statistics<float>* statistics;
+  float* y;
+
+  [[nodiscard]] std::size_t shared_bytes() const {
+    return shared_floats(t.kept) + shared_floats(t.rows * t.width) + 2 * shared_floats(t.bundle);
+  }
+
+  template <class Block>
+  FEWSTEP_HD void operator()(Block& block) const {
+    float* kept = block.template shared<float>(t.kept);
+    float* partial = block.template shared<float>(t.rows * t.width);
+    float* mean = block.template shared<float>(t.bundle);
+    float* rstd = block.template shared<float>(t.bundle);
+    const group_norm_place at(block, t);
+    const float* image = x + at.image(t);
+    const bool keeps = t.kept != 0;
+    const double count = static_cast<double>(t.positions) * t.group_width;
+    const auto value_of = [&](int row, int channel) { return partial[row * t.width + channel]; };
+
+    // Sums in float over a thread's pixels, then in double.
+    for (int c = at.lane * Pack; at.works && c < t.width; c += t.lanes * Pack) {
+      channel_pack<Pack> sum{};
+      for_each_pixel<4>(
+          t, at.row, [&](int p) { return load_channels<Pack, Packets>(image + p * t.channels + c); },
+          [&](int p, const channel_pack<Pack>& value) {
+            if (keeps) store_channels<true>(value, kept + p * t.width + c);
+            for (int l = 0; l < Pack; ++l) sum.v[l] += value.v[l];
+          });
+      store_channels<true>(sum, partial + at.row * t.width + c);
+    }
+    block.sync();
+    for_each_group_sum(block, t, t.rows, value_of,
+                       [&](int group, double sum) { mean[group] = static_cast<float>(sum / count); });
+    block.sync();
+
+    const auto again = [&](int p, int c) {
+      return keeps ? load_channels<Pack, true>(kept + p * t.width + c)
+                   : load_channels<Pack, Packets>(image + p * t.channels + c);
+    };
+    for (int c = at.lane * Pack; at.works && c < t.width; c += t.lanes * Pack) {
+      channel_pack<Pack> sum{}, of_group;
+      for (int l = 0; l < Pack; ++l) of_group.v[l] = mean[(c + l) / t.group_width];
+      for_each_pixel<4>(
+          t, at.row, [&](int p) { return again(p, c); },
+          [&](int, const channel_pack<Pack>& value) {
+            for (int l = 0; l < Pack; ++l) {
+              const float centred = value.v[l] - of_group.v[l];
+              sum.v[l] = std::fma(centred, centred, sum.v[l]);
+            }
+          });
+      store_channels<true>(sum, partial + at.row * t.width + c);
+    }
+    block.sync();
+    for_each_group_sum(block, t, t.rows, value_of, [&](int group, double sum) {
+      rstd[group] = static_cast<float>(1.0 / std::sqrt(sum / count + static_cast<double>(epsilon)));
+      statistics[at.group(t) + group] = {mean[group], rstd[group]};
+    });
+    block.sync();
+
+    for (int c = at.lane * Pack; at.works && c < t.width; c += t.lanes * Pack) {
+      const affine_pack<Pack> map(gains, t, at, c, mean, rstd);
+      for_each_pixel<4>(
+          t, at.row, [&](int p) { return again(p, c); },
+          [&](int p, channel_pack<Pack> value) {
+            for (int l = 0; l < Pack; ++l) value.v[l] = map(value.v[l], l);
+            if (silu)
+              for (int l = 0; l < Pack; ++l) value.v[l] *= sigmoid(value.v[l]);
+            store_channels<Packets>(value, y + at.image(t) + p * t.channels + c);
+          });
+    }
+  }
+};
+
+/// gx = slope g - rstd (mean(h) + xhat mean(h xhat)) (+ added) with g the gradient behind the activation,
+/// h = (1 + scale) gamma g, and means over the group.
+template <int Pack, bool Packets>
+struct group_norm_backward_kernel {
+  static constexpr int threads = group_norm_tiling::threads;
+
+  group_norm_tiling t;
+  group_norm_gains gains;
+  bool silu;
+  const float* x;
+  const norm_statistics<float>* statistics;
+  const float *gy, *added;
+  float *gx, *scale_shift_gradient;
+  float* partial_gradients;  ///< [samples, 2 channels]: of gamma, then of beta; or null
+
+  [[nodiscard]] std::size_t shared_bytes() const {
+    return 2 * shared_floats(t.kept) + shared_floats(2 * t.rows * t.width) + shared_floats(2 * 2 * t.parts * t.width) +
+           shared_floats(2 * 2 * t.width) + 4 * shared_floats(t.bundle);
+  }
+
+  template <class Block>
+  FEWSTEP_HD void operator()(Block& block) const {
+    float* kept_x = block.template shared<float>(t.kept);
+    float* kept_g = block.template shared<float>(t.kept);
+    float* partial = block.template shared<float>(2 * t.rows * t.width);
+    double* of_part = block.template shared<double>(2 * t.parts * t.width);
+    double* of_channel = block.template shared<double>(2 * t.width);
+    float* mean = block.template shared<float>(t.bundle);
+    float* rstd = block.template shared<float>(t.bundle);
+    float* on_x = block.template shared<float>(t.bundle);
+    float* constant = block.template shared<float>(t.bundle);
+    const group_norm_place at(block, t);
+    const float* image = x + at.image(t);
+    float* out = gx + at.image(t);
+    const bool keeps = t.kept != 0;
+    struct value_and_gradient {
+      channel_pack<Pack> value, g;
+    };
+
+    for (int g = block.thread(); g < t.bundle; g += threads) {
+      const norm_statistics<float> s = statistics[at.group(t) + g];
+      mean[g] = s.mean;
+      rstd[g] = s.rstd;
+    }
+    block.sync();
+
+    // Through the activation; sums of the gradient, and of the gradient times the centred input.
+    for (int c = at.lane * Pack; at.works && c < t.width; c += t.lanes * Pack) {
+      const affine_pack<Pack> map(gains, t, at, c, mean, rstd);
+      channel_pack<Pack> sum_g{}, sum_gx{};
+      for_each_pixel<2>(
+          t, at.row,
+          [&](int p) {
+            return value_and_gradient{load_channels<Pack, Packets>(image + p * t.channels + c),
+                                      load_channels<Pack, Packets>(gy + at.image(t) + p * t.channels + c)};
+          },
+          [&](int p, value_and_gradient at_pixel) {
+            auto& [value, g] = at_pixel;
+            if (silu)
+              for (int l = 0; l < Pack; ++l) {
+                const float z = map(value.v[l], l), gate = sigmoid(z);
+                g.v[l] *= gate * std::fma(z, 1.0f - gate, 1.0f);
+              }
+            for (int l = 0; l < Pack; ++l) {
+              sum_g.v[l] += g.v[l];
+              sum_gx.v[l] = std::fma(g.v[l], value.v[l] - map.mean[l], sum_gx.v[l]);
+            }
+            if (keeps) {
+              store_channels<true>(value, kept_x + p * t.width + c);
+              store_channels<true>(g, kept_g + p * t.width + c);
+            } else {
+              store_channels<Packets>(g, out + p * t.channels + c);
+            }
+          });
+      store_channels<true>(sum_g, partial + at.row * t.width + c);
+      store_channels<true>(sum_gx, partial + (t.rows + at.row) * t.width + c);
+    }
+    block.sync();
+    const int items = t.parts * t.width;
+    for (int item = block.thread(); item < 2 * items; item += threads) {
+      const int which = item / items, part = (item - which * items) / t.width;
+      const int c = item - which * items - part * t.width;
+      double sum = 0;
+      for (int r = part; r < t.rows; r += t.parts)
+        sum += static_cast<double>(partial[(which * t.rows + r) * t.width + c]);
+      of_part[item] = sum;
+    }
+    block.sync();
+    for (int c = block.thread(); c < t.width; c += threads) finish_channel(at, c, of_part, rstd, of_channel);
+    block.sync();
+
+    const double count = static_cast<double>(t.positions) * t.group_width;
+    for_each_group_sum(
+        block, t, 1, [&](int, int c) { return of_channel[t.width + c]; },
+        [&](int group, double sum) { on_x[group] = static_cast<float>(-sum / count) * rstd[group] * rstd[group]; });
+    for_each_group_sum(
+        block, t, 1, [&](int, int c) { return of_channel[c]; },
+        [&](int group, double sum) {
+          constant[group] = std::fma(-on_x[group], mean[group], static_cast<float>(-sum / count) * rstd[group]);
+        });
+    block.sync();
+    for (int c = at.lane * Pack; at.works && c < t.width; c += t.lanes * Pack) {
+      const affine_pack<Pack> map(gains, t, at, c, mean, rstd);
+      channel_pack<Pack> factor, rest;
+      for (int l = 0; l < Pack; ++l) {
+        factor.v[l] = on_x[(c + l) / t.group_width];
+        rest.v[l] = constant[(c + l) / t.group_width];
+      }
+      for_each_pixel<2>(
+          t, at.row,
+          [&](int p) {
+            return keeps ? value_and_gradient{load_channels<Pack, true>(kept_x + p * t.width + c),
+                                              load_channels<Pack, true>(kept_g + p * t.width + c)}
+                         : value_and_gradient{load_channels<Pack, Packets>(image + p * t.channels + c),
+                                              load_channels<Pack, Packets>(out + p * t.channels + c)};
+          },
+          [&](int p, value_and_gradient at_pixel) {
+            auto& [value, g] = at_pixel;
+            for (int l = 0; l < Pack; ++l)
+              g.v[l] = std::fma(g.v[l], map.slope[l], std::fma(value.v[l], factor.v[l], rest.v[l]));
+            if (added != nullptr) {
+              const auto more = load_channels<Pack, Packets>(added + at.image(t) + p * t.channels + c);
+              for (int l = 0; l < Pack; ++l) g.v[l] += more.v[l];
+            }
+            store_channels<Packets>(g, out + p * t.channels + c);
+          });
+    }
+  }
+
+ private:
+  /// The gradients of one channel's gain, bias, scale and shift, and its share of the means of h and h xhat.
+  FEWSTEP_HD void finish_channel(const group_norm_place& at, int c, const double* of_part, const float* rstd,
+                                 double* of_channel) const {
+    double sum_g = 0, sum_gx = 0;
+    for (int part = 0; part < t.parts; ++part) {
+      sum_g += of_part[part * t.width + c];
+      sum_gx += of_part[(t.parts + part) * t.width + c];
+    }
+    const int channel = at.first + c;
+    const index_t in_row = index_t{at.sample} * 2 * t.channels + channel;
+    const float g = static_cast<float>(sum_g), g_normalised = static_cast<float>(sum_gx) * rstd[c / t.group_width];
+    const float gain = gains.gamma[channel], factor = gains.factor(t, at.sample, channel);
+    of_channel[c] = static_cast<double>(factor * gain * g);
+    of_channel[t.width + c] = static_cast<double>(factor * gain * g_normalised);
+    if (partial_gradients != nullptr) {
+      partial_gradients[in_row] = factor * g_normalised;
+      partial_gradients[in_row + t.channels] = factor * g;
+    }
+    if (gains.scale_shift != nullptr) {
+      scale_shift_gradient[in_row] = std::fma(gain, g_normalised, gains.beta[channel] * g);
+      scale_shift_gradient[in_row + t.channels] = g;
+    }
+  }
+};
+
+}  // namespace fewstep::detail
