@@ -31,8 +31,10 @@ struct nearness {
   }
 };
 
+using judged_at_once = per_sample<nearness>;
+
 /// A trainer on a small perceptron with a reference.
-template <class Backend, class Reward = per_sample<nearness>>
+template <class Backend, class Reward = judged_at_once>
 struct rig {
   using generator_type = mlp_generator<Backend>;
   using parts = policy_gradient_parts<consistency_sampler, Reward, batch_advantage, clipped_surrogate,
@@ -48,7 +50,8 @@ struct rig {
   static typename generator_type::options settings(std::uint64_t seed) {
     return {.network = {.dimension = 5, .classes = 3, .hidden = {16, 24}}, .seed = seed};
   }
-  trainer_type trainer(policy_gradient_options o = {}, Reward judge = {}) {
+  trainer_type trainer(policy_gradient_options o = {}) { return trainer(o, Reward(nearness{})); }
+  trainer_type trainer(policy_gradient_options o, Reward judge) {
     o.horizon = 3;
     o.prompts_per_update = 3;
     o.samples_per_prompt = 7;

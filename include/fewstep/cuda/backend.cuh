@@ -38,6 +38,7 @@ class device_backend {
   struct options {
     typename Device::options device{};
     compute_type compute = compute_type::float32;
+    product_kernels products = product_kernels::library;
     bool graphs = true;  ///< record what is repeated, and replay it
   };
 
@@ -51,7 +52,7 @@ class device_backend {
 
   device_backend() : device_backend(options{}) {}
   explicit device_backend(options o)
-      : options_(o), device_(std::make_shared<Device>(o.device)), executor_(*device_, o.compute) {}
+      : options_(o), device_(std::make_shared<Device>(o.device)), executor_(*device_, o.compute, o.products) {}
 
   [[nodiscard]] int threads() const { return 1; }
   [[nodiscard]] executor_type& executor(int) { return executor_; }

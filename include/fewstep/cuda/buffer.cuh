@@ -62,8 +62,8 @@ class pinned_buffer {
   pinned_buffer(std::shared_ptr<Device> device, index_t n) : device_(std::move(device)) {
     if (n == 0) return;
     const std::size_t bytes = device_buffer<T, Device>::bytes_of(n);
-    void* const memory = device_->allocate_pinned(bytes);
-    data_ = static_cast<T*>(std::memset(memory, 0, bytes));
+    data_ = static_cast<T*>(device_->allocate_pinned(bytes));
+    std::memset(static_cast<void*>(data_), 0, bytes);
   }
   pinned_buffer(pinned_buffer&& other) noexcept
       : device_(std::move(other.device_)), data_(std::exchange(other.data_, nullptr)) {}

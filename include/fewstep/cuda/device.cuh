@@ -8,6 +8,7 @@
 #include <fewstep/core/error.hpp>
 #include <fewstep/cuda/block.cuh>
 #include <fewstep/cuda/check.cuh>
+#include <fewstep/cuda/cublas.cuh>
 
 #include <thrust/system/cuda/execution_policy.h>
 
@@ -17,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -95,6 +97,12 @@ class cuda_device {
 
   [[nodiscard]] cudaStream_t stream() const { return stream_; }
   [[nodiscard]] int multiprocessors() const { return multiprocessors_; }
+
+  /// Products by cuBLASLt on this stream.
+  [[nodiscard]] detail::cublas_products& library() {
+    if (!library_) library_.emplace(stream_);
+    return *library_;
+  }
 
   /// Runs a kernel on a grid of blocks.
   template <block_kernel Kernel>
@@ -177,6 +185,7 @@ class cuda_device {
  private:
   void close() noexcept {
     if (stream_ != nullptr) (void)cudaStreamSynchronize(stream_);
+    library_.reset();
     if (pool_ != nullptr) (void)cudaMemPoolDestroy(pool_);
     if (stream_ != nullptr) (void)cudaStreamDestroy(stream_);
   }
@@ -184,6 +193,7 @@ class cuda_device {
   int device_ = 0, multiprocessors_ = 0;
   cudaStream_t stream_ = nullptr;
   cudaMemPool_t pool_ = nullptr;
+  std::optional<detail::cublas_products> library_;
   bool recording_ = false;
 };
 

@@ -8,6 +8,7 @@
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/cuda/block.cuh>
+#include <fewstep/cuda/product_call.cuh>
 
 #include <algorithm>
 #include <array>
@@ -25,6 +26,12 @@ enum class compute_type {
   bf16,     ///< factors rounded to bfloat16 on the tensor cores, sums in float32
 };
 
+/// Whose kernels compute products. The library's own ones always compute in float32.
+enum class product_kernels {
+  own,      ///< fewstep's
+  library,  ///< those of a library of the device, where it has one that suits the shape
+};
+
 /// Runs network operations on a device, in the order of its stream. The operations themselves are free functions found
 /// by argument-dependent lookup (fewstep/cuda/*.cuh).
 ///
@@ -35,10 +42,15 @@ class device_executor {
   /// Scratch arrays that may be in use at the same time.
   enum scratch_slot { work, partials, columns, slots };
 
-  explicit device_executor(Device& device, compute_type compute = compute_type::float32)
-      : device_(&device), compute_(compute) {}
+  explicit device_executor(Device& device, compute_type compute = compute_type::float32,
+                           product_kernels products = product_kernels::library)
+      : device_(&device), compute_(compute), products_(products) {}
   device_executor(device_executor&& other) noexcept
-      : device_(other.device_), compute_(other.compute_), areas_(other.areas_), retired_(std::move(other.retired_)) {
+      : device_(other.device_),
+        compute_(other.compute_),
+        products_(other.products_),
+        areas_(other.areas_),
+        retired_(std::move(other.retired_)) {
     other.areas_ = {};
     other.retired_.clear();
   }
@@ -51,6 +63,15 @@ class device_executor {
 
   [[nodiscard]] Device& device() { return *device_; }
   [[nodiscard]] compute_type compute() const { return compute_; }
+
+  /// Whether the library computes a product; what decides is the shape per row or sample. Not where a single sum runs
+  /// over all rows, which it would not divide, nor where rows or columns are shorter than its tiles.
+  [[nodiscard]] bool uses_library(const detail::product_call& call) const {
+    constexpr index_t least = 8;
+    if (products_ == product_kernels::own || call.n < least) return false;
+    const bool batched = call.batches > 1 || call.stride_c != 0;
+    return call.a_transposed ? batched && call.m >= least && call.k > 0 : call.k >= least;
+  }
 
   /// f(i) for i in [0, n), or f(row, column) for all columns of n rows where f has columns().
   template <class F>
@@ -88,6 +109,7 @@ class device_executor {
   };
   Device* device_;
   compute_type compute_;
+  product_kernels products_;
   std::array<area, slots> areas_{};
   std::vector<void*> retired_;
 };

@@ -20,8 +20,8 @@ struct batch {
   vec<const float> times;
   vec<const Context> contexts;
 
-  [[nodiscard]] index_t rows() const { return x.rows(); }
-  [[nodiscard]] batch subview(index_t first, index_t count) const {
+  [[nodiscard]] FEWSTEP_HD index_t rows() const { return x.rows(); }
+  [[nodiscard]] FEWSTEP_HD batch subview(index_t first, index_t count) const {
     return {x.subview(first, count), times.subview(first, count), contexts.subview(first, count)};
   }
 };
