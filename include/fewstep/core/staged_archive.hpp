@@ -32,7 +32,7 @@ class staged_archive {
   template <class T>
   void operator()(std::string_view name, T&& value) {
     if constexpr (requires { value.serialize(*this); })
-      (*archive_)(name, scope_of{value, *backend_});
+      (*archive_)(name, scope_of<std::remove_reference_t<T>>{value, *backend_});
     else
       (*archive_)(name, std::forward<T>(value));
   }
@@ -53,8 +53,6 @@ class staged_archive {
       object.serialize(staged);
     }
   };
-  template <class Object>
-  scope_of(Object&, Backend&) -> scope_of<Object>;
 
   Archive* archive_;
   Backend* backend_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/elementary.hpp>
+#include <fewstep/core/packet.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
 
@@ -27,8 +28,7 @@ struct adam_state {
   }
 };
 
-/// One element of Adam, AdamW and, where it Averages, the moving average: a condition in the loop would cost more than
-/// the arithmetic. No sum has two products, which may be contracted differently in a packet and in the tail.
+/// Adam, AdamW and, where it Averages, the moving average: a condition in the loop would cost more than the arithmetic.
 template <bool Averages>
 struct adam_element {
   float* parameters;
@@ -37,16 +37,37 @@ struct adam_element {
   float toward_first, toward_second, epsilon, rate, inverse_correction, shrinkage, gradient_scale, toward_average;
 
   FEWSTEP_HD void operator()(index_t i) const {
-    const float g = gradients[i] * gradient_scale;
-    const float m = first[i] + toward_first * (g - first[i]);
+    float unused = 0;
+    advance(parameters[i], gradients[i], first[i], second[i], Averages ? average[i] : unused);
+  }
+
+  /// Elements [i, i + 4), where all arrays begin on packets.
+  FEWSTEP_HD void packet(index_t i) const {
+    float_packet p = load_packet(parameters + i), m = load_packet(first + i), v = load_packet(second + i);
+    const float_packet g = load_packet(gradients + i);
+    float_packet mean{};
+    if constexpr (Averages) mean = load_packet(average + i);
+    for (int k = 0; k < 4; ++k) advance(p[k], g[k], m[k], v[k], mean[k]);
+    store_packet(parameters + i, p);
+    store_packet(first + i, m);
+    store_packet(second + i, v);
+    if constexpr (Averages) store_packet(average + i, mean);
+  }
+  [[nodiscard]] bool on_packets() const { return detail::on_packets(parameters, gradients, first, second, average); }
+
+ private:
+  /// No sum has two products, which may be contracted differently in a packet and in the tail.
+  FEWSTEP_HD void advance(float& parameter, float gradient, float& mean, float& variance, float& smoothed) const {
+    const float g = gradient * gradient_scale;
+    const float m = mean + toward_first * (g - mean);
     const float square = select(g * g < largest_float, g * g, largest_float);  // inf - inf would come of it later
-    const float v = second[i] + toward_second * (square - second[i]);
-    const float shrunk = parameters[i] - shrinkage * parameters[i];
+    const float v = variance + toward_second * (square - variance);
+    const float shrunk = parameter - shrinkage * parameter;
     const float p = shrunk - rate * (m / (sqrt_float(v) * inverse_correction + epsilon));
-    first[i] = m;
-    second[i] = v;
-    parameters[i] = p;
-    if constexpr (Averages) average[i] += toward_average * (p - average[i]);
+    mean = m;
+    variance = v;
+    parameter = p;
+    if constexpr (Averages) smoothed += toward_average * (p - smoothed);
   }
 };
 

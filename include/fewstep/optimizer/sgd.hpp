@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/packet.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
 
@@ -10,20 +11,40 @@ namespace fewstep {
 
 namespace detail {
 
-/// One element of gradient descent and, where it Averages, the moving average. As in Adam no sum has two products.
+/// Gradient descent and, where it Averages, the moving average.
 template <bool Averages>
 struct sgd_element {
   float* parameters;
   const float* gradients;
   float *velocity, *average;
   float friction, rate, gradient_scale, toward_average;
+
   FEWSTEP_HD void operator()(index_t i) const {
-    const float kept = velocity[i] - friction * velocity[i];
-    const float v = kept + gradient_scale * gradients[i];
-    velocity[i] = v;
-    const float p = parameters[i] - rate * v;
-    parameters[i] = p;
-    if constexpr (Averages) average[i] += toward_average * (p - average[i]);
+    float unused = 0;
+    advance(parameters[i], gradients[i], velocity[i], Averages ? average[i] : unused);
+  }
+
+  /// Elements [i, i + 4), where all arrays begin on packets.
+  FEWSTEP_HD void packet(index_t i) const {
+    float_packet p = load_packet(parameters + i), v = load_packet(velocity + i), mean{};
+    const float_packet g = load_packet(gradients + i);
+    if constexpr (Averages) mean = load_packet(average + i);
+    for (int k = 0; k < 4; ++k) advance(p[k], g[k], v[k], mean[k]);
+    store_packet(parameters + i, p);
+    store_packet(velocity + i, v);
+    if constexpr (Averages) store_packet(average + i, mean);
+  }
+  [[nodiscard]] bool on_packets() const { return detail::on_packets(parameters, gradients, velocity, average); }
+
+ private:
+  /// As in Adam no sum has two products.
+  FEWSTEP_HD void advance(float& parameter, float gradient, float& speed, float& smoothed) const {
+    const float kept = speed - friction * speed;
+    const float v = kept + gradient_scale * gradient;
+    speed = v;
+    const float p = parameter - rate * v;
+    parameter = p;
+    if constexpr (Averages) smoothed += toward_average * (p - smoothed);
   }
 };
 

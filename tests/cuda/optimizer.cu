@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cuda/support.cuh"
+
+#include <fewstep/optimizer/adam.hpp>
+#include <fewstep/optimizer/sgd.hpp>
+
+#include <cmath>
+#include <vector>
+
+using namespace fewstep;
+using namespace fewstep::test;
+
+namespace {
+
+/// Parameters and, where it is kept, their average after three steps; arrays begin `shift` floats behind a boundary.
+template <class Backend, class Optimizer>
+std::vector<float> stepped(Backend& backend, const Optimizer& rule, index_t n, bool averaged, index_t shift = 0) {
+  std::vector<float> start(static_cast<std::size_t>(shift));
+  const auto values = normals<float>(n, 1);
+  start.insert(start.end(), values.begin(), values.end());
+  auto parameters = to_device(backend, start), average = to_device(backend, start);
+  auto state = rule.make_state(backend, n);
+  for (std::uint64_t step = 0; step < 3; ++step) {
+    const auto gradient = to_device(backend, normals<float>(n, 2 + step));
+    optimizer_arrays arrays{{parameters.data() + shift, {n}}, gradient.view()};
+    if (averaged) {
+      arrays.average = {average.data() + shift, {n}};
+      arrays.average_decay = 0.9f;
+    }
+    rule.update(backend, state, arrays, {0.7f, 0.5f});
+  }
+  auto result = to_host(backend, parameters.data() + shift, n);
+  const auto mean = to_host(backend, average.data() + shift, n);
+  result.insert(result.end(), mean.begin(), mean.end());
+  return result;
+}
+
+template <class Backend, class Optimizer>
+void check(const Optimizer& rule) {
+  for (const index_t n : {1, 3, 4, 1023, 2050})
+    for (const bool averaged : {false, true}) {
+      CAPTURE(n, averaged);
+      cpu_backend cpu({.threads = 1});
+      const auto expected = stepped(cpu, rule, n, averaged);
+      in_every_order<Backend>([&](Backend& backend) {
+        const auto result = stepped(backend, rule, n, averaged);
+        CHECK(relative_error(result, expected) < 1e-6);  // roundings of three steps
+        CHECK(same_bits(stepped(backend, rule, n, averaged, 1), result));
+        return result;
+      });
+    }
+}
+
+}  // namespace
+
+TEMPLATE_LIST_TEST_CASE("optimizer steps are the CPU's, in packets and off a boundary", "[cuda]", devices) {
+  check<TestType>(sgd{.momentum = 0.9f});
+  check<TestType>(adam{.learning_rate = 0.01f});
+  check<TestType>(adamw{.learning_rate = 0.01f, .weight_decay = 0.1f});
+}
+
+TEMPLATE_LIST_TEST_CASE("the first step of AdamW has the length of the rate", "[cuda]", devices) {
+  constexpr index_t n = 6;
+  constexpr double rate = 0.01, decay = 0.1;
+  const std::vector<float> start{1, -2, 3, -4, 5, -6}, slope{1, -1, 5, 7, -3, -2};
+  TestType backend;
+  auto parameters = to_device(backend, start);
+  const auto gradient = to_device(backend, slope);
+  const adamw rule{.learning_rate = static_cast<float>(rate), .weight_decay = static_cast<float>(decay)};
+  auto state = rule.make_state(backend, n);
+  rule.update(backend, state, {parameters.view(), gradient.view()}, {});
+  const auto result = to_host(backend, parameters);
+  for (std::size_t i = 0; i < start.size(); ++i) {
+    const double p = start[i];
+    CHECK(result[i] == Approx(p - rate * decay * p - std::copysign(rate, slope[i])).epsilon(1e-6));
+  }
+}
