@@ -9,7 +9,7 @@
 #include <fewstep/core/packet.hpp>
 #include <fewstep/core/random.hpp>
 #include <fewstep/cuda/backend.cuh>
-#include <fewstep/cuda/score.cuh>
+#include <fewstep/cuda/row_segments.cuh>
 #include <fewstep/mdp/transition.hpp>
 
 #include <cmath>

@@ -135,9 +135,10 @@ FEWSTEP_HD scored score_of(double log_pi, double reference_squares, const step_r
 ///   d log pi / d o = b (x' - a x - b o) / sigma^2,   KL = b^2 |o - o_ref|^2 / (2 sigma^2),   both over D for the mean.
 /// `reference` (o_ref[D]) may be null.
 template <objective Objective>
-score score_transition(const scored_transition& t, float* o, index_t dimension, reduction over, const Objective& value,
-                       double old_log_probability, float advantage, std::int32_t step, double rows,
-                       const float* reference, float coefficient) {
+[[gnu::always_inline]] inline score score_transition(const scored_transition& t, float* o, index_t dimension,
+                                                     reduction over, const Objective& value, double old_log_probability,
+                                                     float advantage, std::int32_t step, double rows,
+                                                     const float* reference, float coefficient) {
   const double log_pi = log_probability(t, o, dimension, over);
   const double squares = reference == nullptr ? 0.0 : detail::squared_distance(o, reference, dimension);
   const detail::scored scored = detail::score_of(log_pi, squares, *t.row, dimension, over, value, old_log_probability,
@@ -186,12 +187,12 @@ struct scored_rows {
 template <class Backend, objective Objective>
 requires on_host<Backend>
 void score_rows(Backend& backend, const scored_rows<Objective>& a) {
-  backend.parallel_for(a.o.rows(), [&](auto&, int, index_t i) {
+  backend.parallel_for(a.o.rows(), [a, settings = *a.settings](auto&, int, index_t i) {
     const index_t row = a.row_of(i), step = row / a.samples, sample = row % a.samples;
     a.scores[i] = score_transition({a.x.row(i), a.next.row(i), a.table + step}, a.o.row(i), a.o.cols(), a.over,
-                                   a.settings->value, a.old_log_probabilities[row], a.advantages[sample],
-                                   static_cast<std::int32_t>(step), a.settings->rows,
-                                   a.reference.data == nullptr ? nullptr : a.reference.row(i), a.settings->coefficient);
+                                   settings.value, a.old_log_probabilities[row], a.advantages[sample],
+                                   static_cast<std::int32_t>(step), settings.rows,
+                                   a.reference.data == nullptr ? nullptr : a.reference.row(i), settings.coefficient);
   });
 }
 

@@ -71,18 +71,17 @@ void take_step(Backend& backend, const transition_step& a) {
   const random_stream moves{a.noise->seed, stream::noise};
   const std::uint64_t sample = a.noise->first + static_cast<std::uint64_t>(a.first);
   const index_t dimension = a.x.cols();
-  backend.parallel_for(a.x.rows(), [=](auto&, int, index_t i) {
-    const step_row row = a.row;
-    const float *x = a.x.row(i), *out = a.o.row(i);
-    float* next = a.next.row(i);
+  backend.parallel_for(a.x.rows(), [=, before = a.x, output = a.o, after = a.next, row = a.row, step = a.step,
+                                    log_pi = a.log_probabilities, over = a.over](auto&, int, index_t i) {
+    const float *x = before.row(i), *out = output.row(i);
+    float* next = after.row(i);
     if (row.sigma > 0) {
-      fill_normal(moves, sample + static_cast<std::uint64_t>(i), a.step, next, dimension);
+      fill_normal(moves, sample + static_cast<std::uint64_t>(i), step, next, dimension);
       for (index_t d = 0; d < dimension; ++d) next[d] = row.a * x[d] + row.b * out[d] + row.sigma * next[d];
     } else {
       for (index_t d = 0; d < dimension; ++d) next[d] = row.a * x[d] + row.b * out[d];
     }
-    if (a.log_probabilities != nullptr)
-      a.log_probabilities[i] = log_probability({x, next, &row}, out, dimension, a.over);
+    if (log_pi != nullptr) log_pi[i] = log_probability({x, next, &row}, out, dimension, over);
   });
 }
 
