@@ -147,7 +147,7 @@ TEST_CASE("an array's alignment is that of all its rows", "[cuda]") {
 
 TEST_CASE("own kernels compute what a library does badly", "[cuda]") {
   emulated_device device;
-  const device_executor executor(device);
+  const device_executor executor(device, compute_type::float32, product_kernels::library);
   CHECK(executor.uses_library(layer(1, 64, 32)));
   CHECK(!executor.uses_library(layer(1000, 64, 1)));
   CHECK(!executor.uses_library(layer(1000, 3, 64)));
@@ -158,6 +158,8 @@ TEST_CASE("own kernels compute what a library does badly", "[cuda]") {
   gradient.stride_c = 64 * 32;
   CHECK(executor.uses_library(gradient));
   CHECK(!device_executor(device, compute_type::tf32, product_kernels::own).uses_library(layer(1, 64, 32)));
+  CHECK(device_executor(device, compute_type::tf32).uses_library(layer(1, 64, 32)));
+  CHECK(!device_executor(device).uses_library(layer(1, 64, 32)));
 }
 
 namespace {
@@ -378,7 +380,7 @@ constexpr precision precisions[] = {
 TEST_CASE("the library's products agree with the own kernels'", "[cuda]") {
   cuda_backend own({.products = product_kernels::own});
   for (const auto& [compute, tolerance] : precisions) {
-    cuda_backend backend({.compute = compute});
+    cuda_backend backend({.compute = compute, .products = product_kernels::library});
     for (const auto& [m, k, n] : {std::array<index_t, 3>{1, 64, 32}, {1000, 128, 96}, {77, 27, 50}, {513, 1152, 128}}) {
       CAPTURE(static_cast<int>(compute), m, k, n);
       const auto run = [&, m = m, k = k, n = n](cuda_backend& b) {
@@ -405,7 +407,7 @@ TEST_CASE("the library's products agree with the own kernels'", "[cuda]") {
 TEST_CASE("a row has the same bits in every batch and at every place", "[cuda]") {
   constexpr index_t most = 1000;
   for (const auto& [compute, tolerance] : precisions) {
-    cuda_backend backend({.compute = compute});
+    cuda_backend backend({.compute = compute, .products = product_kernels::library});
     auto& executor = backend.executor(0);
     for (const auto& [k, n] : {std::array<index_t, 2>{64, 64}, {128, 96}, {27, 50}, {1152, 128}, {70, 30}}) {
       CAPTURE(static_cast<int>(compute), k, n);
