@@ -5,14 +5,10 @@
 
 #include <fewstep/image/picture_grid.hpp>
 #include <fewstep/image/png.hpp>
-#include <fewstep/mdp/rollout.hpp>
 #include <fewstep/sampler/consistency.hpp>
 #include <fewstep/sampler/time_grid.hpp>
 
-#include <algorithm>
-
 namespace text_to_emoji {
-namespace {
 
 using fewstep::index_t;
 
@@ -23,8 +19,6 @@ fewstep::step_table drawing_table(const fewstep::edm_consistency& p, const std::
   const auto [in, skip, out] = p(time);
   return {{{time, p.min_time(), skip, out, 0.0f, in, skip, out}}, 0, fewstep::emitted::clean, initial_sigma(p, time)};
 }
-
-}  // namespace
 
 std::vector<float> times_for(int calls) {
   switch (calls) {
@@ -39,27 +33,6 @@ std::vector<float> times_for(int calls) {
     default:
       return fewstep::default_times(emoji_preconditioning, calls);
   }
-}
-
-std::vector<float> draw_pictures(fewstep::cpu_backend& backend, emoji_generator& model,
-                                 std::span<const fewstep::token_list> contexts, const std::vector<float>& times,
-                                 std::uint64_t seed, std::uint64_t first) {
-  constexpr std::size_t at_once = 64;
-  const index_t size = model.sample_size();
-  const auto table = drawing_table(model.preconditioner(), times);
-  auto workspace = model.make_workspace(backend, 0);
-  std::vector<float> pictures, output(at_once * static_cast<std::size_t>(size));
-  for (std::size_t done = 0; done < contexts.size(); done += at_once) {
-    const auto part = contexts.subspan(done, std::min(at_once, contexts.size() - done));
-    const auto count = static_cast<index_t>(part.size());
-    fewstep::trajectory<fewstep::cpu_backend, fewstep::token_list> path(backend, table, count, size);
-    for (index_t i = 0; i < count; ++i) path.set_context(i, part[static_cast<std::size_t>(i)]);
-    rollout(backend, model, workspace, path, fewstep::matrix<float>{output.data(), {count, size}},
-            {.seed = seed, .first = first + done}, fewstep::reduction::mean, 0, count);
-    const auto result = path.result();
-    for (index_t i = 0; i < result.size(); ++i) pictures.push_back(std::clamp(result.data[i], -1.0f, 1.0f));
-  }
-  return pictures;
 }
 
 void save_picture_grid(const std::filesystem::path& path, std::span<const float> pictures, int columns, int scale) {

@@ -1,25 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "emoji_generator.hpp"
+#include <fewstep/generator/preconditioning.hpp>
+#include <fewstep/sampler/step_table.hpp>
 
-#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <vector>
 
 namespace text_to_emoji {
 
+/// Of the models that `pretrain` makes.
+inline constexpr fewstep::edm_consistency emoji_preconditioning{
+    .sigma_data = 0.5f, .sigma_min = 0.01f, .sigma_max = 40.0f};
+
 /// Noise levels of `calls` network calls: for 1, 2, 4 and 8 calls chosen by the pictures they give, else Karras' grid.
 [[nodiscard]] std::vector<float> times_for(int calls);
 
-/// Pictures [contexts, 32 * 32 * 3] in [-1, 1], one for each context, by multistep consistency sampling with network
-/// calls at these noise levels, which ends on the clean prediction. The noise of picture i is a function of (seed,
-/// first + i) only.
-[[nodiscard]] std::vector<float> draw_pictures(fewstep::cpu_backend& backend, emoji_generator& model,
-                                               std::span<const fewstep::token_list> contexts,
-                                               const std::vector<float>& times, std::uint64_t seed,
-                                               std::uint64_t first = 0);
+/// How a picture is drawn with network calls at these noise levels.
+[[nodiscard]] fewstep::step_table drawing_table(const fewstep::edm_consistency& p, const std::vector<float>& times);
 
 /// Pictures side by side as a PNG file.
 void save_picture_grid(const std::filesystem::path& path, std::span<const float> pictures, int columns, int scale);

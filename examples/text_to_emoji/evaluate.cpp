@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evaluation.hpp"
+#include "runtime.hpp"
 #include "settings.hpp"
+
+#include <fewstep/image/jpeg_reward.hpp>
 
 #include <cmath>
 #include <cstdio>
@@ -20,11 +23,11 @@ double mean(std::span<const double> values) {
 }
 
 /// Share of (sample, prompt of another sample) pairs where the prompt's name is among the sample's five nearest.
-double chance(fewstep::cpu_backend& backend, const judged_pictures& judged, std::span<const std::int32_t> names,
+double chance(fewstep::cpu_backend& host, const judged_pictures& judged, std::span<const std::int32_t> names,
               const name_index& index) {
   const std::size_t count = judged.pictures.size() / picture_values, samples = count / names.size();
   std::vector<double> shares(count);
-  backend.parallel_for(static_cast<index_t>(count), [&](auto&, int, index_t i) {
+  host.parallel_for(static_cast<index_t>(count), [&](auto&, int, index_t i) {
     const auto at = static_cast<std::size_t>(i);
     const auto distances =
         index.distances(std::span<const float>(judged.pictures).subspan(at * picture_values, picture_values));
@@ -40,7 +43,7 @@ struct real_figures {
 };
 
 /// The real pictures of the same names: each is compared with the pictures of the other styles only.
-real_figures judge_real(fewstep::cpu_backend& backend, const emoji_data& data, std::span<const std::int32_t> names,
+real_figures judge_real(fewstep::cpu_backend& host, const emoji_data& data, std::span<const std::int32_t> names,
                         const name_index& index) {
   real_figures real;
   double pictures_judged = 0;
@@ -53,7 +56,7 @@ real_figures judge_real(fewstep::cpu_backend& backend, const emoji_data& data, s
       real.retrieval += name_index::is_near(index.distances(picture, data.captions[i].style), name) ? 1.0 : 0.0;
       pictures_judged += 1;
     }
-    const auto judged = judge(backend, std::move(pictures), std::span(&name, 1), index, {});
+    const auto judged = judge(host, std::move(pictures), std::span(&name, 1), index, {});
     real.bytes += judged.figures[bytes_figure][0] / static_cast<double>(names.size());
     real.diversity += judged.figures[diversity_figure][0] / static_cast<double>(names.size());
   }
@@ -68,8 +71,9 @@ int evaluate(const evaluate_settings& s) {
     return fewstep::message("--prompts is ", s.prompts, " and --samples ", s.samples, "; each must be at least 2");
   });
   const auto data = emoji_data::load(s.data);
-  fewstep::cpu_backend backend({.threads = s.threads});
-  emoji_generator model = load_generator(backend, s.checkpoint);
+  fewstep::cpu_backend host({.threads = s.threads});
+  const auto runtime = make_runtime(s.backend, s.threads);
+  const auto model = runtime->load(s.checkpoint);
   const name_index index(data);
   std::vector<prompt_group> groups{{"names", "names of the data", {}, {}}};
   prompt_group& group = groups.front();
@@ -85,15 +89,15 @@ int evaluate(const evaluate_settings& s) {
   for (const int steps : s.steps) {
     fewstep::expects(steps >= 1, [&] { return fewstep::message("--steps has ", steps, "; use 1 or more"); });
     const auto judged = evaluation_plan{.times = times_for(steps), .samples = s.samples}
-                            .run(backend, model, groups, index, {.threads = backend.threads()})
+                            .run(host, *model, groups, index, {.threads = host.threads()})
                             .front();
     std::printf("%-16s %14.1f %% %16.1f %% %12.1f %10.4f\n",
                 fewstep::message(steps, steps == 1 ? " step" : " steps").c_str(),
-                100 * mean(judged.figures[retrieval_figure]), 100 * chance(backend, judged, group.names, index),
+                100 * mean(judged.figures[retrieval_figure]), 100 * chance(host, judged, group.names, index),
                 mean(judged.figures[bytes_figure]), mean(judged.figures[diversity_figure]));
     std::fflush(stdout);
   }
-  const auto real = judge_real(backend, data, group.names, index);
+  const auto real = judge_real(host, data, group.names, index);
   std::printf("%-16s %14.1f %% %16s   %12.1f %10.4f\n", "real pictures", 100 * real.retrieval, "", real.bytes,
               real.diversity);
   std::printf(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evaluation.hpp"
 
+#include <fewstep/image/jpeg_reward.hpp>
 #include <fewstep/io/metrics_csv.hpp>
 
 #include <nlohmann/json.hpp>
@@ -78,7 +79,7 @@ std::vector<prompt_group> evaluation_groups(const emoji_data& data, int prompts)
   return {std::move(held_back), std::move(tuning), std::move(unseen)};
 }
 
-judged_pictures judge(fewstep::cpu_backend& backend, std::vector<float> pictures, std::span<const std::int32_t> names,
+judged_pictures judge(fewstep::cpu_backend& host, std::vector<float> pictures, std::span<const std::int32_t> names,
                       const name_index& index, const picture_size_reward& reward_fn) {
   judged_pictures judged{std::move(pictures), {}};
   const std::size_t count = judged.pictures.size() / picture_values, samples = count / names.size();
@@ -95,7 +96,7 @@ judged_pictures judge(fewstep::cpu_backend& backend, std::vector<float> pictures
   fewstep::jpeg_byte_counts(rows, bytes, {.threads = reward_fn.threads});
   const auto floor = static_cast<double>(fewstep::jpeg_floor(emoji_data::side, emoji_data::side));
   std::vector<double> is_near(count);
-  backend.parallel_for(static_cast<index_t>(count), [&](auto&, int, index_t i) {
+  host.parallel_for(static_cast<index_t>(count), [&](auto&, int, index_t i) {
     const auto at = static_cast<std::size_t>(i);
     is_near[at] = name_index::is_near(index.distances(picture(at)), names[at / samples]) ? 1.0 : 0.0;
   });
@@ -114,7 +115,7 @@ judged_pictures judge(fewstep::cpu_backend& backend, std::vector<float> pictures
   return judged;
 }
 
-std::vector<judged_pictures> evaluation_plan::run(fewstep::cpu_backend& backend, emoji_generator& model,
+std::vector<judged_pictures> evaluation_plan::run(fewstep::cpu_backend& host, painter& artist,
                                                   std::span<const prompt_group> groups, const name_index& index,
                                                   const picture_size_reward& reward_fn) const {
   std::vector<judged_pictures> results;
@@ -122,9 +123,8 @@ std::vector<judged_pictures> evaluation_plan::run(fewstep::cpu_backend& backend,
   for (const prompt_group& group : groups) {
     std::vector<fewstep::token_list> contexts;
     for (const std::string& prompt : group.prompts)
-      contexts.insert(contexts.end(), static_cast<std::size_t>(samples), model.encode(prompt));
-    results.push_back(
-        judge(backend, draw_pictures(backend, model, contexts, times, seed, first), group.names, index, reward_fn));
+      contexts.insert(contexts.end(), static_cast<std::size_t>(samples), artist.encode(prompt));
+    results.push_back(judge(host, artist.draw(contexts, times, seed, first), group.names, index, reward_fn));
     first += std::uint64_t{1} << 32;
   }
   return results;

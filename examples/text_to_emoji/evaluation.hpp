@@ -5,6 +5,9 @@
 #include "emoji_data.hpp"
 #include "name_index.hpp"
 #include "picture_size_reward.hpp"
+#include "runtime.hpp"
+
+#include <fewstep/backend/cpu/backend.hpp>
 
 #include <array>
 #include <cstdint>
@@ -38,7 +41,7 @@ struct judged_pictures {
 /// Judges pictures [prompts * samples, picture], those of a prompt standing together. Retrieval is the share of the
 /// samples whose prompt's name is among the five nearest; diversity the root mean square difference of pixel values
 /// (from -1 to 1) between two samples of a prompt, averaged over pairs.
-[[nodiscard]] judged_pictures judge(fewstep::cpu_backend& backend, std::vector<float> pictures,
+[[nodiscard]] judged_pictures judge(fewstep::cpu_backend& host, std::vector<float> pictures,
                                     std::span<const std::int32_t> names, const name_index& index,
                                     const picture_size_reward& reward_fn);
 
@@ -48,7 +51,7 @@ struct evaluation_plan {
   int samples = 4;
   std::uint64_t seed = 20240403;
 
-  [[nodiscard]] std::vector<judged_pictures> run(fewstep::cpu_backend& backend, emoji_generator& model,
+  [[nodiscard]] std::vector<judged_pictures> run(fewstep::cpu_backend& host, painter& artist,
                                                  std::span<const prompt_group> groups, const name_index& index,
                                                  const picture_size_reward& reward_fn) const;
 };

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "drawing.hpp"
 #include "emoji_data.hpp"
 #include "evaluation.hpp"
-#include "finetune_trainer.hpp"
 #include "interrupt.hpp"
 #include "run_folder.hpp"
 #include "run_loop.hpp"
+#include "runtime.hpp"
+#include "settings.hpp"
 
-#include <fewstep/io/checkpoint.hpp>
-#include <fewstep/io/crc32c.hpp>
+#include <fewstep/io/atomic_file.hpp>
 #include <fewstep/io/metrics_csv.hpp>
 #include <fewstep/io/progress_bar.hpp>
 #include <fewstep/io/svg_plot.hpp>
 #include <fewstep/io/tensorboard.hpp>
-#include <fewstep/regularizer/kl_to_reference.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -57,7 +57,8 @@ double as_written(float value) {
 nlohmann::ordered_json as_json(const finetune_settings& s) {
   std::vector<double> times;
   for (const float time : s.times) times.push_back(as_written(time));
-  return {{"checkpoint", s.checkpoint.string()},
+  return {{"backend", s.backend},
+          {"checkpoint", s.checkpoint.string()},
           {"data", s.data.string()},
           {"reward", s.task},
           {"updates", s.updates},
@@ -103,22 +104,21 @@ std::string megabytes(std::size_t bytes) {
   return text.data();
 }
 
-template <class Trainer>
-void announce(const finetune_settings& s, const fewstep::cpu_backend& backend, emoji_generator& model,
-              const emoji_data& data, Trainer& trainer) {
-  const auto& memory = trainer.memory();
-  const auto trained = model.parameters().size(), all = model.base_parameters().size();
+void announce(const finetune_settings& s, int threads, const emoji_data& data, finetuning& task) {
+  const finetuning::summary facts = task.describe();
+  const fewstep::memory_plan& memory = facts.memory;
   std::string times;
-  for (const auto& row : trainer.table().rows) times += message(times.empty() ? "" : ", ", row.time);
-  std::printf("model        %s: %td parameters, %s\n", s.checkpoint.c_str(), all,
-              model.has_adapters() ? message(trained, " in adapters trained").c_str() : "all trained");
+  for (const float time : facts.times) times += message(times.empty() ? "" : ", ", time);
+  std::printf("model        %s: %td parameters, %s\n", s.checkpoint.c_str(), facts.parameters,
+              facts.has_adapters ? message(facts.trained, " in adapters trained").c_str() : "all trained");
   std::printf("reward       %s (JPEG size in kB at quality 95)\n", s.task.c_str());
   std::printf("update       %d prompts of %zu x %d samples, %d network calls at noise %s; last step: %s\n", s.prompts,
               data.tuning.size(), s.samples, s.horizon, times.c_str(), s.last_step.c_str());
   std::printf("objective    clip range %g, KL coefficient %g, %s advantage, Adam at %g\n",
-              static_cast<double>(trainer.parts().objective_of.clip_range), static_cast<double>(s.kl),
-              s.advantage.c_str(), static_cast<double>(s.learning_rate));
-  std::printf("seed         %llu, %d threads\n", static_cast<unsigned long long>(s.seed), backend.threads());
+              static_cast<double>(facts.clip_range), static_cast<double>(s.kl), s.advantage.c_str(),
+              static_cast<double>(s.learning_rate));
+  std::printf("seed         %llu, %d threads%s\n", static_cast<unsigned long long>(s.seed), threads,
+              s.backend == "cpu" ? "" : message(", the networks on ", s.backend).c_str());
   std::printf("memory       %s of %g MB: parameters %s, trajectory %s, reference %s, %td rows at a time %s\n",
               megabytes(memory.total()).c_str(), s.memory_budget, megabytes(memory.parameters).c_str(),
               megabytes(memory.trajectory).c_str(), megabytes(memory.regularizer).c_str(), memory.rows,
@@ -127,41 +127,23 @@ void announce(const finetune_settings& s, const fewstep::cpu_backend& backend, e
   std::fflush(stdout);
 }
 
-/// What a checkpoint holds; a run goes on only with the settings it was begun with.
-template <class Trainer>
-auto checkpoint_content(const finetune_settings& s, std::uint32_t base, Trainer& trainer) {
-  return [&s, base, &trainer](auto& archive) {
-    archive.must_match("base_checksum", base);
-    archive.must_match("reward", s.task);
-    archive.must_match("updates", s.updates);
-    archive.must_match("learning_rate", s.learning_rate);
-    archive.must_match("kl", s.kl);
-    archive.must_match("clip", s.clip);
-    archive.must_match("last_step", s.last_step);
-    archive.must_match("advantage_name", s.advantage);
-    archive.must_match("lora", s.lora);
-    archive("trainer", trainer);
-  };
-}
-
 /// Updates until all are made or Ctrl-C; with a checkpoint at the end of either.
-template <class Trainer>
-void train(const finetune_settings& s, std::uint32_t base, const emoji_data& data, emoji_generator& model,
-           Trainer& trainer) {
+void train(const finetune_settings& s, const emoji_data& data, finetuning& task) {
   std::vector<fewstep::token_list> contexts;
-  for (const auto name : data.tuning) contexts.push_back(model.encode(data.names[static_cast<std::size_t>(name)]));
+  for (const auto name : data.tuning)
+    contexts.push_back(task.after().encode(data.names[static_cast<std::size_t>(name)]));
   std::vector<std::string> columns;
   for (const auto& m : metrics) columns.emplace_back(m.name);
 
-  const std::int64_t start = trainer.index();
+  const std::int64_t start = task.index();
   auto table = start > 0 ? fewstep::metrics_csv::resume_at(s.output / "metrics.csv", columns, start)
                          : fewstep::metrics_csv(s.output / "metrics.csv", columns);
   fewstep::tensorboard_writer board(s.output / "tensorboard",
                                     start > 0 ? std::optional<std::int64_t>(start) : std::nullopt);
   fewstep::progress_bar bar(s.updates, "training");
   const auto step = [&] {
-    const update_report report = trainer.update(contexts);
-    const std::int64_t done = trainer.index();
+    const update_report report = task.update(contexts);
+    const std::int64_t done = task.index();
     std::array<double, metrics.size()> row{};
     std::transform(metrics.begin(), metrics.end(), row.begin(), [&](const metric& m) { return report.*m.value; });
     table.append(done, row);
@@ -172,9 +154,8 @@ void train(const finetune_settings& s, std::uint32_t base, const emoji_data& dat
                       {"clip", report.clip_fraction},
                       {"gradient", report.gradient_norm}});
   };
-  run_steps(trainer, s.updates, s.checkpoint_every, step, [&] {
-    fewstep::save_checkpoint(s.output / "checkpoint.safetensors", checkpoint_content(s, base, trainer));
-  });
+  run_steps(task, s.updates, s.checkpoint_every, step,
+            [&] { task.save_checkpoint(s.output / "checkpoint.safetensors"); });
 }
 
 /// The reward curve of the whole run, from its table, which is whole also after a resume.
@@ -206,42 +187,49 @@ void draw_before_and_after(const finetune_settings& s, const judged_pictures& be
   save_picture_grid(s.output / "before_after.png", pictures, static_cast<int>(prompts), 4);
 }
 
-template <class Trainer>
-int run(const finetune_settings& s, fewstep::cpu_backend& backend, const emoji_data& data, emoji_generator& base,
-        emoji_generator& model, Trainer trainer) {
-  const std::uint32_t base_checksum = fewstep::crc32c(fewstep::read_file(s.checkpoint));
+}  // namespace
+
+int finetune(const finetune_settings& settings) {
+  const finetune_settings s = settled(settings);
+  check(s);
+  const auto runtime = make_runtime(s.backend, s.threads);
+  refuse_unfinished_run(s.output, "evaluation.json", s.resume || s.overwrite);
+  fewstep::require_writable_directory(s.output);
+  const auto data = emoji_data::load(s.data);
+  fewstep::cpu_backend host({.threads = s.threads});
+  const auto task = runtime->finetune(s);
   const auto checkpoint = s.output / "checkpoint.safetensors";
   if (s.resume && std::filesystem::exists(checkpoint)) {
-    fewstep::load_checkpoint(checkpoint, checkpoint_content(s, base_checksum, trainer));
-    std::printf("resuming     after update %lld of %d\n", static_cast<long long>(trainer.index()), s.updates);
+    task->load_checkpoint(checkpoint);
+    std::printf("resuming     after update %lld of %d\n", static_cast<long long>(task->index()), s.updates);
   } else {
     if (s.resume) std::printf("resuming     there is no checkpoint yet in %s; starting anew\n", s.output.c_str());
     begin_run(s.output, {"evaluation.json", "evaluation.csv", "model.safetensors", "before_after.png", "reward.svg"});
     fewstep::write_atomically(s.output / "settings.json", as_json(s).dump(2) + "\n");
   }
-  announce(s, backend, model, data, trainer);
+  announce(s, host.threads(), data, *task);
 
   const name_index index(data);
   const auto groups = evaluation_groups(data, s.evaluation_prompts);
   const evaluation_plan plan{.times = s.times, .samples = s.evaluation_samples};
-  const auto reward_fn = picture_size_reward::of(s.task, backend.threads());
+  const auto reward_fn = picture_size_reward::of(s.task, host.threads());
   std::printf("judging %zu prompts x %d samples before the fine-tuning\n",
               groups[0].prompts.size() + groups[1].prompts.size() + groups[2].prompts.size(), s.evaluation_samples);
   std::fflush(stdout);
-  const auto before = plan.run(backend, base, groups, index, reward_fn);
+  const auto before = plan.run(host, task->before(), groups, index, reward_fn);
 
-  train(s, base_checksum, data, model, trainer);
+  train(s, data, *task);
   plot_rewards(s);
-  if (trainer.index() < s.updates) {
+  if (task->index() < s.updates) {
     std::printf("interrupted after update %lld of %d; the same command with --resume goes on from %s\n",
-                static_cast<long long>(trainer.index()), s.updates, checkpoint.c_str());
+                static_cast<long long>(task->index()), s.updates, checkpoint.c_str());
     return interrupted_status;
   }
 
-  save_generator(s.output / "model.safetensors", model, model.parameters());
+  task->save_model(s.output / "model.safetensors");
   std::printf("judging the same prompts and noise after it\n");
   std::fflush(stdout);
-  const auto after = plan.run(backend, model, groups, index, reward_fn);
+  const auto after = plan.run(host, task->after(), groups, index, reward_fn);
   draw_before_and_after(s, before[0], after[0]);
   const auto figures = compare(groups, before, after);
   fewstep::write_atomically(s.output / "evaluation.csv", as_csv(figures));
@@ -251,24 +239,6 @@ int run(const finetune_settings& s, fewstep::cpu_backend& backend, const emoji_d
       "more\n",
       as_table(figures).c_str(), warnings(figures, static_cast<double>(s.kl)).c_str(), s.output.c_str());
   return 0;
-}
-
-}  // namespace
-
-int finetune(const finetune_settings& settings) {
-  const finetune_settings s = settled(settings);
-  check(s);
-  refuse_unfinished_run(s.output, "evaluation.json", s.resume || s.overwrite);
-  fewstep::require_writable_directory(s.output);
-  const auto data = emoji_data::load(s.data);
-  fewstep::cpu_backend backend({.threads = s.threads});
-  emoji_generator base = load_generator(backend, s.checkpoint);
-  emoji_generator model = load_generator(backend, s.checkpoint, s.lora, s.seed);
-  if (s.kl > 0) {
-    fewstep::kl_to_reference<emoji_generator> to_base(base, {.coefficient = s.kl});
-    return run(s, backend, data, base, model, make_trainer(backend, model, s, std::move(to_base)));
-  }
-  return run(s, backend, data, base, model, make_trainer(backend, model, s));
 }
 
 }  // namespace text_to_emoji

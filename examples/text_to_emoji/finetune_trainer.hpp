@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "drawing.hpp"
+#include "emoji_generator.hpp"
 #include "picture_size_reward.hpp"
 #include "settings.hpp"
 
@@ -61,18 +61,9 @@ class chosen_advantage {
   return fewstep::last_step::mask;
 }
 
-/// The settings with what they leave open: the noise levels of the network calls (those asked for by --times say the
-/// horizon) and the first call that is trained. Without a KL the objective is the published one, which trains all.
-[[nodiscard]] inline finetune_settings settled(finetune_settings s) {
-  if (s.times.empty() && s.horizon > 0) s.times = times_for(s.horizon);
-  s.horizon = s.times.empty() ? s.horizon : static_cast<int>(s.times.size());
-  if (s.first_trained < 0) s.first_trained = s.kl > 0 && s.horizon > 2 ? 1 : 0;
-  return s;
-}
-
 /// The trainer that the settings ask for. Model and regularizer's reference must outlive it.
-template <class Regularizer = fewstep::no_regularizer>
-[[nodiscard]] auto make_trainer(fewstep::cpu_backend& backend, emoji_generator& model, const finetune_settings& s,
+template <class Backend, class Regularizer = fewstep::no_regularizer>
+[[nodiscard]] auto make_trainer(Backend& backend, emoji_generator<Backend>& model, const finetune_settings& s,
                                 Regularizer regularize = {}) {
   return fewstep::rlcm(backend, model, fewstep::async(picture_size_reward::of(s.task)),
                        fewstep::adam{.learning_rate = s.learning_rate},

@@ -11,8 +11,16 @@
 namespace text_to_emoji {
 namespace {
 
+template <class Settings>
+void add_backend(CLI::App& command, Settings& s) {
+  command.add_option("--backend", s.backend,
+                     "where networks run: cpu, or cuda where the program was built with it. Files of one are read by "
+                     "the other, and a run resumes on either; their results agree to rounding, not to the bit");
+}
+
 void add_pretrain(CLI::App& app, pretrain_settings& s) {
   auto& command = *app.add_subcommand("pretrain", "Train the generator from nothing on the emoji pictures");
+  add_backend(command, s);
   command.add_option("--data", s.data, "folder of the pictures");
   command.add_option("--output", s.output, "folder for the models, loss curve and checkpoint");
   command.add_option("--steps", s.steps);
@@ -34,6 +42,7 @@ void add_pretrain(CLI::App& app, pretrain_settings& s) {
 
 void add_finetune(CLI::App& app, finetune_settings& s, bool& only_test) {
   auto& command = *app.add_subcommand("finetune", "Fine-tune a generator by a reward (RLCM)");
+  add_backend(command, s);
   command.add_option("--checkpoint", s.checkpoint, "the pretrained model");
   command.add_option("--data", s.data, "folder of the pictures");
   command.add_option("--output", s.output, "folder for all results");
@@ -67,6 +76,7 @@ void add_finetune(CLI::App& app, finetune_settings& s, bool& only_test) {
 
 void add_sample(CLI::App& app, sample_settings& s) {
   auto& command = *app.add_subcommand("sample", "Draw pictures for prompts");
+  add_backend(command, s);
   command.add_option("--prompt", s.prompts, "words, e.g. \"green heart\"; each prompt gives a row")->required();
   command.add_option("--checkpoint", s.checkpoint, "the model");
   command.add_option("--output", s.output, "PNG file");
@@ -79,6 +89,7 @@ void add_sample(CLI::App& app, sample_settings& s) {
 
 void add_evaluate(CLI::App& app, evaluate_settings& s) {
   auto& command = *app.add_subcommand("evaluate", "Judge a model's pictures at several numbers of steps");
+  add_backend(command, s);
   command.add_option("--checkpoint", s.checkpoint, "the model");
   command.add_option("--data", s.data, "folder of the pictures");
   command.add_option("--prompts", s.prompts);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "drawing.hpp"
+#include "runtime.hpp"
 #include "settings.hpp"
 
 #include <fewstep/core/error.hpp>
@@ -12,7 +13,7 @@ namespace text_to_emoji {
 namespace {
 
 /// The prompt's words that the model knows; the others are named. Throws if it knows none.
-fewstep::token_list encode_aloud(const emoji_generator& model, const std::string& prompt) {
+fewstep::token_list encode_aloud(const painter& model, const std::string& prompt) {
   const auto encoded = model.words().encode(prompt);
   const auto warn = [&](const std::vector<std::string>& words, const char* why) {
     for (const std::string& word : words)
@@ -30,12 +31,12 @@ int sample(const sample_settings& s) {
     return fewstep::message("--steps is ", s.steps, ", --count ", s.count, " and --scale ", s.scale,
                             "; each must be at least 1");
   });
-  fewstep::cpu_backend backend({.threads = s.threads});
-  emoji_generator model = load_generator(backend, s.checkpoint);
+  const auto runtime = make_runtime(s.backend, s.threads);
+  const auto model = runtime->load(s.checkpoint);
   std::vector<fewstep::token_list> contexts;
   for (const std::string& prompt : s.prompts)
-    contexts.insert(contexts.end(), static_cast<std::size_t>(s.count), encode_aloud(model, prompt));
-  save_picture_grid(s.output, draw_pictures(backend, model, contexts, times_for(s.steps), s.seed), s.count, s.scale);
+    contexts.insert(contexts.end(), static_cast<std::size_t>(s.count), encode_aloud(*model, prompt));
+  save_picture_grid(s.output, model->draw(contexts, times_for(s.steps), s.seed), s.count, s.scale);
   std::printf("%zu pictures in %d steps: %s\n", contexts.size(), s.steps, s.output.c_str());
   return 0;
 }

@@ -14,6 +14,7 @@ inline const std::filesystem::path default_checkpoint = "examples/text_to_emoji/
 
 /// Consistency pretraining; the defaults made the checkpoint that comes with the repository.
 struct pretrain_settings {
+  std::string backend = "cpu";  ///< or cuda
   std::filesystem::path data = default_data, output = "pretrained";
   std::int64_t steps = 5200;
   int batch = 48;
@@ -34,6 +35,7 @@ struct pretrain_settings {
 
 /// RLCM on the pretrained model.
 struct finetune_settings {
+  std::string backend = "cpu";  ///< or cuda
   std::filesystem::path checkpoint = default_checkpoint, data = default_data, output = "demo";
   std::string task = "compressibility";  ///< or incompressibility
   int updates = 22;
@@ -57,7 +59,12 @@ struct finetune_settings {
   bool overwrite = false;
 };
 
+/// The settings with what they leave open: the noise levels of the network calls (those asked for by --times say the
+/// horizon) and the first call that is trained. Without a KL the objective is the published one, which trains all.
+[[nodiscard]] finetune_settings settled(finetune_settings settings);
+
 struct sample_settings {
+  std::string backend = "cpu";  ///< or cuda
   std::filesystem::path checkpoint = default_checkpoint, output = "samples.png";
   std::vector<std::string> prompts;
   int steps = 2;
@@ -68,6 +75,7 @@ struct sample_settings {
 };
 
 struct evaluate_settings {
+  std::string backend = "cpu";  ///< or cuda
   std::filesystem::path checkpoint = default_checkpoint, data = default_data;
   int prompts = 50, samples = 16;
   std::vector<int> steps = {1, 2, 4, 8};

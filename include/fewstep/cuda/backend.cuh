@@ -38,7 +38,7 @@ class device_backend {
   struct options {
     typename Device::options device{};
     compute_type compute = compute_type::float32;
-    product_kernels products = product_kernels::automatic;
+    product_kernels products = product_kernels::by_compute_type;
     bool graphs = true;  ///< record what is repeated, and replay it
   };
 

@@ -28,9 +28,9 @@ enum class compute_type {
 
 /// Whose kernels compute products. The library's own ones always compute in float32.
 enum class product_kernels {
-  automatic,  ///< own ones in float32, where a row's bits depend on nothing else by construction; else the library
-  own,        ///< fewstep's
-  library,    ///< those of a library of the device, where it has one that suits the shape
+  by_compute_type,  ///< own in float32, where a row's bits depend on nothing else by construction; else library
+  own,              ///< fewstep's
+  library,          ///< those of a library of the device, where it has one that suits the shape
 };
 
 /// Runs network operations on a device, in the order of its stream. The operations themselves are free functions found
@@ -44,7 +44,7 @@ class device_executor {
   enum scratch_slot { work, partials, columns, slots };
 
   explicit device_executor(Device& device, compute_type compute = compute_type::float32,
-                           product_kernels products = product_kernels::automatic)
+                           product_kernels products = product_kernels::by_compute_type)
       : device_(&device), compute_(compute), products_(products) {}
   device_executor(device_executor&& other) noexcept
       : device_(other.device_),
@@ -69,8 +69,8 @@ class device_executor {
   /// over all rows, which it would not divide, nor where rows or columns are shorter than its tiles.
   [[nodiscard]] bool uses_library(const detail::product_call& call) const {
     constexpr index_t least = 8;
-    const bool wanted = products_ == product_kernels::automatic ? compute_ != compute_type::float32
-                                                                : products_ == product_kernels::library;
+    const bool wanted = products_ == product_kernels::by_compute_type ? compute_ != compute_type::float32
+                                                                      : products_ == product_kernels::library;
     if (!wanted || call.n < least) return false;
     const bool batched = call.batches > 1 || call.stride_c != 0;
     return call.a_transposed ? batched && call.m >= least && call.k > 0 : call.k >= least;

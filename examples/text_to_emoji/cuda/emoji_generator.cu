@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "../emoji_generator_on.hpp"
+
+#include <fewstep/cuda.cuh>
+
+namespace text_to_emoji {
+
+template class emoji_generator<fewstep::cuda_backend>;
+template emoji_generator<fewstep::cuda_backend> load_generator(fewstep::cuda_backend&, const std::filesystem::path&,
+                                                               int, std::uint64_t);
+template void save_generator(fewstep::cuda_backend&, const std::filesystem::path&,
+                             emoji_generator<fewstep::cuda_backend>&, fewstep::vec<const float>, bool);
+
+template class emoji_generator<fewstep::emulated_backend>;
+template emoji_generator<fewstep::emulated_backend> load_generator(fewstep::emulated_backend&,
+                                                                   const std::filesystem::path&, int, std::uint64_t);
+template void save_generator(fewstep::emulated_backend&, const std::filesystem::path&,
+                             emoji_generator<fewstep::emulated_backend>&, fewstep::vec<const float>, bool);
+
+}  // namespace text_to_emoji

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "../first_gradient_on.hpp"
+
+#include <fewstep/cuda/backend.cuh>
+#include <fewstep/cuda/parameters.cuh>
+#include <fewstep/cuda/score.cuh>
+#include <fewstep/cuda/transition.cuh>
+
+namespace text_to_emoji {
+
+template gradient_outcome runtime_on<fewstep::cuda_backend>::first_gradient(const finetune_settings&, const emoji_data&,
+                                                                            const gradient_variant&);
+template gradient_outcome runtime_on<fewstep::emulated_backend>::first_gradient(const finetune_settings&,
+                                                                                const emoji_data&,
+                                                                                const gradient_variant&);
+
+}  // namespace text_to_emoji

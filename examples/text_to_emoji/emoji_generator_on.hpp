@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "emoji_data.hpp"
+#include "emoji_generator.hpp"
+
+#include <fewstep/io/text_unet_file.hpp>
+
+#include <stdexcept>
+#include <utility>
+
+namespace text_to_emoji {
+
+template <class Backend>
+emoji_generator<Backend>::emoji_generator(Backend& backend, fewstep::vocabulary words, const options& o)
+    : network_type(backend, std::move(words), o) {}
+template <class Backend>
+emoji_generator<Backend>::emoji_generator(network_type loaded) : network_type(std::move(loaded)) {}
+template <class Backend>
+emoji_generator<Backend>::emoji_generator(emoji_generator&&) noexcept = default;
+template <class Backend>
+emoji_generator<Backend>::~emoji_generator() = default;
+
+template <class Backend>
+auto emoji_generator<Backend>::make_workspace(Backend& backend, fewstep::index_t rows) const -> workspace_type {
+  return network_type::make_workspace(backend, rows);
+}
+
+template <class Backend>
+std::size_t emoji_generator<Backend>::workspace_bytes(const Backend& backend, fewstep::index_t rows) const {
+  return network_type::workspace_bytes(backend, rows);
+}
+
+template <class Backend>
+void emoji_generator<Backend>::predict(Backend& backend, rows_type rows, fewstep::matrix<float> o,
+                                       workspace_type& workspace) {
+  network_type::predict(backend, rows, o, workspace);
+}
+
+template <class Backend>
+void emoji_generator<Backend>::forward(Backend& backend, rows_type rows, fewstep::matrix<float> o,
+                                       workspace_type& workspace) {
+  network_type::forward(backend, rows, o, workspace);
+}
+
+template <class Backend>
+void emoji_generator<Backend>::backward(Backend& backend, rows_type rows, fewstep::matrix<const float> o_gradient,
+                                        workspace_type& workspace) {
+  network_type::backward(backend, rows, o_gradient, workspace);
+}
+
+template <class Backend>
+emoji_generator<Backend> load_generator(Backend& backend, const std::filesystem::path& path, int lora,
+                                        std::uint64_t seed) {
+  fewstep::load_options options{.seed = seed};
+  if (lora > 0) options.lora = fewstep::lora_options{.rank = lora, .alpha = 2.0f * static_cast<float>(lora)};
+  emoji_generator<Backend> model(fewstep::load_consistency_model(backend, path, options));
+  if (model.sample_size() != emoji_data::picture_size)
+    throw std::runtime_error(fewstep::message(path.string(), ": makes samples of ", model.sample_size(),
+                                              " values, but pictures of 32 x 32 have ", emoji_data::picture_size));
+  return model;
+}
+
+template <class Backend>
+void save_generator(Backend& backend, const std::filesystem::path& path, emoji_generator<Backend>& model,
+                    fewstep::vec<const float> parameters, bool half) {
+  fewstep::save_consistency_model(backend, path, static_cast<fewstep::text_unet<Backend>&>(model), parameters,
+                                  half ? fewstep::element_type::f16 : fewstep::element_type::f32);
+}
+
+}  // namespace text_to_emoji
