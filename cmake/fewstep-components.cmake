@@ -5,14 +5,17 @@
 #   fewstep::io          fewstep/io               nlohmann_json
 #   fewstep::image       fewstep/image            libjpeg, libpng
 #   fewstep::benchmark   fewstep/benchmark.hpp    Google Benchmark
+#   fewstep::cuda        fewstep/cuda             CUDA's nvcc, libraries and headers
 # A target exists when its packages are found.
 
-set(fewstep_components io image benchmark)
+set(fewstep_components io image benchmark cuda)
 set(fewstep_threads_needs
   "OpenMP (part of g++; Debian package libomp-19-dev for clang++-19), or FEWSTEP_NO_OPENMP=ON for one thread")
 set(fewstep_io_needs "nlohmann_json 3.10 (Debian package nlohmann-json3-dev)")
 set(fewstep_image_needs "libjpeg and libpng (Debian packages libjpeg62-turbo-dev and libpng-dev)")
 set(fewstep_benchmark_needs "Google Benchmark 1.7 (Debian package libbenchmark-dev)")
+set(fewstep_cuda_needs
+  "NVIDIA's CUDA toolkit 13 or newer (developer.nvidia.com/cuda-downloads), nvcc being in PATH or in CUDACXX")
 
 if(FEWSTEP_NO_OPENMP)
   find_package(Threads QUIET)
@@ -44,4 +47,14 @@ find_package(benchmark 1.7 QUIET)
 if(TARGET benchmark::benchmark AND NOT TARGET fewstep::benchmark)
   add_library(fewstep::benchmark INTERFACE IMPORTED GLOBAL)
   target_link_libraries(fewstep::benchmark INTERFACE fewstep::fewstep benchmark::benchmark)
+endif()
+
+# With CUDA among a project's languages this is the toolkit of its compiler. CUDA's runtime comes with the language.
+# CMake 3.25 does not know the flag for C++20 of nvcc 12 and newer.
+find_package(CUDAToolkit 13 QUIET)
+if(CUDAToolkit_FOUND AND TARGET CUDA::cublasLt AND NOT TARGET fewstep::cuda)
+  add_library(fewstep::cuda INTERFACE IMPORTED GLOBAL)
+  target_link_libraries(fewstep::cuda INTERFACE fewstep::fewstep CUDA::cublasLt)
+  target_compile_options(fewstep::cuda INTERFACE $<$<COMPILE_LANG_AND_ID:CUDA,NVIDIA>:-std=c++20>
+    $<$<AND:$<COMPILE_LANG_AND_ID:CUDA,NVIDIA>,$<NOT:$<BOOL:${FEWSTEP_NO_OPENMP}>>>:-Xcompiler=-fopenmp>)
 endif()

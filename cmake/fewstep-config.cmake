@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# find_package(fewstep [COMPONENTS io image benchmark]) gives fewstep::fewstep, fewstep::io, fewstep::image and
-# fewstep::benchmark. With FEWSTEP_NO_OPENMP set before, there is one thread and no OpenMP.
+# find_package(fewstep [COMPONENTS io image benchmark cuda]) gives fewstep::fewstep, fewstep::io, fewstep::image,
+# fewstep::benchmark and fewstep::cuda. With FEWSTEP_NO_OPENMP set before, there is one thread and no OpenMP.
 cmake_policy(VERSION 3.25)
 include(CMakeFindDependencyMacro)
 find_dependency(Eigen3 3.4 NO_MODULE)
