@@ -364,8 +364,6 @@ TEST_CASE("a library computes convolutions of compute types other than float32",
   }
 }
 
-#if defined(FEWSTEP_TEST_GPU)
-
 namespace {
 
 struct precision {
@@ -377,7 +375,7 @@ constexpr precision precisions[] = {
 
 }  // namespace
 
-TEST_CASE("the library's products agree with the own kernels'", "[cuda]") {
+TEST_CASE("the library's products agree with the own kernels'", "[gpu]") {
   cuda_backend own({.products = product_kernels::own});
   for (const auto& [compute, tolerance] : precisions) {
     cuda_backend backend({.compute = compute, .products = product_kernels::library});
@@ -404,7 +402,7 @@ TEST_CASE("the library's products agree with the own kernels'", "[cuda]") {
   }
 }
 
-TEST_CASE("a row has the same bits in every batch and at every place", "[cuda]") {
+TEST_CASE("a row has the same bits in every batch and at every place", "[gpu]") {
   constexpr index_t most = 1000;
   for (const auto& [compute, tolerance] : precisions) {
     cuda_backend backend({.compute = compute, .products = product_kernels::library});
@@ -430,7 +428,7 @@ TEST_CASE("a row has the same bits in every batch and at every place", "[cuda]")
   }
 }
 
-TEST_CASE("the first product of a shape is not recorded", "[cuda]") {
+TEST_CASE("the first product of a shape is not recorded", "[gpu]") {
   cuda_backend backend({.compute = compute_type::tf32});
   const auto x = to_device(backend, normals<float>(16 * 64, 1)), w = to_device(backend, normals<float>(64 * 32, 2));
   auto y = to_device(backend, floats(16 * 32));
@@ -446,5 +444,3 @@ TEST_CASE("the first product of a shape is not recorded", "[cuda]") {
   backend.device().start(graph);
   CHECK(same_bits(to_host(backend, y), expected));
 }
-
-#endif

@@ -44,9 +44,7 @@ TEST_CASE("cuDNN's convolutions can be compiled and linked", "[cuda]") {
   CHECK_NOTHROW(detail::cudnn_convolution{});
 }
 
-#if defined(FEWSTEP_TEST_GPU)
-
-TEST_CASE("cuDNN's convolutions agree with the own ones, and with themselves to the bit", "[cuda]") {
+TEST_CASE("cuDNN's convolutions agree with the own ones, and with themselves to the bit", "[gpu]") {
   for (const auto& [compute, tolerance] : {std::pair{compute_type::float32, 1e-5}, {compute_type::tf32, 2e-3}}) {
     cuda_backend own, backend({.compute = compute});
     cudnn_convolutions by_cudnn(backend.device());
@@ -85,5 +83,3 @@ TEST_CASE("cuDNN's convolutions agree with the own ones, and with themselves to 
     }
   }
 }
-
-#endif

@@ -148,7 +148,7 @@ TEMPLATE_LIST_TEST_CASE("a reward in the background sees what it sees otherwise"
 }
 
 TEMPLATE_LIST_TEST_CASE("a checkpoint of a device resumes bit for bit, and on the CPU", "[cuda]", devices) {
-  const auto path = std::filesystem::temp_directory_path() / message("fewstep_cuda_", on_gpu, "_checkpoint");
+  const auto path = std::filesystem::temp_directory_path() / message("fewstep_cuda_", on_gpu<TestType>, "_checkpoint");
   TestType backend;
   rig<TestType> whole(backend), again(backend);
   auto uninterrupted = whole.trainer();

@@ -9,19 +9,18 @@
 #include <fewstep/cuda/backend.cuh>
 
 #include <tuple>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
-/// One body of tests for every device: the emulation, or with FEWSTEP_TEST_GPU a real GPU.
+/// One body of tests for every device, compiled for both: instances "devices - 0" run in the emulation, "devices - 1"
+/// on a GPU, where there is one. Tests that make sense on a GPU only have the tag [gpu].
 
 namespace fewstep::test {
 
-#if defined(FEWSTEP_TEST_GPU)
-using devices = std::tuple<cuda_backend>;
-inline constexpr bool on_gpu = true;
-#else
-using devices = std::tuple<emulated_backend>;
-inline constexpr bool on_gpu = false;
-#endif
+using devices = std::tuple<emulated_backend, cuda_backend>;
+template <class Backend>
+inline constexpr bool on_gpu = std::is_same_v<Backend, cuda_backend>;
 
 /// The host's values in an array of the device.
 template <class Backend, class T>
@@ -46,7 +45,7 @@ std::vector<T> to_host(Backend& backend, const tensor<T, 1, Backend>& array) {
 /// it returns must have the same bits every time.
 template <class Backend, class Body>
 void in_every_order(const Body& body) {
-  if constexpr (on_gpu) {
+  if constexpr (on_gpu<Backend>) {
     Backend backend;
     (void)body(backend);
   } else {

@@ -30,7 +30,7 @@ TEMPLATE_LIST_TEST_CASE("Thrust's iterators run over a whole array", "[cuda]", t
   tensor<float, 2, TestType> array(backend, {3, 5});
   CHECK(thrust_end(array.view()) - thrust_begin(array.view()) == 15);
   CHECK(thrust::raw_pointer_cast(thrust_begin(array.view())) == array.data());
-  if constexpr (test::on_gpu) {
+  if constexpr (test::on_gpu<TestType>) {
     backend.synchronize();
     CHECK(thrust::reduce(thrust_begin(array.view()), thrust_end(array.view())) == 0.0f);
   }

@@ -18,6 +18,7 @@
 ///
 ///   struct double_all {
 ///     static constexpr int threads = 256;             // of a block
+///     static constexpr int resident_blocks = 4;       // on a multiprocessor; bounds registers, may be left out
 ///     float* x;
 ///     index_t n;
 ///     std::size_t shared_bytes() const { return 0; }  // dynamic shared memory; may be left out

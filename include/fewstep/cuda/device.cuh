@@ -26,8 +26,18 @@ namespace fewstep {
 
 namespace detail {
 
+/// Blocks of a kernel that are to fit on a multiprocessor at once; 0 where it does not say, and ptxas chooses.
 template <class Kernel>
-__global__ void __launch_bounds__(Kernel::threads) run_kernel(const __grid_constant__ Kernel kernel) {
+consteval int resident_blocks() {
+  if constexpr (requires { Kernel::resident_blocks; })
+    return Kernel::resident_blocks;
+  else
+    return 0;
+}
+
+template <class Kernel>
+__global__ void __launch_bounds__(Kernel::threads, resident_blocks<Kernel>())
+    run_kernel(const __grid_constant__ Kernel kernel) {
   device_block<Kernel::threads> block;
   kernel(block);
 }

@@ -218,7 +218,7 @@ using narrow_tile = product_tile<4, 32, 4, 4>;   ///< 128 x 16
 
 template <class Tile, class Left, class Right>
 struct product_kernel {
-  static constexpr int threads = Tile::threads;
+  static constexpr int threads = Tile::threads, resident_blocks = 512 / threads;  // up to 128 registers a thread
   using left_slices = operand_slices<Left, Tile::rows, threads>;
   using right_slices = operand_slices<Right, Tile::columns, threads>;
   static constexpr int left_slice = tile_depth * left_slices::row, right_slice = tile_depth * right_slices::row;

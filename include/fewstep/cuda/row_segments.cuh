@@ -79,6 +79,12 @@ template <int Lanes, class Block>
     return block.sum(value);
 }
 
+/// sum + the squares of four values, one after the other.
+[[nodiscard]] FEWSTEP_HD inline float add_squares(float sum, const float_packet& four) {
+  for (int k = 0; k < 4; ++k) sum = std::fma(four[k], four[k], sum);
+  return sum;
+}
+
 /// What a thread holds of a segment: residuals and, with a reference, o - o_ref.
 template <bool Referenced>
 struct held_values {
@@ -103,8 +109,7 @@ struct held_values {
   template <int N>
   [[nodiscard]] FEWSTEP_HD static float squares_of(const float_packet (&values)[N]) {
     float sum = 0;
-    for (int p = 0; p < N; ++p)
-      for (int k = 0; k < 4; ++k) sum = std::fma(values[p][k], values[p][k], sum);
+    for (int p = 0; p < N; ++p) sum = add_squares(sum, values[p]);
     return sum;
   }
 };

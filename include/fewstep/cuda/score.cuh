@@ -41,19 +41,16 @@ struct score_row {
         coefficients(a.table[step]),
         dimension(static_cast<int>(a.o.cols())) {}
 
-  template <bool Packets, bool Referenced, int Lanes>
-  FEWSTEP_HD void load(const scored_rows<Objective>& a, int first, int lane, int n, held_values<Referenced>& to) const {
-    const float *x = a.x.row(i), *next = a.next.row(i), *o = a.o.row(i);
-    for (int p = 0; p < packets_of_thread; ++p) {
-      const int at = first + 4 * (lane + p * Lanes);
-      const float_packet xs = load_values<Packets>(x, at, n), nexts = load_values<Packets>(next, at, n),
-                         os = load_values<Packets>(o, at, n);
-      for (int k = 0; k < 4; ++k)
-        to.residual[p][k] = residual_of(nexts[k], xs[k], os[k], coefficients.a, coefficients.b);
-      if constexpr (Referenced) {
-        const float_packet references = load_values<Packets>(a.reference.row(i), at, n);
-        for (int k = 0; k < 4; ++k) to.difference[p][k] = os[k] - references[k];
-      }
+  /// Values [at, at + 4) of the row.
+  template <bool Packets, bool Referenced>
+  FEWSTEP_HD void load(const scored_rows<Objective>& a, int at, int n, float_packet& residual,
+                       float_packet& difference) const {
+    const float_packet xs = load_values<Packets>(a.x.row(i), at, n), nexts = load_values<Packets>(a.next.row(i), at, n),
+                       os = load_values<Packets>(a.o.row(i), at, n);
+    for (int k = 0; k < 4; ++k) residual[k] = residual_of(nexts[k], xs[k], os[k], coefficients.a, coefficients.b);
+    if constexpr (Referenced) {
+      const float_packet references = load_values<Packets>(a.reference.row(i), at, n);
+      for (int k = 0; k < 4; ++k) difference[k] = os[k] - references[k];
     }
   }
 
@@ -71,7 +68,7 @@ struct score_row {
 /// of row r, and sums[2 r segments + s] and sums[(2 r + 1) segments + s] hold what it adds to the squares.
 template <int Lanes, bool Packets, bool Referenced, score_pass Pass, objective Objective>
 struct score_segments {
-  static constexpr int threads = 256;
+  static constexpr int threads = 256, resident_blocks = 2;
   static constexpr index_t rows_per_block = threads / Lanes;
 
   scored_rows<Objective> a;
@@ -94,7 +91,9 @@ struct score_segments {
     const int n = there ? row.dimension : 0;
 
     held_values<Referenced> held;
-    row.template load<Packets, Referenced, Lanes>(a, first, lane, n, held);
+    for (int p = 0; p < packets_of_thread; ++p)
+      row.template load<Packets, Referenced>(a, first + 4 * (lane + p * Lanes), n, held.residual[p],
+                                             held.difference[Referenced ? p : 0]);
     double squares = 0, reference_squares = 0;
     double* of_row = Pass == score_pass::whole ? nullptr : sums + 2 * i * segments;
     if constexpr (Pass != score_pass::gradient) {
@@ -139,7 +138,7 @@ struct score_segments {
 /// Scores long rows, a block each: x, x' and o are read once, and shared memory keeps what the gradient is made of.
 template <bool Packets, bool Referenced, objective Objective>
 struct score_long_rows {
-  static constexpr int threads = 256, warps = threads / warp_size, kinds = Referenced ? 2 : 1;
+  static constexpr int threads = 256, resident_blocks = 3, warps = threads / warp_size, kinds = Referenced ? 2 : 1;
 
   scored_rows<Objective> a;
   int segments;
@@ -163,17 +162,22 @@ struct score_long_rows {
 
     const score_row<Objective> row(a, block.index());
     for (int s = 0; s < segments; ++s) {
-      held_values<Referenced> held;
-      row.template load<Packets, Referenced, threads>(a, s * segment_of_block, thread, row.dimension, held);
+      float sum = 0, reference_sum = 0;
       for (int p = 0; p < packets_of_thread; ++p) {
         const int at = s * segment_of_block / 4 + thread + p * threads;
-        residuals[at] = held.residual[p];
-        if constexpr (Referenced) differences[at] = held.difference[p];
+        float_packet residual, difference;
+        row.template load<Packets, Referenced>(a, 4 * at, row.dimension, residual, difference);
+        residuals[at] = residual;
+        sum = add_squares(sum, residual);
+        if constexpr (Referenced) {
+          differences[at] = difference;
+          reference_sum = add_squares(reference_sum, difference);
+        }
       }
-      const double squares = block.warp_sum(static_cast<double>(held.squares()));
+      const double squares = block.warp_sum(static_cast<double>(sum));
       if (thread % warp_size == 0) of_warps[s * warps + warp] = squares;
       if constexpr (Referenced) {
-        const double reference_squares = block.warp_sum(static_cast<double>(held.reference_squares()));
+        const double reference_squares = block.warp_sum(static_cast<double>(reference_sum));
         if (thread % warp_size == 0) of_warps[(segments + s) * warps + warp] = reference_squares;
       }
     }
