@@ -30,8 +30,8 @@
 
 namespace fewstep::detail {
 
-/// Whether a CUDA compiler reads the code for a device. What only the host runs may be left out of that: nvcc 13 dies of
-/// some vector types.
+/// Whether a CUDA compiler reads the code for a device. What only the host runs may be left out of that: nvcc 13 dies
+/// of some vector types.
 #if defined(__CUDA_ARCH__)
 inline constexpr bool is_device_pass = true;
 #else
