@@ -282,7 +282,7 @@ struct attention_keys {
 /// blocks, few where scores take much memory. A matter of the shape of one sample; no bit depends on it.
 template <class Run>
 void with_queries_of_warp(const attention_shape& s, const Run& run) {
-  constexpr std::size_t preferred = std::size_t{100} << 10, most = std::size_t{200} << 10;
+  constexpr std::size_t preferred = std::size_t{96} << 10, most = std::size_t{160} << 10;
   constexpr index_t many = 4096;
   constexpr index_t limit = std::numeric_limits<std::int32_t>::max() / 4;
   expects(s.queries <= limit && s.keys <= limit && s.channels() <= limit && s.samples * s.heads <= limit &&
@@ -290,7 +290,7 @@ void with_queries_of_warp(const attention_shape& s, const Run& run) {
           [&] {
             return message("attention: ", s.samples, " samples, ", s.heads, " heads, ", s.queries, " queries, ", s.keys,
                            " keys and heads of width ", s.width, "; on a device the scores of 8 queries must fit in ",
-                           most, " bytes of shared memory: about 5800 keys and channels of a head together");
+                           most, " bytes of shared memory: about 4600 keys and channels of a head together");
           });
   if (s.queries * s.heads >= many && attention_rows<8, false>::shared_bytes_of(s.keys, s.width) <= preferred)
     run(std::integral_constant<int, 8>{});

@@ -47,6 +47,9 @@ __global__ void __launch_bounds__(Kernel::threads, resident_blocks<Kernel>())
 /// One GPU and a stream of work on it: launches, copies and memory are in the order of the stream, and the host waits
 /// only in synchronize() and after copies to the host.
 ///
+/// The GPU is made the calling thread's current one; a thread that drives several makes the right one current
+/// (cudaSetDevice) before it uses each.
+///
 /// Memory comes from a pool of its own that keeps what is given back, so that after the first use of a size nothing is
 /// allocated. Errors of CUDA are std::runtime_error, with the call, CUDA's text, file and line.
 class cuda_device {
@@ -86,6 +89,8 @@ class cuda_device {
     detail::check_cuda(cudaSetDevice(device_), "cudaSetDevice");
     detail::check_cuda(cudaDeviceGetAttribute(&multiprocessors_, cudaDevAttrMultiProcessorCount, device_),
                        "cudaDeviceGetAttribute");
+    detail::check_cuda(cudaDeviceGetAttribute(&shared_memory_, cudaDevAttrMaxSharedMemoryPerBlockOptin, device_),
+                       "cudaDeviceGetAttribute");
     detail::check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
     try {
       cudaMemPoolProps properties{};
@@ -107,6 +112,8 @@ class cuda_device {
 
   [[nodiscard]] cudaStream_t stream() const { return stream_; }
   [[nodiscard]] int multiprocessors() const { return multiprocessors_; }
+  /// Bytes of shared memory that a block may have.
+  [[nodiscard]] std::size_t shared_memory() const { return static_cast<std::size_t>(shared_memory_); }
 
   /// Products by cuBLASLt on this stream.
   [[nodiscard]] detail::cublas_products& library() {
@@ -200,7 +207,7 @@ class cuda_device {
     if (stream_ != nullptr) (void)cudaStreamDestroy(stream_);
   }
 
-  int device_ = 0, multiprocessors_ = 0;
+  int device_ = 0, multiprocessors_ = 0, shared_memory_ = 0;
   cudaStream_t stream_ = nullptr;
   cudaMemPool_t pool_ = nullptr;
   std::optional<detail::cublas_products> library_;

@@ -54,16 +54,17 @@ class emulated_device {
   }
 
   [[nodiscard]] int multiprocessors() const { return options_.multiprocessors; }
+  /// Bytes of shared memory that a block may have: those of compute capability 8.0.
+  [[nodiscard]] std::size_t shared_memory() const { return std::size_t{163} << 10; }
   /// Kernels that were run so far.
   [[nodiscard]] std::int64_t launches() const { return launches_; }
 
   template <block_kernel Kernel>
   void launch(index_t blocks, const Kernel& kernel) {
     expects(blocks >= 0, [&] { return message("emulated_device: a kernel was to run on ", blocks, " blocks"); });
-    constexpr std::size_t most_shared = 227 * 1024;
-    expects(detail::shared_bytes_of(kernel) <= most_shared, [&] {
+    expects(detail::shared_bytes_of(kernel) <= shared_memory(), [&] {
       return message("emulated_device: a kernel wants ", detail::shared_bytes_of(kernel),
-                     " bytes of shared memory; a GPU has ", most_shared);
+                     " bytes of shared memory; a block has up to ", shared_memory());
     });
     if (blocks == 0) return;
     enqueue([this, blocks, kernel] {

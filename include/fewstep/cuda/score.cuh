@@ -243,8 +243,7 @@ void score_rows(device_backend<Device>& backend, const scored_rows<Objective>& a
                // One block for each row reads everything once, which pays where there are blocks enough for the whole
                // GPU and a row fits in a block's memory; else a second pass finds most of what it reads in the cache.
                using long_kernel = score_long_rows<Packets::value, Referenced::value, Objective>;
-               constexpr std::size_t most_shared = std::size_t{227} << 10;
-               const bool fits = long_kernel::shared_bytes(segments) <= most_shared;
+               const bool fits = long_kernel::shared_bytes(segments) <= executor.device().shared_memory();
                const bool many = rows >= 2 * static_cast<index_t>(executor.device().multiprocessors());
                if (fits && way != long_rows::split && (many || way == long_rows::block))
                  return executor.launch(rows, long_kernel{a, static_cast<int>(segments)});
