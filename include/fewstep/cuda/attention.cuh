@@ -281,8 +281,9 @@ struct attention_keys {
 /// run(integral_constant per_warp) with how many queries a warp takes at a time: many where they are re-used for many
 /// blocks, few where scores take much memory. A matter of the shape of one sample; no bit depends on it.
 template <class Run>
-void with_queries_of_warp(const attention_shape& s, const Run& run) {
-  constexpr std::size_t preferred = std::size_t{96} << 10, most = std::size_t{160} << 10;
+void with_queries_of_warp(const attention_shape& s, std::size_t shared_memory, const Run& run) {
+  constexpr std::size_t preferred = std::size_t{96} << 10;
+  const std::size_t most = std::min(std::size_t{160} << 10, shared_memory);
   constexpr index_t many = 4096;
   constexpr index_t limit = std::numeric_limits<std::int32_t>::max() / 4;
   expects(s.queries <= limit && s.keys <= limit && s.channels() <= limit && s.samples * s.heads <= limit &&
@@ -290,7 +291,7 @@ void with_queries_of_warp(const attention_shape& s, const Run& run) {
           [&] {
             return message("attention: ", s.samples, " samples, ", s.heads, " heads, ", s.queries, " queries, ", s.keys,
                            " keys and heads of width ", s.width, "; on a device the scores of 8 queries must fit in ",
-                           most, " bytes of shared memory: about 4600 keys and channels of a head together");
+                           most, " bytes of shared memory");
           });
   if (s.queries * s.heads >= many && attention_rows<8, false>::shared_bytes_of(s.keys, s.width) <= preferred)
     run(std::integral_constant<int, 8>{});
@@ -315,7 +316,7 @@ template <class Device>
 void attention_forward(device_executor<Device>& executor, const attention_shape& s, strided_rows<const float> q,
                        strided_rows<const float> k, strided_rows<const float> v, float* probabilities, float* y) {
   const bool packets = detail::rows_on_packet_boundary(s.width, {q, k, v});
-  detail::with_queries_of_warp(s, [&](auto per_warp) {
+  detail::with_queries_of_warp(s, executor.device().shared_memory(), [&](auto per_warp) {
     const detail::attention_rows<per_warp, false> kernel{.s = detail::attention_sizes(s),
                                                          .scale = 1.0f / std::sqrt(static_cast<float>(s.width)),
                                                          .packets = packets,
@@ -343,7 +344,7 @@ void attention_backward_in_parts(device_executor<Device>& executor, const attent
   const index_t at_a_time = std::min(units, std::max<index_t>(1, most / matrix));
   const strided_rows<const float> upstream{gy, s.channels()};
   const bool packets = rows_on_packet_boundary(s.width, {q, k, v, upstream});
-  with_queries_of_warp(s, [&](auto per_warp) {
+  with_queries_of_warp(s, executor.device().shared_memory(), [&](auto per_warp) {
     float* score_gradients = executor.template scratch<float>(slot::work, at_a_time * matrix);
     const bool weight_packets = rows_on_packet_boundary(s.keys, {{probabilities, s.keys}, {score_gradients, s.keys}});
     attention_rows<per_warp, true> of_queries{.s = attention_sizes(s),

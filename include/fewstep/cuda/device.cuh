@@ -19,8 +19,10 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace fewstep {
 
@@ -46,9 +48,6 @@ __global__ void __launch_bounds__(Kernel::threads, resident_blocks<Kernel>())
 
 /// One GPU and a stream of work on it: launches, copies and memory are in the order of the stream, and the host waits
 /// only in synchronize() and after copies to the host.
-///
-/// The GPU is made the calling thread's current one; a thread that drives several makes the right one current
-/// (cudaSetDevice) before it uses each.
 ///
 /// Memory comes from a pool of its own that keeps what is given back, so that after the first use of a size nothing is
 /// allocated. Errors of CUDA are std::runtime_error, with the call, CUDA's text, file and line.
@@ -125,6 +124,7 @@ class cuda_device {
   template <block_kernel Kernel>
   void launch(index_t blocks, const Kernel& kernel) {
     if (blocks == 0) return;
+    make_current();
     expects(blocks > 0 && blocks <= std::numeric_limits<std::int32_t>::max(), [&] {
       return message("cuda_device: a kernel was to run on ", blocks, " blocks; CUDA takes up to 2^31 - 1");
     });
@@ -141,28 +141,47 @@ class cuda_device {
   /// work(policy) with the execution policy of Thrust under which its algorithms run on this stream.
   template <class Work>
   void submit(const Work& work) {
+    make_current();
     work(thrust::cuda::par_nosync.on(stream_));
   }
 
+  /// Not while work is recorded: the memory would be the record's.
   [[nodiscard]] void* allocate(std::size_t bytes) {
+    if (recording_) throw std::logic_error("cuda_device: memory cannot be allocated while work is recorded");
+    make_current();
     void* memory = nullptr;
     detail::check_cuda(cudaMallocFromPoolAsync(&memory, bytes, pool_, stream_), "cudaMallocFromPoolAsync");
     return memory;
   }
-  void release(void* memory) noexcept { (void)cudaFreeAsync(memory, stream_); }
+  void release(void* memory) noexcept {
+    if (recording_)
+      released_.push_back(memory);  // freed when the record is done
+    else
+      (void)cudaFreeAsync(memory, stream_);
+  }
   /// Host memory that the GPU copies from and to without a detour.
   [[nodiscard]] void* allocate_pinned(std::size_t bytes) {
     void* memory = nullptr;
     detail::check_cuda(cudaMallocHost(&memory, bytes), "cudaMallocHost");
     return memory;
   }
-  void release_pinned(void* memory) noexcept { (void)cudaFreeHost(memory); }
+  void release_pinned(void* memory) noexcept {
+    (void)cudaStreamSynchronize(stream_);  // a copy may be under way
+    (void)cudaFreeHost(memory);
+  }
 
   void fill_bytes(void* memory, int value, std::size_t bytes) {
     if (bytes > 0) detail::check_cuda(cudaMemsetAsync(memory, value, bytes, stream_), "cudaMemsetAsync");
   }
-  /// In the order of the stream; from pageable host memory it returns when that may be changed again.
+  /// In the order of the stream; from pageable host memory it returns when that may be changed again. A record would
+  /// keep the address of such memory, so it cannot be copied from while work is recorded.
   void copy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
+    if (recording_ && kind == cudaMemcpyHostToDevice) {
+      cudaPointerAttributes attributes{};
+      detail::check_cuda(cudaPointerGetAttributes(&attributes, from), "cudaPointerGetAttributes");
+      if (attributes.type == cudaMemoryTypeUnregistered)
+        throw std::logic_error("cuda_device: a copy from pageable host memory cannot be recorded; use `mirrored`");
+    }
     if (bytes > 0) detail::check_cuda(cudaMemcpyAsync(to, from, bytes, kind, stream_), "cudaMemcpyAsync");
   }
   void synchronize() { detail::check_cuda(cudaStreamSynchronize(stream_), "cudaStreamSynchronize"); }
@@ -173,6 +192,7 @@ class cuda_device {
   /// as a generator that waits for the stream; the stream can be used again then.
   template <class Work>
   [[nodiscard]] graph record(const Work& work) {
+    make_current();
     detail::check_cuda(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
     recording_ = true;
     cudaGraph_t recorded = nullptr;
@@ -181,12 +201,14 @@ class cuda_device {
     } catch (...) {
       recording_ = false;
       (void)cudaStreamEndCapture(stream_, &recorded);
+      free_released();
       if (recorded != nullptr) (void)cudaGraphDestroy(recorded);
       (void)cudaGetLastError();  // an error that capture left behind would be taken for that of the next launch
       throw;
     }
     recording_ = false;
     const cudaError_t ended = cudaStreamEndCapture(stream_, &recorded);
+    free_released();
     if (ended != cudaSuccess) (void)cudaGetLastError();
     detail::check_cuda(ended, "cudaStreamEndCapture");
     graph made;
@@ -196,10 +218,17 @@ class cuda_device {
     return made;
   }
   void start(const graph& recorded) {
+    make_current();
     detail::check_cuda(cudaGraphLaunch(recorded.executable_, stream_), "cudaGraphLaunch");
   }
 
  private:
+  /// A thread may have another GPU's device current.
+  void make_current() const { detail::check_cuda(cudaSetDevice(device_), "cudaSetDevice"); }
+  void free_released() noexcept {
+    for (void* memory : released_) (void)cudaFreeAsync(memory, stream_);
+    released_.clear();
+  }
   void close() noexcept {
     if (stream_ != nullptr) (void)cudaStreamSynchronize(stream_);
     library_.reset();
@@ -211,6 +240,7 @@ class cuda_device {
   cudaStream_t stream_ = nullptr;
   cudaMemPool_t pool_ = nullptr;
   std::optional<detail::cublas_products> library_;
+  std::vector<void*> released_;
   bool recording_ = false;
 };
 

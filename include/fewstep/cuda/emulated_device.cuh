@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <cstring>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <new>
 #include <stdexcept>
@@ -80,6 +81,7 @@ class emulated_device {
 
   /// The end of the memory lies at the end of a page, and what it holds at first is noise.
   [[nodiscard]] void* allocate(std::size_t bytes) {
+    if (recording_) throw std::logic_error("emulated_device: memory cannot be allocated while work is recorded");
     const std::size_t whole = (bytes + page - 1) / page * page, room = whole + page;
     void* base = ::mmap(nullptr, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base == MAP_FAILED) throw std::bad_alloc();
@@ -103,7 +105,9 @@ class emulated_device {
   void fill_bytes(void* memory, int value, std::size_t bytes) {
     enqueue([=] { std::memset(memory, value, bytes); });
   }
-  void copy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind) {
+  void copy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
+    if (recording_ && kind == cudaMemcpyHostToDevice && !is_pinned(from))
+      throw std::logic_error("emulated_device: a copy from pageable host memory cannot be recorded; use `mirrored`");
     enqueue([=] { std::memmove(to, from, bytes); });
   }
   void synchronize() {
@@ -138,6 +142,12 @@ class emulated_device {
     std::size_t bytes, usable;
   };
 
+  [[nodiscard]] bool is_pinned(const void* memory) const {
+    const auto* address = static_cast<const std::byte*>(memory);
+    const auto after = pinned_.upper_bound(const_cast<std::byte*>(address));
+    return after != pinned_.begin() && address < std::prev(after)->first + std::prev(after)->second;
+  }
+
   template <class Work>
   void enqueue(Work work) {
     if (recording_) {
@@ -160,6 +170,7 @@ class emulated_device {
   options options_;
   detail::emulated_block_memory block_memory_;
   std::map<void*, area> areas_;
+  std::map<std::byte*, std::size_t> pinned_;
   std::vector<std::function<void()>> recorded_;
   std::int64_t launches_ = 0;
   bool recording_ = false;

@@ -82,7 +82,7 @@ struct group_norm_tiling {
         lanes(std::min(width / pack, threads)),
         rows(std::max(1, std::min(threads / lanes, positions))),
         parts(std::max(1, std::min(rows, threads / (2 * width)))) {
-    constexpr index_t most = index_t{96} << 10;  // two blocks on a multiprocessor, with what else they share
+    constexpr index_t most = index_t{76} << 10;  // with what else they share a block stays below 99 KB
     const index_t bytes = s.positions * width * static_cast<index_t>(sizeof(float)) * arrays, sums = 40 * width;
     kept = bytes + sums <= most ? positions * width : 0;
   }
