@@ -30,11 +30,28 @@ class table_reporter : public benchmark::BenchmarkReporter {
 
   void ReportRuns(const std::vector<Run>& runs) override {
     for (const Run& run : runs)
-      if (run.error_occurred)
-        std::printf("%s: %s\n", run.benchmark_name().c_str(), run.error_message.c_str());
+      if (has_failed(run))
+        std::printf("%s: %s\n", run.benchmark_name().c_str(), error_of(run).c_str());
       else if (run.aggregate_name == "median" || (run.run_type == Run::RT_Iteration && run.repetitions <= 1))
         print(run);
     std::fflush(stdout);
+  }
+
+ protected:
+  // Google Benchmark 1.8 gave the two members other names.
+  template <class AnyRun>
+  static bool has_failed(const AnyRun& run) {
+    if constexpr (requires { run.error_occurred; })
+      return run.error_occurred;
+    else
+      return static_cast<bool>(run.skipped);
+  }
+  template <class AnyRun>
+  static const std::string& error_of(const AnyRun& run) {
+    if constexpr (requires { run.error_message; })
+      return run.error_message;
+    else
+      return run.skip_message;
   }
 
  private:

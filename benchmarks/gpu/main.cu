@@ -13,7 +13,7 @@ namespace {
 class checked_table : public table_reporter {
  public:
   void ReportRuns(const std::vector<Run>& runs) override {
-    for (const Run& run : runs) failed = failed || run.error_occurred;
+    for (const Run& run : runs) failed = failed || has_failed(run);
     table_reporter::ReportRuns(runs);
   }
   bool failed = false;
