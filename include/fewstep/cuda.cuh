@@ -12,10 +12,12 @@
 
 #include <fewstep/cuda/algorithms.cuh>
 #include <fewstep/cuda/attention.cuh>
+#include <fewstep/cuda/attention_kernel.cuh>
 #include <fewstep/cuda/backend.cuh>
 #include <fewstep/cuda/block.cuh>
 #include <fewstep/cuda/buffer.cuh>
 #include <fewstep/cuda/check.cuh>
+#include <fewstep/cuda/column_major.cuh>
 #include <fewstep/cuda/consistency.cuh>
 #include <fewstep/cuda/conv2d.cuh>
 #include <fewstep/cuda/cublas.cuh>
@@ -25,12 +27,14 @@
 #include <fewstep/cuda/emulated_device.cuh>
 #include <fewstep/cuda/executor.cuh>
 #include <fewstep/cuda/gathered_conv2d.cuh>
+#include <fewstep/cuda/group_norm_block.cuh>
 #include <fewstep/cuda/group_norm_kernel.cuh>
 #include <fewstep/cuda/norm.cuh>
 #include <fewstep/cuda/parameters.cuh>
 #include <fewstep/cuda/product.cuh>
 #include <fewstep/cuda/product_call.cuh>
 #include <fewstep/cuda/product_kernel.cuh>
+#include <fewstep/cuda/product_operand.cuh>
 #include <fewstep/cuda/row_segments.cuh>
 #include <fewstep/cuda/score.cuh>
 #include <fewstep/cuda/sum.cuh>

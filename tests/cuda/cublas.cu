@@ -295,6 +295,8 @@ class device_with_library : public emulated_device {
   struct products {
     device_with_library* device;
     int calls = 0;
+    bool has_algorithms = true;
+    bool takes(compute_type, const detail::product_call&) const { return has_algorithms; }
     void run(compute_type, const detail::product_call& call) {
       ++calls;
       for (index_t head = 0; head < call.heads; ++head) {
@@ -331,6 +333,29 @@ TEST_CASE("a gradient is summed by a library in chunks", "[cuda]") {
     CHECK(relative_error(to_host(backend, dw), expected) < 2e-6);  // other orders of up to 1101 products
     CHECK(backend.device().library().calls == (m >= chunk ? 1 : 0) + (m % chunk != 0 ? 1 : 0));
   }
+}
+
+TEST_CASE("own kernels compute what a library has no algorithm for", "[cuda]") {
+  constexpr index_t m = 600, k = 9, n = 12;
+  const auto x = normals<float>(m * k, 1), w = normals<float>(k * n, 2), g = normals<float>(m * n, 3);
+  const auto run = [&](auto& backend) {
+    auto& executor = backend.executor(0);
+    const auto dx = to_device(backend, x), dw = to_device(backend, w), dg = to_device(backend, g);
+    auto y = to_device(backend, g), gradient = to_device(backend, w);
+    product(executor, matrix<const float>{dx.data(), {m, k}}, matrix<const float>{dw.data(), {k, n}},
+            matrix<float>{y.data(), {m, n}});
+    product_tn_add(executor, matrix<const float>{dx.data(), {m, k}}, matrix<const float>{dg.data(), {m, n}},
+                   matrix<float>{gradient.data(), {k, n}});
+    return std::pair(to_host(backend, y), to_host(backend, gradient));
+  };
+  emulated_backend own;
+  backend_with_library library({.compute = compute_type::tf32});
+  library.device().library().has_algorithms = false;
+  CHECK(run(library) == run(own));
+  CHECK(library.device().library().calls == 0);
+  library.device().library().has_algorithms = true;
+  (void)run(library);
+  CHECK(library.device().library().calls > 0);
 }
 
 TEST_CASE("a library computes convolutions of compute types other than float32", "[cuda]") {

@@ -5,6 +5,7 @@
 #error "fewstep: headers that end in .cuh need nvcc; a plain C++ program includes <fewstep/fewstep.hpp>"
 #endif
 
+#include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/view.hpp>
 
 #include <nv/target>
@@ -217,19 +218,12 @@ struct map_kernel {
       const index_t i = first + k * threads;
       if (i >= n) continue;
       if constexpr (has_columns<Element>) {
-        const auto columns = static_cast<std::uint64_t>(element.columns());
-        const auto row = quotient(static_cast<std::uint64_t>(i), columns);
-        element(static_cast<index_t>(row), i - static_cast<index_t>(row * columns));
+        const index_t columns = element.columns(), row = quotient(i, columns);
+        element(row, i - row * columns);
       } else {
         element(i);
       }
     }
-  }
-
- private:
-  /// Division of 64 bits takes a GPU several times as long.
-  FEWSTEP_HD static std::uint64_t quotient(std::uint64_t a, std::uint64_t b) {
-    return (a | b) >> 32 == 0 ? static_cast<std::uint32_t>(a) / static_cast<std::uint32_t>(b) : a / b;
   }
 };
 

@@ -8,6 +8,7 @@
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/cuda/check.cuh>
+#include <fewstep/cuda/column_major.cuh>
 #include <fewstep/cuda/executor.cuh>
 #include <fewstep/cuda/product_call.cuh>
 
@@ -18,6 +19,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <optional>
 #include <source_location>
 #include <stdexcept>
 #include <string>
@@ -44,85 +46,6 @@ inline void check_cublas(cublasStatus_t status, std::string_view call,
                                    where.line(), "]"));
 }
 
-/// c[m, n] = op(a)[m, k] op(b)[k, n] of column-major matrices, for each of a batch: all about a product but its arrays.
-/// A leading dimension leads from one column to the next; a transposed a is stored as [k, m], a transposed b as [n, k].
-struct column_major_shape {
-  index_t m = 0, n = 0, k = 0;
-  bool a_transposed = false, b_transposed = false;
-  index_t lda = 0, ldb = 0, ldc = 0;
-  index_t batches = 1, stride_a = 0, stride_b = 0, stride_c = 0;
-  bool accumulate = false, bias = false;
-  int alignment_a = 0, alignment_b = 0, alignment_c = 0, alignment_bias = 0;  ///< in bytes
-
-  friend auto operator<=>(const column_major_shape&, const column_major_shape&) = default;
-  friend bool operator==(const column_major_shape&, const column_major_shape&) = default;
-
-  [[nodiscard]] bool batched() const { return batches > 1 || stride_c != 0; }
-};
-
-/// A product as the library is told of it; `bias` has m elements, one for each row.
-struct column_major_product {
-  column_major_shape shape;
-  const float* a = nullptr;
-  const float* b = nullptr;
-  float* c = nullptr;
-  const float* bias = nullptr;
-};
-
-/// The largest power of two up to 16 that divides all the byte distances of an array from an address of 0: of its
-/// start, and from there along its leading dimension and strides. All rows have it in common, wherever they lie.
-template <class... Steps>
-[[nodiscard]] int common_alignment(const float* start, Steps... steps) {
-  const auto bits = reinterpret_cast<std::uintptr_t>(start) |
-                    (std::uintptr_t{0} | ... | (static_cast<std::uintptr_t>(steps) * sizeof(float)));
-  int alignment = 16;
-  while (bits % static_cast<unsigned>(alignment) != 0) alignment /= 2;
-  return alignment;
-}
-
-/// The product of one head. A row-major matrix is its transpose in column-major, so c^T = b^T a^T is computed: the
-/// library's a is b.
-[[nodiscard]] inline column_major_product column_major(const product_call& p, index_t head = 0) {
-  column_major_product q;
-  q.a = p.b + head * p.head_b;
-  q.b = p.a + head * p.head_a;
-  q.c = p.c + head * p.head_c;
-  q.bias = p.bias;
-  q.shape = {.m = p.n,
-             .n = p.m,
-             .k = p.k,
-             .a_transposed = p.b_transposed,
-             .b_transposed = p.a_transposed,
-             .lda = p.ldb,
-             .ldb = p.lda,
-             .ldc = p.ldc,
-             .batches = p.batches,
-             .stride_a = p.stride_b,
-             .stride_b = p.stride_a,
-             .stride_c = p.stride_c,
-             .accumulate = p.accumulate,
-             .bias = p.bias != nullptr,
-             .alignment_a = common_alignment(p.b, p.ldb, p.stride_b, p.head_b),
-             .alignment_b = common_alignment(p.a, p.lda, p.stride_a, p.head_a),
-             .alignment_c = common_alignment(p.c, p.ldc, p.stride_c, p.head_c),
-             .alignment_bias = common_alignment(p.bias)};
-  return q;
-}
-
-/// The shape for which an algorithm is chosen: what grows with the number of rows is set to a large number. That is n,
-/// the rows themselves; or k where rows are summed over (a gradient); or the number of products where there are many
-/// (attention), whose other extents belong to one sample.
-[[nodiscard]] inline column_major_shape canonical(column_major_shape shape) {
-  constexpr index_t many_rows = 8192, many_products = 64;
-  if (shape.batched())
-    shape.batches = many_products;
-  else if (shape.b_transposed)
-    shape.k = many_rows;
-  else
-    shape.n = many_rows;
-  return shape;
-}
-
 /// The products of one stream. Descriptors and algorithms are kept by shape, so that a shape's later products allocate
 /// nothing; its first one cannot be recorded.
 class cublas_products {
@@ -134,6 +57,12 @@ class cublas_products {
     if (handle_ != nullptr) (void)cublasLtDestroy(handle_);
   }
 
+  /// Whether there is an algorithm for products of this shape, whatever the number of rows.
+  [[nodiscard]] bool takes(compute_type compute, const product_call& call) {
+    return algorithm_for({compute, canonical(column_major(call).shape)}, call.bias) != nullptr;
+  }
+
+  /// A product that takes() says yes to.
   void run(compute_type compute, const product_call& call) {
     for (index_t head = 0; head < call.heads; ++head) run(compute, column_major(call, head));
   }
@@ -168,7 +97,9 @@ class cublas_products {
   plan& plan_for(const key& wanted, const float* bias) {
     const auto found = plans_.find(wanted);
     if (found != plans_.end()) return found->second;
-    plan made{describe(wanted), algorithm_for({wanted.compute, canonical(wanted.shape)}, bias)};
+    const cublasLtMatmulAlgo_t* const algorithm = algorithm_for({wanted.compute, canonical(wanted.shape)}, bias);
+    if (algorithm == nullptr) refuse(wanted, "no algorithm does without splitting sums and without a workspace");
+    plan made{describe(wanted), *algorithm};
     if (bias != nullptr) set_bias(made.described.operation, bias);
     cublasLtMatmulHeuristicResult_t result{};
     auto& [operation, a, b, c] = made.described;
@@ -181,10 +112,14 @@ class cublas_products {
     return plans_.emplace(wanted, made).first->second;
   }
 
-  /// Asks the library once for each canonical shape.
-  const cublasLtMatmulAlgo_t& algorithm_for(const key& wanted, const float* bias) {
-    const auto found = algorithms_.find(wanted);
-    if (found != algorithms_.end()) return found->second;
+  /// Asks the library once for each canonical shape; null if it has none.
+  const cublasLtMatmulAlgo_t* algorithm_for(const key& wanted, const float* bias) {
+    auto found = algorithms_.find(wanted);
+    if (found == algorithms_.end()) found = algorithms_.emplace(wanted, ask(wanted, bias)).first;
+    return found->second ? &*found->second : nullptr;
+  }
+
+  [[nodiscard]] std::optional<cublasLtMatmulAlgo_t> ask(const key& wanted, const float* bias) {
     cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
     check_cuda(cudaStreamIsCapturing(stream_, &capture), "cudaStreamIsCapturing");
     if (capture != cudaStreamCaptureStatusNone)
@@ -219,8 +154,8 @@ class cublas_products {
       for (int i = 0; i < count; ++i)
         if (results[i].state == CUBLAS_STATUS_SUCCESS && results[i].workspaceSize == 0 &&
             sums_in_one_piece(results[i].algo) && (any_tile || has_tile(results[i].algo)))
-          return algorithms_.emplace(wanted, results[i].algo).first->second;
-    refuse(wanted, "no algorithm does without splitting sums and without a workspace");
+          return results[i].algo;
+    return std::nullopt;
   }
 
   template <class Value>
@@ -312,7 +247,7 @@ class cublas_products {
 
   cudaStream_t stream_;
   cublasLtHandle_t handle_ = nullptr;
-  std::map<key, cublasLtMatmulAlgo_t> algorithms_;
+  std::map<key, std::optional<cublasLtMatmulAlgo_t>> algorithms_;
   std::map<key, plan> plans_;
 };
 

@@ -134,8 +134,12 @@ class cuda_device {
       detail::check_cuda(cudaFuncSetAttribute(reinterpret_cast<const void*>(&detail::run_kernel<Kernel>),
                                               cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared)),
                          "cudaFuncSetAttribute");
-    detail::run_kernel<Kernel><<<static_cast<unsigned>(blocks), Kernel::threads, shared, stream_>>>(kernel);
-    detail::check_cuda(cudaGetLastError(), "kernel launch");
+    // By its own status: the last error may be somebody else's.
+    void* arguments[] = {const_cast<Kernel*>(&kernel)};
+    detail::check_cuda(
+        cudaLaunchKernel(reinterpret_cast<const void*>(&detail::run_kernel<Kernel>),
+                         dim3(static_cast<unsigned>(blocks)), dim3(Kernel::threads), arguments, shared, stream_),
+        "cudaLaunchKernel");
   }
 
   /// work(policy) with the execution policy of Thrust under which its algorithms run on this stream.

@@ -16,21 +16,41 @@
 
 #include <cstddef>
 #include <cstring>
-#include <functional>
 #include <iterator>
 #include <map>
+#include <memory>
 #include <new>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 namespace fewstep {
+
+namespace detail {
+
+/// A closure that was recorded, with its copies of all arguments.
+class recorded_work {
+ public:
+  template <class Work>
+  explicit recorded_work(Work work)
+      : closure_(new Work(std::move(work)), [](void* closure) { delete static_cast<Work*>(closure); }),
+        run_([](void* closure) { (*static_cast<Work*>(closure))(); }) {}
+
+  void operator()() const { run_(closure_.get()); }
+
+ private:
+  std::unique_ptr<void, void (*)(void*)> closure_;
+  void (*run_)(void*);
+};
+
+}  // namespace detail
 
 /// Stands in for a GPU where there is none: the same kernels, run on the CPU one thread after the other, and Thrust's
 /// algorithms on OpenMP. It is there to be strict and not to be fast. Its memory can be touched by kernels and copies
 /// only (a host that does ends with a segmentation fault), and a write beyond the end of an array ends the program.
 class emulated_device {
  public:
-  /// Recorded work: closures with copies of all arguments, as a CUDA graph has them.
+  /// Recorded work, with copies of all arguments as a CUDA graph has them.
   class graph {
    public:
     explicit operator bool() const { return recorded_; }
@@ -38,7 +58,7 @@ class emulated_device {
    private:
     friend emulated_device;
     bool recorded_ = false;
-    std::vector<std::function<void()>> work_;
+    std::vector<detail::recorded_work> work_;
   };
 
   struct options {
@@ -132,7 +152,7 @@ class emulated_device {
     return made;
   }
   void start(const graph& recorded) {
-    for (const auto& work : recorded.work_) enqueue(work);
+    for (const auto& work : recorded.work_) run(work);
   }
 
  private:
@@ -154,6 +174,10 @@ class emulated_device {
       recorded_.emplace_back(std::move(work));
       return;
     }
+    run(work);
+  }
+  template <class Work>
+  void run(const Work& work) {
     open(PROT_READ | PROT_WRITE);
     try {
       work();
@@ -171,7 +195,7 @@ class emulated_device {
   detail::emulated_block_memory block_memory_;
   std::map<void*, area> areas_;
   std::map<std::byte*, std::size_t> pinned_;
-  std::vector<std::function<void()>> recorded_;
+  std::vector<detail::recorded_work> recorded_;
   std::int64_t launches_ = 0;
   bool recording_ = false;
 };

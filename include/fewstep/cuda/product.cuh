@@ -23,7 +23,7 @@ template <class Device>
 [[nodiscard]] bool multiplied_by_library([[maybe_unused]] device_executor<Device>& executor,
                                          [[maybe_unused]] const product_call& call) {
   if constexpr (requires { executor.device().library(); }) {
-    if (executor.uses_library(call)) {
+    if (executor.uses_library(call) && executor.device().library().takes(executor.compute(), call)) {
       executor.device().library().run(executor.compute(), call);
       return true;
     }
@@ -176,33 +176,37 @@ template <class Device>
                                     [[maybe_unused]] index_t columns, [[maybe_unused]] float* totals) {
   if constexpr (requires { executor.device().library(); }) {
     const index_t n = rows * columns, units = chunks.depth / chunks.unit;
-    product_call call{.m = rows,
-                      .k = chunks.length,
-                      .n = columns,
-                      .lda = rows,
-                      .a_transposed = true,
-                      .ldb = columns,
-                      .ldc = columns,
-                      .batches = units,
-                      .stride_a = chunks.unit * rows,
-                      .stride_b = chunks.unit * columns,
-                      .stride_c = chunks.parts * n};
-    if (executor.compute() == compute_type::float32 || !executor.uses_library(call)) return false;
+    const product_call one{.m = rows,
+                           .k = chunks.length,
+                           .n = columns,
+                           .a = x,
+                           .lda = rows,
+                           .a_transposed = true,
+                           .b = g,
+                           .ldb = columns,
+                           .c = totals,
+                           .ldc = columns};
+    product_call many = one;
+    many.batches = units;
+    many.stride_a = chunks.unit * rows;
+    many.stride_b = chunks.unit * columns;
+    many.stride_c = chunks.parts * n;
+    auto& library = executor.device().library();
+    // Both are asked for, so that the answer does not depend on the number of rows.
+    if (executor.compute() == compute_type::float32 || !executor.uses_library(many) ||
+        !library.takes(executor.compute(), many) || !library.takes(executor.compute(), one))
+      return false;
     float* partials = executor.template scratch<float>(device_executor<Device>::partials, chunks.count * n);
-    const auto multiply_chunk = [&](int chunk) {
+    const auto multiply_chunk = [&](product_call call, int chunk) {
       call.k = chunks.end(chunk) - chunks.begin(chunk);
       call.a = x + chunks.begin(chunk) * rows;
       call.b = g + chunks.begin(chunk) * columns;
       call.c = partials + chunk * n;
-      executor.device().library().run(executor.compute(), call);
+      library.run(executor.compute(), call);
     };
     if (units > 0)  // the chunks of all units that have the same place in one
-      for (int part = 0; part < chunks.parts; ++part) multiply_chunk(part);
-    if (chunks.count > units * chunks.parts) {  // the rest, of any length
-      call.batches = 1;
-      call.stride_a = call.stride_b = call.stride_c = 0;
-      multiply_chunk(chunks.count - 1);
-    }
+      for (int part = 0; part < chunks.parts; ++part) multiply_chunk(many, part);
+    if (chunks.count > units * chunks.parts) multiply_chunk(one, chunks.count - 1);  // the rest, of any length
     add_up_partials(executor, partials, chunks.count, totals, n);
     return true;
   }

@@ -6,6 +6,7 @@
 #include <fewstep/generator/conditioning.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/generator/network_workspace.hpp>
+#include <fewstep/generator/scale_rows.hpp>
 #include <fewstep/nn/embedding.hpp>
 #include <fewstep/nn/mlp.hpp>
 #include <fewstep/nn/prepared_parameters.hpp>

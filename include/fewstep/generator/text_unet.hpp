@@ -5,6 +5,7 @@
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/generator/network_workspace.hpp>
+#include <fewstep/generator/scale_rows.hpp>
 #include <fewstep/generator/text_unet_network.hpp>
 #include <fewstep/generator/vocabulary.hpp>
 #include <fewstep/nn/prepared_parameters.hpp>
