@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every function object of the library that a device is to run, compiled for one: a stand-in backend and executor
-// launch each as a kernel. This program is compiled and linked, not run.
+// Every function object of the library that a device is to run, launched as a kernel. This program is compiled and
+// linked, not run.
 #include <fewstep/core/elementary.hpp>
 #include <fewstep/core/random.hpp>
+#include <fewstep/cuda.cuh>
 #include <fewstep/generator/mlp_generator.hpp>
 #include <fewstep/generator/preconditioning.hpp>
+#include <fewstep/generator/scale_rows.hpp>
 #include <fewstep/nn/activation.hpp>
 #include <fewstep/nn/embedding.hpp>
 #include <fewstep/nn/guidance_embedding.hpp>
@@ -14,54 +16,17 @@
 #include <fewstep/optimizer/adam.hpp>
 #include <fewstep/optimizer/sgd.hpp>
 
-#include <cuda_runtime.h>
-
 #include <cstdint>
-#include <stdexcept>
 
 using fewstep::index_t;
 using fewstep::matrix;
 using fewstep::vec;
+using pass_type = fewstep::pass<float, fewstep::cuda_executor>;
 
 namespace {
 
-template <class Kernel>
-__global__ void map(index_t n, Kernel kernel) {
-  const index_t i = static_cast<index_t>(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (i < n) kernel(i);
-}
-
-template <class Term>
-__global__ void add_up(index_t n, Term term, double* sum) {
-  for (index_t i = 0; i < n; ++i) *sum += term(i);
-}
-
-void check(cudaError_t status) {
-  if (status != cudaSuccess) throw std::runtime_error(cudaGetErrorString(status));
-}
-
 struct observation {
   float values[6];
-};
-
-struct launcher {
-  template <class T>
-  using buffer = fewstep::cpu_buffer<T>;
-  template <class T>
-  buffer<T> allocate(index_t n) {
-    return buffer<T>(n);
-  }
-  template <class Kernel>
-  void for_each(index_t n, const Kernel& kernel) {
-    map<<<static_cast<unsigned>((n + 255) / 256), 256>>>(n, kernel);
-    check(cudaGetLastError());
-  }
-  template <class Term>
-  double sum(index_t n, const Term& term) {
-    add_up<<<1, 1>>>(n, term, static_cast<double*>(nullptr));
-    check(cudaGetLastError());
-    return 0;
-  }
 };
 
 struct scalar_functions {
@@ -80,13 +45,13 @@ struct scalar_functions {
 };
 
 template <class Optimizer>
-void step(launcher& backend, const Optimizer& rule) {
+void step(fewstep::cuda_backend& backend, const Optimizer& rule) {
   auto state = rule.make_state(backend, 0);
   rule.update(backend, state, {}, {});
 }
 
 template <class Module>
-void activate(fewstep::pass<float, launcher>& p) {
+void activate(pass_type& p) {
   typename Module::tape kept;
   const Module module;
   (void)module.forward(p, matrix<const float>{}, kept);
@@ -96,7 +61,7 @@ void activate(fewstep::pass<float, launcher>& p) {
 }  // namespace
 
 int main() {
-  launcher backend;
+  fewstep::cuda_backend backend;
   backend.for_each(1, scalar_functions{});
   step(backend, fewstep::sgd{});
   step(backend, fewstep::adam{});
@@ -104,7 +69,7 @@ int main() {
   (void)fewstep::gradient_norm(backend, vec<const float>{});
 
   fewstep::arena memory;
-  fewstep::pass<float, launcher> p{backend, {}, memory};
+  pass_type p{backend.executor(0), {}, memory};
   activate<fewstep::elementwise<float, fewstep::silu>>(p);
   activate<fewstep::elementwise<float, fewstep::gelu>>(p);
   (void)fewstep::fourier_features<float>(p, vec<const float>{}, vec<const float>{});
