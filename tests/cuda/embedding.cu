@@ -3,6 +3,7 @@
 
 #include <fewstep/cuda/embedding.cuh>
 #include <fewstep/generator/preconditioning.hpp>
+#include <fewstep/generator/scale_rows.hpp>
 #include <fewstep/nn/resample.hpp>
 
 #include <algorithm>
