@@ -20,7 +20,7 @@ void pass_over_rows(benchmark::State& state) {
   run_benchmark(state, backend,
                 {.items = static_cast<double>(rows), .bytes = 4.0 * sizeof(float) * static_cast<double>(rows * d)},
                 [&] {
-                  replayed.begin_pass(backend, 1, pass++);
+                  replayed.begin_pass(backend, path, 1, pass++);
                   for (int k = 0; k < minibatches; ++k) {
                     const auto [first, last] = replayed.minibatch(k);
                     benchmark::DoNotOptimize(replayed.rows(backend, path, first, last - first));

@@ -25,7 +25,7 @@ void score_kernel(benchmark::State& state) {
     backend.parallel_for(rows, [&](auto&, int, index_t r) {
       scores[static_cast<std::size_t>(r)] =
           score_transition({x.view().row(r), next.view().row(r), &row}, o.view().row(r), d, reduction::mean,
-                           objective_of, -1.0, 0.5f, 0, static_cast<double>(rows), nullptr, 0.0f);
+                           objective_of, -1.0, 0.5f, 0, static_cast<double>(rows), {}, 0.0f);
     });
   });
 }

@@ -82,7 +82,7 @@ void make_updates(cpu_backend& backend, problem::model_type& model, int updates)
       score_transition({states.data() + r * d, states.data() + (r + samples) * d, &row}, o.row(r), d, reduction::mean,
                        objective_of, log_probabilities[static_cast<std::size_t>(r)],
                        advantages[static_cast<std::size_t>(r % samples)], static_cast<std::int32_t>(r / samples),
-                       trained, nullptr, 0.0f);
+                       trained, {}, 0.0f);
     }
     model.backward(backend, rows(0, trained), o, workspace);
     const double norm = gradient_norm(backend, model.gradients());

@@ -168,7 +168,7 @@ std::vector<double> times_of_parts(int threads, bool quick) {
                 backend.parallel_for(batch, [&](auto&, int, index_t r) {
                   scores[static_cast<std::size_t>(r)] = score_transition(
                       {rows.x.view().row(r), noise.view().row(r), &row}, rows.o.view().row(r), d, reduction::mean,
-                      clipped_surrogate{1e-4f}, -1.0, 0.5f, 0, static_cast<double>(batch), nullptr, 0.0f);
+                      clipped_surrogate{1e-4f}, -1.0, 0.5f, 0, static_cast<double>(batch), {}, 0.0f);
                 });
               },
               least),

@@ -28,7 +28,7 @@ int main() {
   // The gradient at o of the loss -A rho, where rho = 1 and A = 2 here, and by hand: -A b z / sigma.
   float gradient = o;
   fewstep::score_transition({&x, &next, &row}, &gradient, 1, fewstep::reduction::sum, fewstep::clipped_surrogate{0.2f},
-                            log_pi, 2.0f, 1, 1.0, nullptr, 0.0f);
+                            log_pi, 2.0f, 1, 1.0, {}, 0.0f);
   std::printf("gradient = %.3f, by hand %.3f\n", gradient, -2 * row.b * z / row.sigma);
   //! [score]
 }

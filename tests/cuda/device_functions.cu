@@ -6,6 +6,7 @@
 #include <fewstep/cuda.cuh>
 #include <fewstep/generator/mlp_generator.hpp>
 #include <fewstep/generator/preconditioning.hpp>
+#include <fewstep/generator/rescaled.hpp>
 #include <fewstep/generator/scale_rows.hpp>
 #include <fewstep/nn/activation.hpp>
 #include <fewstep/nn/embedding.hpp>
@@ -43,6 +44,30 @@ struct scalar_functions {
              waves.cos + in + skip + o + fewstep::clipped_surrogate{}(t).slope + fewstep::reinforce{}(t).value;
   }
 };
+
+/// All that a preconditioning is asked.
+template <class P>
+struct preconditioning_functions {
+  P p;
+  float* out;
+  FEWSTEP_HD void operator()(index_t i) const {
+    const float t = out[i];
+    const auto [in, skip, o] = p(t);
+    const auto [signal, noise] = p.level(t);
+    const auto exact = fewstep::exact_level(p, t);
+    float sum = in + skip + o + signal + noise + static_cast<float>(exact.signal + exact.noise);
+    sum += p.noise_floor() + p.min_time() + p.max_time() + fewstep::initial_sigma(p, t);
+    if constexpr (fewstep::timestep_preconditioning<P>) sum += fewstep::time_of_timestep(p, p.training_steps() - 1);
+    if constexpr (requires { p.time_of_noise(0.5); }) sum += p.time_of_noise(0.5);
+    out[i] = sum;
+  }
+};
+
+template <class P>
+void scale_states(fewstep::cuda_backend& backend) {
+  backend.for_each(1, preconditioning_functions<P>{});
+  backend.for_each(1, fewstep::detail::scale_rows<P>{});
+}
 
 template <class Optimizer>
 void step(fewstep::cuda_backend& backend, const Optimizer& rule) {
@@ -90,5 +115,12 @@ int main() {
   backend.for_each(1, fewstep::detail::add_into<float>{});
   backend.for_each(1, fewstep::detail::join_columns<float>{});
   backend.for_each(1, fewstep::detail::join_columns<float, fewstep::observation_conditioning<observation>>{});
-  backend.for_each(1, fewstep::detail::scale_rows<fewstep::edm_consistency>{});
+  scale_states<fewstep::edm_consistency>(backend);
+  scale_states<fewstep::edm_denoiser>(backend);
+  scale_states<fewstep::lcm>(backend);
+  scale_states<fewstep::epsilon_prediction>(backend);
+  scale_states<fewstep::velocity_prediction>(backend);
+  scale_states<fewstep::flow_matching>(backend);
+  scale_states<fewstep::variance_preserving<fewstep::edm_denoiser>>(backend);
+  scale_states<fewstep::straight_line<fewstep::edm_consistency>>(backend);
 }

@@ -4,6 +4,7 @@
 #include <fewstep/cuda/score.cuh>
 #include <fewstep/cuda/transition.cuh>
 #include <fewstep/objective/clipped_surrogate.hpp>
+#include <fewstep/objective/guarded_surrogate.hpp>
 #include <fewstep/objective/reinforce.hpp>
 
 #include <algorithm>
@@ -23,6 +24,7 @@ struct transitions {
   index_t dimension;
   std::vector<index_t> rows;
   std::vector<float> x, next, o, reference, advantages;
+  std::vector<float> old_output;  // by row of the trajectory
   std::vector<double> old;
 
   transitions(index_t count, index_t d, double off_policy = 0.02)
@@ -32,6 +34,7 @@ struct transitions {
         o(normals<float>(count * d, 3)),
         reference(normals<float>(count * d, 4)),
         advantages(normals<float>(samples, 5)),
+        old_output(normals<float>(samples * steps * d, 6)),
         old(static_cast<std::size_t>(samples * steps)) {
     for (index_t i = 0; i < count; ++i) {
       rows.push_back((5 * i + 1) % (samples * steps));
@@ -67,6 +70,7 @@ scored_batch on_cpu(const transitions& t, const loss_settings<Objective>& settin
                                              .next = {t.next.data(), shape},
                                              .o = {result.gradient.data(), shape},
                                              .reference = reference,
+                                             .old_output = {t.old_output.data(), {samples * steps, t.dimension}},
                                              .rows = t.rows.data(),
                                              .samples = samples,
                                              .table = table.data(),
@@ -93,6 +97,9 @@ scored_batch on_device(Backend& backend, const transitions& t, const loss_settin
   const auto x = shifted(t.x), next = shifted(t.next), o_ref = shifted(t.reference),
              a = to_device(backend, t.advantages);
   auto o = shifted(t.o);
+  std::vector<float> moved_old(static_cast<std::size_t>(shift));
+  moved_old.insert(moved_old.end(), t.old_output.begin(), t.old_output.end());
+  const auto old_output = to_device(backend, moved_old);
   const auto old = to_device(backend, t.old);
   const auto rows = to_device(backend, std::vector<index_t>(t.rows.begin() + first, t.rows.begin() + first + count));
   const auto rows_of_table = to_device(backend, table);
@@ -105,6 +112,7 @@ scored_batch on_device(Backend& backend, const transitions& t, const loss_settin
                                             .next = {next.data() + shift, shape},
                                             .o = {o.data() + shift, shape},
                                             .reference = reference,
+                                            .old_output = {old_output.data() + shift, {samples * steps, t.dimension}},
                                             .rows = rows.data(),
                                             .samples = samples,
                                             .table = rows_of_table.data(),
@@ -119,7 +127,7 @@ scored_batch on_device(Backend& backend, const transitions& t, const loss_settin
 
 bool same_bits(const score& a, const score& b) {
   return a.log_probability == b.log_probability && a.log_ratio == b.log_ratio && a.ratio == b.ratio &&
-         a.value == b.value && a.reference_kl == b.reference_kl;
+         a.value == b.value && a.reference_kl == b.reference_kl && a.divergence == b.divergence;
 }
 
 /// Residuals and squares are rounded in another order, or fused where the CPU's are not.
@@ -130,6 +138,7 @@ void check_close(const scored_batch& device, const scored_batch& cpu, double cou
     CHECK(std::abs(d.log_probability - c.log_probability) < 2e-6 * count);
     CHECK(std::abs(static_cast<double>(d.log_ratio - c.log_ratio)) < 4e-6 * count);
     CHECK(d.reference_kl == Approx(c.reference_kl).epsilon(1e-5));
+    CHECK(d.divergence == Approx(c.divergence).epsilon(1e-5));
   }
 }
 
@@ -259,5 +268,27 @@ TEMPLATE_LIST_TEST_CASE("an output that is not a number shows in its own score o
     CHECK(std::isfinite(batch.scores[0].log_probability));
     CHECK(std::isnan(batch.scores[1].log_probability));
     CHECK(std::isfinite(batch.scores[2].log_probability));
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE(
+    "a trust region on the rollout's outputs is the CPU's, and each way to do it gives the same bits", "[cuda]",
+    devices) {
+  for (const index_t dimension : {1, 7, 48, 512, 3072, 4097, 8200}) {
+    const transitions t(dimension > 1000 ? 2 : 5, dimension);
+    for (const bool referenced : {false, true}) {
+      CAPTURE(dimension, referenced);
+      const loss_settings<guarded_surrogate> settings{{1.0f}, 0.3f, 7.0};
+      const auto expected = on_cpu(t, settings, referenced, reduction::mean);
+      TestType backend;
+      const auto scored = on_device(backend, t, settings, referenced, reduction::mean);
+      check_close(scored, expected, 1);
+      for (const auto way : {detail::long_rows::block, detail::long_rows::split})
+        for (const index_t shift : {0, 1}) {
+          const auto other = on_device(backend, t, settings, referenced, reduction::mean, way, 0, -1, shift);
+          CHECK(other.gradient == scored.gradient);
+          for (std::size_t i = 0; i < scored.scores.size(); ++i) CHECK(same_bits(other.scores[i], scored.scores[i]));
+        }
+    }
   }
 }

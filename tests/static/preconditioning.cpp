@@ -2,6 +2,7 @@
 #include "archetype/preconditioning.hpp"
 
 #include <fewstep/generator/preconditioning.hpp>
+#include <fewstep/generator/rescaled.hpp>
 
 namespace {
 
@@ -23,5 +24,20 @@ struct discrete_archetype : archetype<> {
   int training_steps() const;
 };
 static_assert(fewstep::discrete_preconditioning<discrete_archetype>);
+static_assert(fewstep::timestep_preconditioning<discrete_archetype>);
+
+struct timestep_archetype : discrete_archetype {
+  float time_of_timestep(int) const;
+};
+static_assert(fewstep::timestep_preconditioning<timestep_archetype>);
+static_assert(!fewstep::discrete_preconditioning<timestep_archetype>, "its times are not the timesteps");
+static_assert(!fewstep::timestep_preconditioning<archetype<>>);
+
+struct edm_archetype : archetype<> {
+  float sigma_data, sigma_min, sigma_max;
+};
+static_assert(fewstep::edm_preconditioning<edm_archetype>);
+static_assert(!fewstep::edm_preconditioning<archetype<>>);
+static_assert(!fewstep::edm_preconditioning<fewstep::straight_line<edm_archetype>>);
 
 }  // namespace

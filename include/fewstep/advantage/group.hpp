@@ -25,6 +25,7 @@ enum class group_scale : std::uint8_t {
 /// std as an option as in Flow-GRPO (Liu et al. 2025, arXiv:2505.05470), or the mean alone (Liu et al. 2025,
 /// arXiv:2503.20783). A group of one sample has no baseline but itself and is refused.
 struct group_advantage {
+  static constexpr int least_samples_per_prompt = 2;
   group_scale scale = group_scale::group_std;
   float clip = 10.0f;
   float epsilon = 1e-4f;

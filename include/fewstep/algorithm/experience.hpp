@@ -14,7 +14,6 @@
 #include <fewstep/reward/reward.hpp>
 
 #include <algorithm>
-#include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -31,6 +30,14 @@ struct experience_key {
   std::int64_t update = 0;
 };
 
+/// What an experience is made of.
+struct experience_options {
+  int prompts = 1;
+  int samples_per_prompt = 1;
+  bool shared_initial_noise = false;  ///< the samples of a prompt start from the same state
+  bool keeps_outputs = false;         ///< see trajectory_options
+};
+
 /// What one update learns from: `prompts` prompts drawn with replacement, `samples_per_prompt` trajectories of each,
 /// standing together, and the reward of every decoded result. An asynchronous reward judges one part of the batch while
 /// the next is sampled.
@@ -40,19 +47,22 @@ class experience {
   static constexpr bool judges_aside = async_reward<Reward, Context>;
   static constexpr bool decodes = !std::same_as<Decoder, identity_decoder>;
 
-  experience(Backend& backend, step_table table, int prompts, int samples_per_prompt, index_t dimension,
-             const Decoder& decode)
-      : prompts_(prompts),
-        samples_per_prompt_(samples_per_prompt),
-        path_(backend, std::move(table), index_t{prompts} * samples_per_prompt, dimension),
+  experience(Backend& backend, step_table table, experience_options o, index_t dimension, const Decoder& decode)
+      : prompts_(o.prompts),
+        samples_per_prompt_(o.samples_per_prompt),
+        shared_(o.shared_initial_noise ? o.samples_per_prompt : 1),
+        path_(backend, std::move(table), prompts_ * samples_per_prompt_, dimension, {.keeps_outputs = o.keeps_outputs}),
         decoded_(backend, {decodes ? path_.samples() : 0, decode.decoded_size(dimension)}),
         seen_(backend, path_.samples() * decode.decoded_size(dimension)),
         noise_(backend, 1),
+        rollouts_(static_cast<std::size_t>(path_.table().horizon() * parts)),
         rewards_(static_cast<std::size_t>(path_.samples())),
         prompt_of_(rewards_.size()) {}
 
   [[nodiscard]] const trajectory<Backend, Context>& path() const { return path_; }
   [[nodiscard]] std::span<const float> rewards() const { return rewards_; }
+  /// Another table at the same times; as many steps are trained.
+  void set_table(Backend& backend, step_table table) { path_.set_table(backend, std::move(table)); }
   /// Number of each sample's prompt in the contexts that were drawn from.
   [[nodiscard]] std::span<const std::int32_t> prompts() const { return prompt_of_; }
   /// What the reward was shown, [B, decoded_size].
@@ -63,8 +73,10 @@ class experience {
 
   /// Rows that are sampled at a time.
   [[nodiscard]] static index_t rows_at_once(index_t samples) { return (samples + parts - 1) / parts; }
-  [[nodiscard]] static std::size_t bytes(int horizon, index_t samples, index_t dimension, index_t decoded_size) {
-    return trajectory<Backend, Context>::bytes(horizon, samples, dimension) +
+  [[nodiscard]] static std::size_t bytes(int horizon, const experience_options& o, index_t dimension,
+                                         index_t decoded_size) {
+    const index_t samples = index_t{o.prompts} * o.samples_per_prompt;
+    return trajectory<Backend, Context>::bytes(horizon, samples, dimension, {.keeps_outputs = o.keeps_outputs}) +
            (decodes ? static_cast<std::size_t>(samples * decoded_size) * sizeof(float) : 0);
   }
 
@@ -81,12 +93,13 @@ class experience {
     noise_.host()[0] = {key.seed, static_cast<std::uint64_t>(key.update * samples)};
     std::fill(rewards_.begin(), rewards_.end(), std::numeric_limits<float>::quiet_NaN());
     const index_t part = rows_at_once(samples);
+    const index_t first_recorded = path_.table().first_trained * parts;
     const auto sample_and_judge = [&] {
       for (index_t first = 0; first < samples; first += part) {
         const index_t count = std::min(part, samples - first);
-        rollouts_[static_cast<std::size_t>(first / part)].run(backend, [&] {
+        rollouts_[static_cast<std::size_t>(first_recorded + first / part)].run(backend, [&] {
           noise_.upload(backend);
-          rollout(backend, model, workspace, path_, o, std::as_const(noise_).device(), over, first, count);
+          rollout(backend, model, workspace, path_, o, std::as_const(noise_).device(), over, first, count, shared_);
         });
         judge(backend, reward_fn, decode, first, count);
       }
@@ -150,11 +163,12 @@ class experience {
   }
 
   index_t prompts_, samples_per_prompt_;
+  index_t shared_;  // samples that start from the same state
   trajectory<Backend, Context> path_;
   tensor<float, 2, Backend> decoded_;
   fetched<float, Backend> seen_;
   mirrored<rollout_noise, Backend> noise_;
-  std::array<repeated<Backend>, static_cast<std::size_t>(parts)> rollouts_;
+  std::vector<repeated<Backend>> rollouts_;  // by first trained step, which the table follows, and part
   std::vector<float> rewards_;
   std::vector<std::int32_t> prompt_of_;
 };

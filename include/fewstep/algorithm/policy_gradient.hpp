@@ -6,6 +6,7 @@
 #include <fewstep/algorithm/memory_plan.hpp>
 #include <fewstep/algorithm/policy_gradient_options.hpp>
 #include <fewstep/algorithm/policy_gradient_parts.hpp>
+#include <fewstep/algorithm/replayed_gradient.hpp>
 #include <fewstep/algorithm/update_report.hpp>
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/error.hpp>
@@ -15,14 +16,16 @@
 #include <fewstep/decoder/decoder.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/mdp/prompts.hpp>
-#include <fewstep/mdp/replay.hpp>
 #include <fewstep/mdp/score.hpp>
 #include <fewstep/mdp/trajectory.hpp>
 #include <fewstep/objective/objective.hpp>
+#include <fewstep/objective/trajectory_objective.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
 #include <fewstep/regularizer/regularizer.hpp>
 #include <fewstep/reward/reward.hpp>
 #include <fewstep/sampler/sampler.hpp>
+#include <fewstep/selection/step_selection.hpp>
+#include <fewstep/selection/step_tables.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -37,7 +40,7 @@
 namespace fewstep {
 
 /// Policy gradient on the Markov decision process of a few-step generator: sample, judge, replay, step.
-/// RLCM (Oertell et al. 2024, algorithm 1), DDPO (Black et al. 2023) and GRPO are compositions of it.
+/// RLCM (Oertell et al. 2024, algorithm 1), DDPO (Black et al. 2023), GRPO and REBEL are compositions of it.
 ///
 /// Micro-batches follow from the memory budget and never change a bit; until the first optimizer step after a rollout
 /// every importance ratio is exactly 1. An update whose rollout or reward fails changes nothing; one whose gradient is
@@ -52,19 +55,15 @@ class policy_gradient {
         model_(model),
         parts_(std::move(parts)),
         options_(checked(o)),
-        plan_(plan(table_of_steps())),
-        experience_(backend, table_of_steps(), o.prompts_per_update, o.samples_per_prompt, model.sample_size(),
-                    parts_.decode),
-        replay_(backend, experience_.path(), o.optimizer_steps, plan_.rows),
-        workspace_(model.make_workspace(backend, plan_.rows)),
+        steps_(parts_.sampler, model.preconditioner(), o.horizon, o.first_trained, parts_.select),
+        plan_(plan(steps_.at(0, o.seed))),
+        experience_(backend, steps_.at(0, o.seed), experience_settings(), model.sample_size(), parts_.decode),
+        gradient_(backend, model, experience_.path(), replay_of(plan_.rows)),
         state_(parts_.rule.make_state(backend, model.parameters().size())),
-        average_(backend, {o.average_decay > 0 ? model.parameters().size() : 0}),
-        output_(backend, {std::max(plan_.rows, experience_type::rows_at_once(o.batch())), model.sample_size()}),
-        reference_(backend, {has_reference ? plan_.rows : 0, model.sample_size()}),
-        advantages_(backend, o.batch()),
-        settings_(backend, 1, {parts_.objective_of, 0.0f, 1.0}),
-        scores_(backend, experience_.path().trained_rows()),
-        replays_(static_cast<std::size_t>(o.optimizer_steps)) {
+        average_(backend, {o.average_decay > 0 ? model.parameters().size() : 0}) {
+    require_samples_per_prompt(parts_.advantage_of, "advantage");
+    require_samples_per_prompt(parts_.objective_of, "objective");
+    require_durations();
     if constexpr (requires { parts_.objective_of.resolved(index_t{}, reduction{}); })
       parts_.objective_of = parts_.objective_of.resolved(model.sample_size(), o.over);
     if constexpr (requires { parts_.regularize.expect_same_outputs(model, table()); })
@@ -122,46 +121,51 @@ class policy_gradient {
 
   /// The rollout of the next update and its rewards and advantages.
   void sample(std::span<const context_type> contexts) {
-    experience_.collect(backend_, model_, workspace_, output_.view(), parts_.reward_fn, parts_.decode, contexts,
-                        {options_.seed, index_}, options_.over);
+    collect(contexts, index_);
     is_whole_ = false;
-    parts_.advantage_of(experience_.rewards(), experience_.prompts(), advantages_.host());
+    weigh();
+  }
+
+  /// The gradient of rollout number `number` of those that training never makes: it lies in the generator's
+  /// gradients(), and nothing else of the trainer's state changes. See measure_gradient.
+  void probe(std::span<const context_type> contexts, std::int64_t number) {
+    collect(contexts, -1 - number);
+    auto kept = parts_.advantage_of;
+    weigh();
+    std::swap(parts_.advantage_of, kept);
+    const std::pair<index_t, index_t> all{0, path().trained_rows()};
+    gradient_.begin_pass(backend_, path(), options_.seed, static_cast<std::uint64_t>(-1 - number));
+    gradient_.prepare(backend_, model_, path(), all, parts_.objective_of, parts_.regularize.coefficient(), false);
+    const vec<float> g = model_.gradients();
+    backend_.for_each(g.size(), detail::fill<float>{g.data, 0.0f});
+    gradient_.add(backend_, model_, parts_.regularize, path(), all);
   }
 
   /// Adds the gradient of the loss over rows [first, last) of the replay order; they count as `total` rows of the mean.
   void accumulate(index_t first, index_t last, double total, update_report& report) {
-    set_loss(total);
-    add_gradient(first, last);
-    add_scores(first, last, total, report);
+    gradient_.prepare(parts_.objective_of, parts_.regularize.coefficient(), total);
+    gradient_.add(backend_, model_, parts_.regularize, path(), {first, last});
+    add_scores({first, last}, report);
   }
 
   /// The optimizer steps on the last rollout.
   update_report train() {
     update_report report = update_report::of(index_, experience_.rewards(), experience_.prompts());
-    const index_t rows = path().trained_rows();
     const double passes = static_cast<double>(options_.inner_epochs);
     for (int epoch = 0; epoch < options_.inner_epochs; ++epoch) {
-      replay_.begin_pass(backend_, options_.seed, static_cast<std::uint64_t>(index_ * options_.inner_epochs + epoch));
+      gradient_.begin_pass(backend_, path(), options_.seed,
+                           static_cast<std::uint64_t>(index_ * options_.inner_epochs + epoch));
       for (int k = 0; k < options_.optimizer_steps; ++k) {
-        const auto [first, last] = replay_.minibatch(k);
-        const vec<float> g = model_.gradients();
-        const auto total = static_cast<double>(last - first);
-        set_loss(total);
-        replays_[static_cast<std::size_t>(k)].run(backend_, [&, from = first, to = last] {
-          backend_.for_each(g.size(), detail::fill<float>{g.data, 0.0f});
-          add_gradient(from, to);
-        });
-        add_scores(first, last, total, report);
-        const double norm = gradient_norm(backend_, g);
-        if (!std::isfinite(norm))
-          throw std::runtime_error(message("policy_gradient: update ", index_, " has the gradient norm ", norm,
-                                           "; the parameters were not moved by it"));
-        report.gradient_norm = std::max(report.gradient_norm, norm);
-        parts_.rule.update(backend_, state_, {model_.parameters(), g, average_.view(), options_.average_decay},
-                           {options_.schedule(index_), clip_factor(norm, options_.max_gradient_norm)});
+        const std::pair<index_t, index_t> places = gradient_.minibatch(k);
+        report.loss -= gradient_.prepare(backend_, model_, path(), places, parts_.objective_of,
+                                         parts_.regularize.coefficient(), epoch > 0 || k > 0);
+        gradient_.replace(backend_, model_, parts_.regularize, path(), k);
+        add_scores(places, report);
+        step(report);
       }
     }
-    report.average_over(passes * static_cast<double>(options_.optimizer_steps), passes * static_cast<double>(rows));
+    report.average_over(passes * static_cast<double>(options_.optimizer_steps),
+                        passes * static_cast<double>(path().trained_rows()));
     ++index_;
     is_whole_ = true;
     return report;
@@ -172,17 +176,18 @@ class policy_gradient {
   void serialize(Archive& archive) {
     archive.must_match("seed", options_.seed);
     archive.must_match("horizon", options_.horizon);
-    archive.must_match("first_trained", table().first_trained);
-    archive.must_match("trained", table().trained);
+    const step_table& all = steps_.full();
+    archive.must_match("first_trained", all.first_trained);
+    archive.must_match("trained", all.trained);
     archive.must_match("reduction", options_.over);
     archive.must_match("inner_epochs", options_.inner_epochs);
     archive.must_match("optimizer_steps", options_.optimizer_steps);
     archive.must_match("max_gradient_norm", options_.max_gradient_norm);
     archive.must_match("average_decay", options_.average_decay);
-    for (std::size_t k = 0; k < table().rows.size(); ++k) {
-      archive.must_match(message("step_", k, "_time"), table().rows[k].time);
-      archive.must_match(message("step_", k, "_sigma"), table().rows[k].sigma);
-      archive.must_match(message("step_", k, "_b"), table().rows[k].b);
+    for (std::size_t k = 0; k < all.rows.size(); ++k) {
+      archive.must_match(message("step_", k, "_time"), all.rows[k].time);
+      archive.must_match(message("step_", k, "_sigma"), all.rows[k].sigma);
+      archive.must_match(message("step_", k, "_b"), all.rows[k].b);
     }
     archive.must_match("prompts_per_update", options_.prompts_per_update);
     archive.must_match("samples_per_prompt", options_.samples_per_prompt);
@@ -201,68 +206,72 @@ class policy_gradient {
   using optimizer_type = decltype(Parts::rule);
   using decoder_type = decltype(Parts::decode);
   using objective_type = decltype(Parts::objective_of);
-  static constexpr bool has_reference = regularizer_type::has_reference;
+  using gradient_type = replayed_gradient<Backend, Generator, objective_type, regularizer_type>;
+  static constexpr bool window_moves = !std::same_as<decltype(Parts::select), all_steps>;
 
   using experience_type = experience<Backend, context_type, reward_type, decoder_type>;
 
   [[nodiscard]] const trajectory<Backend, context_type>& path() const { return experience_.path(); }
 
-  /// What add_gradient reads when it runs.
-  void set_loss(double total) { settings_.host()[0] = {parts_.objective_of, parts_.regularize.coefficient(), total}; }
-
-  /// Forward, scores and backward of rows [first, last) of the replay order, in micro-batches.
-  void add_gradient(index_t first, index_t last) {
-    settings_.upload(backend_);
-    advantages_.upload(backend_);
-    for (index_t at = first; at < last; at += plan_.rows) {
-      const index_t count = std::min(plan_.rows, last - at);
-      const replayed_rows<context_type> replayed = replay_.rows(backend_, path(), at, count);
-      const matrix<float> o = output_.view().subview(0, count);
-      matrix<float> reference{nullptr, o.extents};
-      model_.forward(backend_, replayed.rows, o, workspace_);
-      if constexpr (has_reference) {
-        reference = reference_.view().subview(0, count);
-        parts_.regularize.reference_output(backend_, replayed.rows, reference);
-      }
-      score_rows(backend_, scored_rows<objective_type>{.x = replayed.rows.x,
-                                                       .next = replayed.next,
-                                                       .o = o,
-                                                       .reference = reference,
-                                                       .rows = replayed.numbers,
-                                                       .first = replayed.first,
-                                                       .samples = path().samples(),
-                                                       .table = path().step_rows(),
-                                                       .old_log_probabilities = path().log_probabilities(),
-                                                       .advantages = advantages_.device(),
-                                                       .settings = settings_.device(),
-                                                       .scores = scores_.device() + at,
-                                                       .over = options_.over});
-      model_.backward(backend_, replayed.rows, o, workspace_);
-    }
+  [[nodiscard]] experience_options experience_settings() const {
+    return {.prompts = options_.prompts_per_update,
+            .samples_per_prompt = options_.samples_per_prompt,
+            .shared_initial_noise = options_.shared_initial_noise,
+            .keeps_outputs = detail::needs_old_outputs<typename gradient_type::transition_objective_type>};
+  }
+  [[nodiscard]] replay_settings replay_of(index_t rows) const {
+    return {.minibatches = options_.optimizer_steps,
+            .rows_at_once = rows,
+            .rows_sampled = experience_type::rows_at_once(options_.batch()),
+            .samples_per_prompt = options_.samples_per_prompt,
+            .over = options_.over};
   }
 
-  void add_scores(index_t first, index_t last, double total, update_report& report) {
-    scores_.download(backend_);
-    for (index_t i = first; i < last; ++i)
-      report.add(scores_.host()[static_cast<std::size_t>(i)], total, clip_range(), parts_.regularize.coefficient());
+  template <class Part>
+  void require_samples_per_prompt(const Part&, const char* name) const {
+    if constexpr (requires { Part::least_samples_per_prompt; })
+      expects(options_.samples_per_prompt >= Part::least_samples_per_prompt, [&] {
+        return message("policy_gradient: samples_per_prompt is ", options_.samples_per_prompt, " but the ", name,
+                       " compares the samples of a prompt; use at least ", Part::least_samples_per_prompt);
+      });
   }
 
-  [[nodiscard]] step_table table_of_steps() const {
-    step_table table = parts_.sampler.table(model_.preconditioner(), options_.horizon);
-    check(table);
-    expects(table.trained > 0, [&] {
-      return message("policy_gradient: none of the ", table.horizon(),
-                     " steps is stochastic, so nothing can be learned; use a horizon of at least 2, "
-                     "last_step::stochastic, or a sampler with noise (eta > 0)");
+  void require_durations() const {
+    if constexpr (requires { objective_type::needs_duration; })
+      for (int k = 0; k < table().horizon(); ++k)
+        expects(!steps_.full().trains(k) || steps_.full().rows[static_cast<std::size_t>(k)].duration > 0, [&] {
+          return message("policy_gradient: the objective divides by the duration of a step, but step ", k,
+                         " of this sampler has none; use flow_sde_sampler or dance_sde_sampler, or another objective");
+        });
+  }
+
+  /// The rollout and rewards of an update, or of a number below 0.
+  void collect(std::span<const context_type> contexts, std::int64_t update) {
+    if constexpr (window_moves) experience_.set_table(backend_, steps_.at(index_, options_.seed));
+    experience_.collect(backend_, model_, gradient_.workspace(), gradient_.output(), parts_.reward_fn, parts_.decode,
+                        contexts, {options_.seed, update}, options_.over);
+  }
+  void weigh() {
+    gradient_.begin_rollout([&](std::span<float> advantages) {
+      parts_.advantage_of(experience_.rewards(), experience_.prompts(), advantages);
     });
-    const int end = table.first_trained + table.trained;
-    expects(options_.first_trained >= 0 && options_.first_trained < end, [&] {
-      return message("policy_gradient: first_trained is ", options_.first_trained, " but the last step that can be ",
-                     "trained is ", end - 1, " (counted from 0); use at most that");
-    });
-    table.first_trained = std::max(table.first_trained, options_.first_trained);
-    table.trained = end - table.first_trained;
-    return table;
+  }
+
+  void add_scores(std::pair<index_t, index_t> places, update_report& report) {
+    for (const score& s : gradient_.scores(backend_, places))
+      report.add(s, gradient_.total(), clip_range(), parts_.regularize.coefficient());
+  }
+
+  /// Moves the parameters along the generator's gradients.
+  void step(update_report& report) {
+    const vec<float> g = model_.gradients();
+    const double norm = gradient_norm(backend_, g);
+    if (!std::isfinite(norm))
+      throw std::runtime_error(message("policy_gradient: update ", index_, " has the gradient norm ", norm,
+                                       "; the parameters were not moved by it"));
+    report.gradient_norm = std::max(report.gradient_norm, norm);
+    parts_.rule.update(backend_, state_, {model_.parameters(), g, average_.view(), options_.average_decay},
+                       {options_.schedule(index_), clip_factor(norm, options_.max_gradient_norm)});
   }
 
   [[nodiscard]] float clip_range() const {
@@ -274,21 +283,18 @@ class policy_gradient {
 
   /// Made before anything is allocated.
   [[nodiscard]] memory_plan plan(const step_table& table) const {
-    const auto d = static_cast<std::size_t>(model_.sample_size()),
-               p = static_cast<std::size_t>(model_.parameters().size());
+    const auto p = static_cast<std::size_t>(model_.parameters().size());
     const std::size_t copies = 4 + (options_.average_decay > 0 ? 1 : 0);  // parameters, gradients, two moments
-    const index_t samples = options_.batch(), sampled = experience_type::rows_at_once(samples);
-    const memory_plan fixed{.parameters = copies * p * sizeof(float),
-                            .trajectory = experience_type::bytes(table.horizon(), samples, model_.sample_size(),
-                                                                 parts_.decode.decoded_size(model_.sample_size())) +
-                                          static_cast<std::size_t>(table.trained * samples) * sizeof(score),
-                            .regularizer = parts_.regularize.workspace_bytes(backend_, 0)};
-    const auto arrays = static_cast<std::size_t>((has_reference ? 1 : 0) +
-                                                 replay<Backend, context_type>::arrays_for(options_.optimizer_steps));
-    return fixed.fitted(options_.memory_budget, table.trained * samples, row_block_of(model_), [&](index_t rows) {
-      const auto n = static_cast<std::size_t>(rows);
-      return model_.workspace_bytes(backend_, rows) + n * arrays * d * sizeof(float) +
-             static_cast<std::size_t>(std::max(rows, sampled)) * d * sizeof(float);
+    const index_t rows = table.trained * options_.batch();
+    const memory_plan fixed{
+        .parameters = copies * p * sizeof(float),
+        .trajectory = experience_type::bytes(table.horizon(), experience_settings(), model_.sample_size(),
+                                             parts_.decode.decoded_size(model_.sample_size())) +
+                      static_cast<std::size_t>(rows) * sizeof(score),
+        .regularizer = parts_.regularize.workspace_bytes(backend_, 0)};
+    return fixed.fitted(options_.memory_budget, rows, row_block_of(model_), [&](index_t at_once) {
+      return model_.workspace_bytes(backend_, at_once) +
+             gradient_type::row_bytes(replay_of(at_once), model_.sample_size());
     });
   }
 
@@ -296,17 +302,12 @@ class policy_gradient {
   Generator& model_;
   Parts parts_;
   policy_gradient_options options_;
+  step_tables<decltype(Parts::select)> steps_;
   memory_plan plan_;
   experience_type experience_;
-  replay<Backend, context_type> replay_;
-  typename Generator::workspace_type workspace_;
+  gradient_type gradient_;
   typename optimizer_type::template state<Backend> state_;
   tensor<float, 1, Backend> average_;
-  tensor<float, 2, Backend> output_, reference_;
-  mirrored<float, Backend> advantages_;
-  mirrored<loss_settings<objective_type>, Backend> settings_;
-  mirrored<score, Backend> scores_;
-  std::vector<repeated<Backend>> replays_;  // one for each minibatch
   std::int64_t index_ = 0;
   bool is_whole_ = true;
 };

@@ -16,6 +16,7 @@ struct policy_gradient_options {
   int first_trained = 0;        ///< network calls before this one (from 0) are sampled and not trained
   int prompts_per_update = 16;  ///< drawn with replacement
   int samples_per_prompt = 1;
+  bool shared_initial_noise = false;  ///< the samples of a prompt start from the same state
   reduction over = reduction::mean;
   int inner_epochs = 1;         ///< passes over the rollout's rows
   int optimizer_steps = 1;      ///< minibatches of a pass; with more than one, rows are permuted
@@ -28,6 +29,29 @@ struct policy_gradient_options {
   /// Samples of one update.
   [[nodiscard]] index_t batch() const { return index_t{prompts_per_update} * samples_per_prompt; }
 };
+
+namespace detail {
+
+/// The options that an algorithm's own have in common with these, under the same names.
+template <class Options>
+[[nodiscard]] policy_gradient_options common_options(const Options& o) {
+  policy_gradient_options common{.horizon = o.horizon,
+                                 .prompts_per_update = o.prompts_per_update,
+                                 .samples_per_prompt = o.samples_per_prompt,
+                                 .over = o.over,
+                                 .inner_epochs = o.inner_epochs,
+                                 .optimizer_steps = o.optimizer_steps,
+                                 .max_gradient_norm = o.max_gradient_norm,
+                                 .schedule = o.schedule,
+                                 .average_decay = o.average_decay,
+                                 .memory_budget = o.memory_budget,
+                                 .seed = o.seed};
+  if constexpr (requires { o.first_trained; }) common.first_trained = o.first_trained;
+  if constexpr (requires { o.shared_initial_noise; }) common.shared_initial_noise = o.shared_initial_noise;
+  return common;
+}
+
+}  // namespace detail
 
 /// The options, if they can be used; throws std::invalid_argument naming the one that cannot.
 [[nodiscard]] inline policy_gradient_options checked(const policy_gradient_options& o) {

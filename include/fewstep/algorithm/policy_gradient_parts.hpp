@@ -11,12 +11,15 @@
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/objective/clipped_surrogate.hpp>
 #include <fewstep/objective/objective.hpp>
+#include <fewstep/objective/trajectory_objective.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
 #include <fewstep/regularizer/regularizer.hpp>
 #include <fewstep/reward/async.hpp>
 #include <fewstep/reward/reward.hpp>
 #include <fewstep/sampler/consistency.hpp>
 #include <fewstep/sampler/sampler.hpp>
+#include <fewstep/selection/step_selection.hpp>
+#include <fewstep/selection/step_tables.hpp>
 
 #include <concepts>
 #include <cstdint>
@@ -35,7 +38,7 @@ struct no_optimizer {};
 ///   policy_gradient trainer(backend, generator, policy_gradient_parts{.reward_fn = judge, .rule = adam{}}, {});
 template <class Sampler = consistency_sampler, class Reward = no_reward, class Advantage = prompt_buffer_advantage,
           class Objective = clipped_surrogate, class Regularizer = no_regularizer, class Optimizer = no_optimizer,
-          class Decoder = identity_decoder>
+          class Decoder = identity_decoder, class Selection = all_steps>
 struct policy_gradient_parts {
   Sampler sampler{};
   Reward reward_fn{};
@@ -44,6 +47,7 @@ struct policy_gradient_parts {
   Regularizer regularize{};
   Optimizer rule{};
   Decoder decode{};
+  Selection select{};
 };
 
 namespace detail {
@@ -60,10 +64,12 @@ consteval bool require_parts() {
     static_assert(stepped,
                   "fewstep::policy_gradient: there is no optimizer; give policy_gradient_parts{.rule = adam{}}");
     using context_type = typename Generator::context_type;
-    constexpr bool samples = require_sampler<decltype(Parts::sampler), preconditioning_of<Generator>>() &&
-                             require_decoder<decltype(Parts::decode), Backend>();
+    constexpr bool samples =
+        require_sampler<decltype(Parts::sampler), preconditioning_of<Generator>>() &&
+        require_decoder<decltype(Parts::decode), Backend>() &&
+        require_steps<decltype(Parts::select), decltype(Parts::sampler), preconditioning_of<Generator>>();
     constexpr bool learns = require_advantage<decltype(Parts::advantage_of)>() &&
-                            require_objective<decltype(Parts::objective_of)>() &&
+                            require_any_objective<decltype(Parts::objective_of)>() &&
                             require_regularizer<decltype(Parts::regularize), Backend, context_type>();
     if constexpr (judged && stepped) {
       using reward_type = decltype(Parts::reward_fn);

@@ -35,6 +35,25 @@ struct rlcm_options {
   std::uint64_t seed = 0;
 };
 
+namespace detail {
+
+/// The sampler of a consistency model, LCM's where it has discrete timesteps; `o` has times, last and final_sigma.
+template <class Generator, class Options>
+[[nodiscard]] auto consistency_steps([[maybe_unused]] const Generator& model, const Options& o) {
+  if constexpr (!has_preconditioner<Generator>) {
+    return consistency_sampler{};  // policy_gradient says what is missing
+  } else if constexpr (discrete_preconditioning<decltype(model.preconditioner())>) {
+    expects(o.times.empty(),
+            "rlcm: times are given, but this generator has discrete timesteps, which the LCM rule chooses; leave times "
+            "empty");
+    return lcm_sampler{.last = o.last, .final_sigma = o.final_sigma};
+  } else {
+    return consistency_sampler{.times = o.times, .last = o.last, .final_sigma = o.final_sigma};
+  }
+}
+
+}  // namespace detail
+
 /// RL for consistency models: Oertell, Chang, Zhang, Brantley and Sun 2024 (arXiv:2404.03673), algorithm 1.
 ///
 ///   for each update: draw prompts, sample with the H-step consistency sampler, judge the results,
@@ -48,34 +67,10 @@ template <class Backend, class Generator, class Reward, class Optimizer, class A
           class Regularizer = no_regularizer>
 [[nodiscard]] auto rlcm(Backend& backend, Generator& model, Reward reward_fn, Optimizer rule, rlcm_options o = {},
                         Advantage advantage_of = {}, Regularizer regularize = {}) {
-  auto sampler = [&] {
-    if constexpr (!detail::has_preconditioner<Generator>) {
-      return consistency_sampler{};  // policy_gradient says what is missing
-    } else if constexpr (discrete_preconditioning<decltype(model.preconditioner())>) {
-      expects(o.times.empty(),
-              "rlcm: times are given, but this generator has discrete timesteps, which the LCM rule "
-              "chooses; leave times empty");
-      return lcm_sampler{.last = o.last, .final_sigma = o.final_sigma};
-    } else {
-      return consistency_sampler{.times = o.times, .last = o.last, .final_sigma = o.final_sigma};
-    }
-  }();
-  policy_gradient_parts parts{std::move(sampler),      std::move(reward_fn),
-                              std::move(advantage_of), clipped_surrogate{o.clip_range},
-                              std::move(regularize),   std::move(rule)};
+  policy_gradient_parts parts{detail::consistency_steps(model, o), std::move(reward_fn),  std::move(advantage_of),
+                              clipped_surrogate{o.clip_range},     std::move(regularize), std::move(rule)};
   return policy_gradient<Backend, Generator, decltype(parts)>(backend, model, std::move(parts),
-                                                              {.horizon = o.horizon,
-                                                               .first_trained = o.first_trained,
-                                                               .prompts_per_update = o.prompts_per_update,
-                                                               .samples_per_prompt = o.samples_per_prompt,
-                                                               .over = o.over,
-                                                               .inner_epochs = o.inner_epochs,
-                                                               .optimizer_steps = o.optimizer_steps,
-                                                               .max_gradient_norm = o.max_gradient_norm,
-                                                               .schedule = o.schedule,
-                                                               .average_decay = o.average_decay,
-                                                               .memory_budget = o.memory_budget,
-                                                               .seed = o.seed});
+                                                              detail::common_options(o));
 }
 
 }  // namespace fewstep

@@ -23,7 +23,9 @@ struct update_report {
   double ratio_mean = 0;        ///< importance ratio; exactly 1 where there is one optimizer step per rollout
   double ratio_deviation = 0;   ///< largest |ratio - 1|
   double clip_fraction = 0;     ///< share of |ratio - 1| > clip_range
+  double clip_asymmetry = 0;    ///< share above 1 + clip_range less that below 1 - clip_range
   double approximate_kl = 0;    ///< half the mean square of the log-ratio
+  double policy_kl = 0;         ///< Gaussian KL to the policy of the rollout, exact; 0 where its outputs are not kept
   double reference_kl = 0;      ///< Gaussian KL to the frozen reference, reduced as the log-probability
   double gradient_norm = 0;     ///< before clipping; the largest of the update's optimizer steps
   double sampling_seconds = 0;  ///< rollout and rewards
@@ -55,18 +57,23 @@ struct update_report {
   /// Adds one transition out of `total` of its optimizer step.
   void add(const score& s, double total, float clip_range, float coefficient) {
     loss += (static_cast<double>(coefficient) * s.reference_kl - static_cast<double>(s.value)) / total;
-    const double off = std::abs(static_cast<double>(s.ratio) - 1.0);
+    const double above = static_cast<double>(s.ratio) - 1.0, off = std::abs(above);
     ratio_mean += static_cast<double>(s.ratio);
     ratio_deviation = std::max(ratio_deviation, off);
-    clip_fraction += off > static_cast<double>(clip_range) ? 1.0 : 0.0;
+    if (off > static_cast<double>(clip_range)) {
+      clip_fraction += 1.0;
+      clip_asymmetry += above > 0 ? 1.0 : -1.0;
+    }
     approximate_kl += 0.5 * static_cast<double>(s.log_ratio) * static_cast<double>(s.log_ratio);
+    policy_kl += s.divergence;
     reference_kl += s.reference_kl;
   }
 
   /// Turns the sums of add into means.
   void average_over(double steps, double rows) {
     loss /= steps;
-    for (double* sum : {&ratio_mean, &clip_fraction, &approximate_kl, &reference_kl}) *sum /= rows;
+    for (double* sum : {&ratio_mean, &clip_fraction, &clip_asymmetry, &approximate_kl, &policy_kl, &reference_kl})
+      *sum /= rows;
   }
 };
 

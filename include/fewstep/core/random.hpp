@@ -24,6 +24,8 @@ enum class stream : std::uint32_t {
   resampling = 8,      ///< ancestors in particle steering
   evaluation = 9,      ///< everything that only looks
   dropout = 10,
+  steps = 11,   ///< which steps of a trajectory are trained
+  labels = 12,  ///< errors and ties of a labelling rule
   user = 64
 };
 

@@ -119,8 +119,15 @@ class emulated_device {
     ::munmap(found->second.base, found->second.bytes);
     areas_.erase(found);
   }
-  [[nodiscard]] void* allocate_pinned(std::size_t bytes) { return ::operator new(bytes); }
-  void release_pinned(void* memory) noexcept { ::operator delete(memory); }
+  [[nodiscard]] void* allocate_pinned(std::size_t bytes) {
+    void* memory = ::operator new(bytes);
+    pinned_[static_cast<std::byte*>(memory)] = bytes;
+    return memory;
+  }
+  void release_pinned(void* memory) noexcept {
+    pinned_.erase(static_cast<std::byte*>(memory));
+    ::operator delete(memory);
+  }
 
   void fill_bytes(void* memory, int value, std::size_t bytes) {
     enqueue([=] { std::memset(memory, value, bytes); });

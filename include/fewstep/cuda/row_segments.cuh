@@ -85,31 +85,20 @@ template <int Lanes, class Block>
   return sum;
 }
 
-/// What a thread holds of a segment: residuals and, with a reference, o - o_ref.
-template <bool Referenced>
+/// What a thread holds of a segment: residuals, and o - other for each of `Others` outputs that o is compared with.
+template <int Others>
 struct held_values {
   float_packet residual[packets_of_thread];
-  float_packet difference[Referenced ? packets_of_thread : 1];
+  float_packet difference[Others > 0 ? Others : 1][packets_of_thread];
 
   /// Sums of squares over the thread's values.
   [[nodiscard]] FEWSTEP_HD float squares() const { return squares_of(residual); }
-  [[nodiscard]] FEWSTEP_HD float reference_squares() const { return squares_of(difference); }
-
-  [[nodiscard]] FEWSTEP_HD static float_packet gradient(const float_packet& residual, const float_packet& difference,
-                                                        float on_residual, float on_difference) {
-    float_packet four;
-    for (int k = 0; k < 4; ++k) {
-      four[k] = on_residual * residual[k];
-      if constexpr (Referenced) four[k] = std::fma(on_difference, difference[k], four[k]);
-    }
-    return four;
-  }
+  [[nodiscard]] FEWSTEP_HD float squares(int other) const { return squares_of(difference[other]); }
 
  private:
-  template <int N>
-  [[nodiscard]] FEWSTEP_HD static float squares_of(const float_packet (&values)[N]) {
+  [[nodiscard]] FEWSTEP_HD static float squares_of(const float_packet (&values)[packets_of_thread]) {
     float sum = 0;
-    for (int p = 0; p < N; ++p) sum = add_squares(sum, values[p]);
+    for (int p = 0; p < packets_of_thread; ++p) sum = add_squares(sum, values[p]);
     return sum;
   }
 };

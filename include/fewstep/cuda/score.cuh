@@ -26,9 +26,44 @@ namespace detail {
 /// adds up squares and a second one that writes.
 enum class score_pass { whole, squares, gradient };
 
+/// The outputs that o is compared with: the reference's if there is one, then the rollout's if the objective asks.
+template <bool Referenced, objective Objective>
+struct compared {
+  static constexpr int first_old = Referenced ? 1 : 0;
+  static constexpr int count = first_old + (needs_old_outputs<Objective> ? 1 : 0);
+
+  [[nodiscard]] FEWSTEP_HD static const float* row(const scored_rows<Objective>& a, int other, index_t i,
+                                                   index_t trajectory_row) {
+    return Referenced && other == 0 ? a.reference.row(i) : a.old_output.row(trajectory_row);
+  }
+  [[nodiscard]] FEWSTEP_HD static compared_squares squares(const double (&of)[count + 1]) {
+    compared_squares s;
+    if constexpr (Referenced) s.reference = of[1];
+    if constexpr (needs_old_outputs<Objective>) s.old = of[1 + first_old];
+    return s;
+  }
+};
+
+/// The factors of a row's gradient: on the residual, then on each difference.
+template <int Others>
+struct gradient_factors {
+  float of[1 + Others];
+
+  template <class Compared>
+  FEWSTEP_HD static gradient_factors from(const scored& done) {
+    gradient_factors f;
+    f.of[0] = done.on_residual;
+    if constexpr (Compared::first_old > 0) f.of[1] = done.on_reference;
+    if constexpr (Others > Compared::first_old) f.of[1 + Compared::first_old] = done.on_old;
+    return f;
+  }
+};
+
 /// The row that some threads are at.
-template <objective Objective>
+template <bool Referenced, objective Objective>
 struct score_row {
+  using others = compared<Referenced, Objective>;
+
   index_t i;
   index_t row, step;
   step_row coefficients;
@@ -41,34 +76,37 @@ struct score_row {
         coefficients(a.table[step]),
         dimension(static_cast<int>(a.o.cols())) {}
 
-  /// Values [at, at + 4) of the row.
-  template <bool Packets, bool Referenced>
-  FEWSTEP_HD void load(const scored_rows<Objective>& a, int at, int n, float_packet& residual,
-                       float_packet& difference) const {
+  /// Residual and differences of values [at, at + 4) of the row.
+  template <bool Packets, class Keep>
+  FEWSTEP_HD void load(const scored_rows<Objective>& a, int at, int n, float_packet& residual, const Keep& keep) const {
     const float_packet xs = load_values<Packets>(a.x.row(i), at, n), nexts = load_values<Packets>(a.next.row(i), at, n),
                        os = load_values<Packets>(a.o.row(i), at, n);
     for (int k = 0; k < 4; ++k) residual[k] = residual_of(nexts[k], xs[k], os[k], coefficients.a, coefficients.b);
-    if constexpr (Referenced) {
-      const float_packet references = load_values<Packets>(a.reference.row(i), at, n);
-      for (int k = 0; k < 4; ++k) difference[k] = os[k] - references[k];
+    for (int other = 0; other < others::count; ++other) {
+      float_packet difference = load_values<Packets>(others::row(a, other, i, row), at, n);
+      for (int k = 0; k < 4; ++k) difference[k] = os[k] - difference[k];
+      keep(other, difference);
     }
   }
 
-  [[nodiscard]] FEWSTEP_HD scored finish(const scored_rows<Objective>& a, double squares,
-                                         double reference_squares) const {
+  /// `sums`: squares of the residuals, then of each difference.
+  [[nodiscard]] FEWSTEP_HD scored finish(const scored_rows<Objective>& a,
+                                         const double (&sums)[others::count + 1]) const {
     const loss_settings<Objective>& settings = *a.settings;
-    return score_of(log_probability_of(squares, dimension, coefficients.sigma, a.over), reference_squares, coefficients,
-                    dimension, a.over, settings.value, a.old_log_probabilities[row],
+    return score_of(log_probability_of(sums[0], dimension, coefficients.sigma, a.over), others::squares(sums),
+                    coefficients, dimension, a.over, settings.value, a.old_log_probabilities[row],
                     a.advantages[row - step * a.samples], static_cast<std::int32_t>(step), settings.rows,
                     settings.coefficient);
   }
 };
 
 /// Scores rows of up to one segment, or passes over the segments of longer ones: block r * segments + s is at segment s
-/// of row r, and sums[2 r segments + s] and sums[(2 r + 1) segments + s] hold what it adds to the squares.
+/// of row r, and sums[(kinds r + j) segments + s] holds what it adds to the squares of kind j: of the residuals, then
+/// of each difference.
 template <int Lanes, bool Packets, bool Referenced, score_pass Pass, objective Objective>
 struct score_segments {
-  static constexpr int threads = 256, resident_blocks = 2;
+  using others = compared<Referenced, Objective>;
+  static constexpr int threads = 256, resident_blocks = 2, kinds = 1 + others::count;
   static constexpr index_t rows_per_block = threads / Lanes;
 
   scored_rows<Objective> a;
@@ -87,50 +125,55 @@ struct score_segments {
       first = static_cast<int>(block.index() - i * segments) * segment_of_block;
     }
     const bool there = i < a.o.rows();
-    const score_row<Objective> row(a, there ? i : a.o.rows() - 1);
+    const score_row<Referenced, Objective> row(a, there ? i : a.o.rows() - 1);
     const int n = there ? row.dimension : 0;
 
-    held_values<Referenced> held;
+    held_values<others::count> held;
     for (int p = 0; p < packets_of_thread; ++p)
-      row.template load<Packets, Referenced>(a, first + 4 * (lane + p * Lanes), n, held.residual[p],
-                                             held.difference[Referenced ? p : 0]);
-    double squares = 0, reference_squares = 0;
-    double* of_row = Pass == score_pass::whole ? nullptr : sums + 2 * i * segments;
+      row.template load<Packets>(
+          a, first + 4 * (lane + p * Lanes), n, held.residual[p],
+          [&](int other, const float_packet& difference) { held.difference[other][p] = difference; });
+    double squares[kinds] = {};
+    double* of_row = Pass == score_pass::whole ? nullptr : sums + kinds * i * segments;
     if constexpr (Pass != score_pass::gradient) {
-      squares = sum_of_lanes<Lanes>(block, static_cast<double>(held.squares()));
-      if constexpr (Referenced)
-        reference_squares = sum_of_lanes<Lanes>(block, static_cast<double>(held.reference_squares()));
+      squares[0] = sum_of_lanes<Lanes>(block, static_cast<double>(held.squares()));
+      for (int other = 0; other < others::count; ++other)
+        squares[1 + other] = sum_of_lanes<Lanes>(block, static_cast<double>(held.squares(other)));
     }
     if constexpr (Pass == score_pass::squares) {
       const int s = first / segment_of_block;
-      if (lane == 0) of_row[s] = squares;
-      if (Referenced && lane == 0) of_row[segments + s] = reference_squares;
+      if (lane == 0)
+        for (int kind = 0; kind < kinds; ++kind) of_row[kind * segments + s] = squares[kind];
     } else {
-      scored done{};
+      gradient_factors<others::count> factors{};
       if constexpr (Lanes > warp_size) {
-        auto* factors = block.template shared<float>(2);
+        auto* shared = block.template shared<float>(kinds);
         if (lane == 0) {
-          if constexpr (Pass == score_pass::gradient) {
-            squares = sum_of_segments(of_row, segments);
-            if constexpr (Referenced) reference_squares = sum_of_segments(of_row + segments, segments);
-          }
-          done = row.finish(a, squares, reference_squares);
+          if constexpr (Pass == score_pass::gradient)
+            for (int kind = 0; kind < kinds; ++kind)
+              squares[kind] = sum_of_segments(of_row + kind * segments, segments);
+          const scored done = row.finish(a, squares);
           if (first == 0) a.scores[i] = done.result;
-          factors[0] = done.on_residual;
-          factors[1] = done.on_difference;
+          factors = gradient_factors<others::count>::template from<others>(done);
+          for (int kind = 0; kind < kinds; ++kind) shared[kind] = factors.of[kind];
         }
         block.sync();
-        done.on_residual = factors[0];
-        done.on_difference = factors[1];
+        for (int kind = 0; kind < kinds; ++kind) factors.of[kind] = shared[kind];
       } else {
-        done = row.finish(a, squares, reference_squares);
+        const scored done = row.finish(a, squares);
         if (there && lane == 0) a.scores[i] = done.result;
+        factors = gradient_factors<others::count>::template from<others>(done);
       }
       float* o = a.o.row(row.i);
-      for (int p = 0; p < packets_of_thread; ++p)
-        store_values<Packets>(
-            o, first + 4 * (lane + p * Lanes), n,
-            held.gradient(held.residual[p], held.difference[Referenced ? p : 0], done.on_residual, done.on_difference));
+      for (int p = 0; p < packets_of_thread; ++p) {
+        float_packet gradient;
+        for (int k = 0; k < 4; ++k) {
+          gradient[k] = factors.of[0] * held.residual[p][k];
+          for (int other = 0; other < others::count; ++other)
+            gradient[k] = std::fma(factors.of[1 + other], held.difference[other][p][k], gradient[k]);
+        }
+        store_values<Packets>(o, first + 4 * (lane + p * Lanes), n, gradient);
+      }
     }
   }
 };
@@ -138,7 +181,8 @@ struct score_segments {
 /// Scores long rows, a block each: x, x' and o are read once, and shared memory keeps what the gradient is made of.
 template <bool Packets, bool Referenced, objective Objective>
 struct score_long_rows {
-  static constexpr int threads = 256, resident_blocks = 3, warps = threads / warp_size, kinds = Referenced ? 2 : 1;
+  using others = compared<Referenced, Objective>;
+  static constexpr int threads = 256, resident_blocks = 3, warps = threads / warp_size, kinds = 1 + others::count;
 
   scored_rows<Objective> a;
   int segments;
@@ -152,52 +196,54 @@ struct score_long_rows {
 
   template <class Block>
   FEWSTEP_HD void operator()(Block& block) const {
-    const int thread = block.thread(), warp = thread / warp_size;
-    auto* residuals = block.template shared<float_packet>(segments * segment_of_block / 4);
-    auto* differences = residuals;
-    if constexpr (Referenced) differences = block.template shared<float_packet>(segments * segment_of_block / 4);
+    const int thread = block.thread(), warp = thread / warp_size, packets = segments * segment_of_block / 4;
+    float_packet* kept[kinds];  // residuals, then each difference
+    for (int kind = 0; kind < kinds; ++kind) kept[kind] = block.template shared<float_packet>(packets);
     auto* sums = block.template shared<double>(kinds * segments * (warps + 1));
-    auto* factors = block.template shared<float>(4);
+    auto* shared_factors = block.template shared<float>(4);
     double* of_warps = sums + kinds * segments;
 
-    const score_row<Objective> row(a, block.index());
+    const score_row<Referenced, Objective> row(a, block.index());
     for (int s = 0; s < segments; ++s) {
-      float sum = 0, reference_sum = 0;
+      float sum[kinds] = {};
       for (int p = 0; p < packets_of_thread; ++p) {
         const int at = s * segment_of_block / 4 + thread + p * threads;
-        float_packet residual, difference;
-        row.template load<Packets, Referenced>(a, 4 * at, row.dimension, residual, difference);
-        residuals[at] = residual;
-        sum = add_squares(sum, residual);
-        if constexpr (Referenced) {
-          differences[at] = difference;
-          reference_sum = add_squares(reference_sum, difference);
-        }
+        float_packet residual;
+        row.template load<Packets>(a, 4 * at, row.dimension, residual, [&](int other, const float_packet& difference) {
+          kept[1 + other][at] = difference;
+          sum[1 + other] = add_squares(sum[1 + other], difference);
+        });
+        kept[0][at] = residual;
+        sum[0] = add_squares(sum[0], residual);
       }
-      const double squares = block.warp_sum(static_cast<double>(sum));
-      if (thread % warp_size == 0) of_warps[s * warps + warp] = squares;
-      if constexpr (Referenced) {
-        const double reference_squares = block.warp_sum(static_cast<double>(reference_sum));
-        if (thread % warp_size == 0) of_warps[(segments + s) * warps + warp] = reference_squares;
+      for (int kind = 0; kind < kinds; ++kind) {
+        const double squares = block.warp_sum(static_cast<double>(sum[kind]));
+        if (thread % warp_size == 0) of_warps[(kind * segments + s) * warps + warp] = squares;
       }
     }
     block.sync();
     if (thread < kinds * segments) sums[thread] = sum_of_segments(of_warps + thread * warps, warps);
     block.sync();
     if (thread == 0) {
-      const scored done = row.finish(a, sum_of_segments(sums, segments),
-                                     Referenced ? sum_of_segments(sums + (kinds - 1) * segments, segments) : 0.0);
+      double squares[kinds];
+      for (int kind = 0; kind < kinds; ++kind) squares[kind] = sum_of_segments(sums + kind * segments, segments);
+      const scored done = row.finish(a, squares);
       a.scores[row.i] = done.result;
-      factors[0] = done.on_residual;
-      factors[1] = done.on_difference;
+      const auto factors = gradient_factors<others::count>::template from<others>(done);
+      for (int kind = 0; kind < kinds; ++kind) shared_factors[kind] = factors.of[kind];
     }
     block.sync();
-    const float on_residual = factors[0], on_difference = factors[1];
+    float factors[kinds];
+    for (int kind = 0; kind < kinds; ++kind) factors[kind] = shared_factors[kind];
     float* o = a.o.row(row.i);
-    for (int at = thread; 4 * at < row.dimension; at += threads)
-      store_values<Packets>(
-          o, 4 * at, row.dimension,
-          held_values<Referenced>::gradient(residuals[at], differences[at], on_residual, on_difference));
+    for (int at = thread; 4 * at < row.dimension; at += threads) {
+      float_packet gradient;
+      for (int k = 0; k < 4; ++k) {
+        gradient[k] = factors[0] * kept[0][at][k];
+        for (int kind = 1; kind < kinds; ++kind) gradient[k] = std::fma(factors[kind], kept[kind][at][k], gradient[k]);
+      }
+      store_values<Packets>(o, 4 * at, row.dimension, gradient);
+    }
   }
 };
 
@@ -221,47 +267,49 @@ template <class Device, objective Objective>
 void score_rows(device_backend<Device>& backend, const scored_rows<Objective>& a, long_rows way) {
   const index_t rows = a.o.rows(), dimension = a.o.cols();
   if (rows == 0) return;
+  check_old_outputs(a);
   check_dimension("score_rows", dimension);
   auto& executor = backend.executor(0);
-  with_flags(dimension % 4 == 0 && on_packets(a.x.data, a.next.data, a.o.data, a.reference.data),
-             a.reference.data != nullptr, [&]<class Packets, class Referenced>(Packets, Referenced) {
-               const index_t segments = segments_of(dimension);
-               const auto launch_whole = [&]<int Lanes>(std::integral_constant<int, Lanes>) {
-                 using kernel = score_segments<Lanes, Packets::value, Referenced::value, score_pass::whole, Objective>;
-                 executor.launch((rows + kernel::rows_per_block - 1) / kernel::rows_per_block, kernel{a, 1, nullptr});
-               };
-               if (segments == 1) {
-                 const int lanes = lanes_of(dimension);
-                 if (lanes == 1)
-                   launch_whole(std::integral_constant<int, 1>{});
-                 else if (lanes == warp_size)
-                   launch_whole(std::integral_constant<int, warp_size>{});
-                 else
-                   launch_whole(std::integral_constant<int, 256>{});
-                 return;
-               }
-               // One block for each row reads everything once, which pays where there are blocks enough for the whole
-               // GPU and a row fits in a block's memory; else a second pass finds most of what it reads in the cache.
-               using long_kernel = score_long_rows<Packets::value, Referenced::value, Objective>;
-               const bool fits = long_kernel::shared_bytes(segments) <= executor.device().shared_memory();
-               const bool many = rows >= 2 * static_cast<index_t>(executor.device().multiprocessors());
-               if (fits && way != long_rows::split && (many || way == long_rows::block))
-                 return executor.launch(rows, long_kernel{a, static_cast<int>(segments)});
-               auto* sums = executor.template scratch<double>(device_executor<Device>::partials, 2 * rows * segments);
-               const auto launch = [&]<score_pass Pass>(std::integral_constant<score_pass, Pass>) {
-                 executor.launch(rows * segments,
-                                 score_segments<256, Packets::value, Referenced::value, Pass, Objective>{
-                                     a, static_cast<int>(segments), sums});
-               };
-               launch(std::integral_constant<score_pass, score_pass::squares>{});
-               launch(std::integral_constant<score_pass, score_pass::gradient>{});
-             });
+  with_flags(
+      dimension % 4 == 0 && on_packets(a.x.data, a.next.data, a.o.data, a.reference.data, a.old_output.data),
+      a.reference.data != nullptr, [&]<class Packets, class Referenced>(Packets, Referenced) {
+        const index_t segments = segments_of(dimension);
+        const auto launch_whole = [&]<int Lanes>(std::integral_constant<int, Lanes>) {
+          using kernel = score_segments<Lanes, Packets::value, Referenced::value, score_pass::whole, Objective>;
+          executor.launch((rows + kernel::rows_per_block - 1) / kernel::rows_per_block, kernel{a, 1, nullptr});
+        };
+        if (segments == 1) {
+          const int lanes = lanes_of(dimension);
+          if (lanes == 1)
+            launch_whole(std::integral_constant<int, 1>{});
+          else if (lanes == warp_size)
+            launch_whole(std::integral_constant<int, warp_size>{});
+          else
+            launch_whole(std::integral_constant<int, 256>{});
+          return;
+        }
+        // One block for each row reads everything once, which pays where there are blocks enough for the whole
+        // GPU and a row fits in a block's memory; else a second pass finds most of what it reads in the cache.
+        using long_kernel = score_long_rows<Packets::value, Referenced::value, Objective>;
+        const bool fits = long_kernel::shared_bytes(segments) <= executor.device().shared_memory();
+        const bool many = rows >= 2 * static_cast<index_t>(executor.device().multiprocessors());
+        if (fits && way != long_rows::split && (many || way == long_rows::block))
+          return executor.launch(rows, long_kernel{a, static_cast<int>(segments)});
+        auto* sums =
+            executor.template scratch<double>(device_executor<Device>::partials, long_kernel::kinds * rows * segments);
+        const auto launch = [&]<score_pass Pass>(std::integral_constant<score_pass, Pass>) {
+          executor.launch(rows * segments, score_segments<256, Packets::value, Referenced::value, Pass, Objective>{
+                                               a, static_cast<int>(segments), sums});
+        };
+        launch(std::integral_constant<score_pass, score_pass::squares>{});
+        launch(std::integral_constant<score_pass, score_pass::gradient>{});
+      });
 }
 
 }  // namespace detail
 
-/// score_transition of every row, fused: x, x', o and o_ref are read once (rows that do not fit in a block's memory, or
-/// are too few to fill the GPU with a block each, twice), and the gradient is written over o.
+/// score_transition of every row, fused: x, x', o and the outputs it is compared with are read once (rows that do not fit
+/// in a block's memory, or are too few to fill the GPU with a block each, twice), and the gradient is written over o.
 template <class Device, objective Objective>
 void score_rows(device_backend<Device>& backend, const scored_rows<Objective>& a) {
   detail::score_rows(backend, a, detail::long_rows::automatic);

@@ -39,7 +39,7 @@ struct initial_packet {
   [[nodiscard]] FEWSTEP_HD index_t columns() const { return (a.x.cols() + 3) / 4; }
   FEWSTEP_HD void operator()(index_t row, index_t column) const {
     const int group = static_cast<int>(column), n = static_cast<int>(a.x.cols());
-    float_packet four = normals_at(*a.noise, stream::initial_noise, a.first + row, 0, group);
+    float_packet four = normals_at(*a.noise, stream::initial_noise, a.drawn_as(row), 0, group);
     for (int k = 0; k < 4; ++k) four[k] *= a.sigma;
     if (packets)
       store_values<true>(a.x.row(row), 4 * group, n, four);

@@ -5,6 +5,9 @@
 #include <fewstep/core/view.hpp>
 #include <fewstep/detail/config.hpp>
 
+#include <array>
+#include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
@@ -14,23 +17,24 @@
 
 namespace fewstep {
 
-/// One of `classes` classes, counted from 0; the network sees it one-hot.
+/// One of `classes` classes, counted from 0; the network sees it one-hot. -1 is no class, of which it sees zeros.
 struct class_conditioning {
   using context_type = std::int32_t;
 
+  [[nodiscard]] static context_type none() { return -1; }
   [[nodiscard]] static index_t width(index_t classes) { return classes; }
   /// A class beyond the last would be written outside of the row.
   static void check(vec<const context_type> contexts, index_t classes) {
     for (index_t r = 0; classes > 0 && r < contexts.size(); ++r)
-      expects(contexts[r] >= 0 && contexts[r] < classes, [&] {
+      expects(contexts[r] >= none() && contexts[r] < classes, [&] {
         return message("mlp_generator: row ", r, " has the class ", contexts[r], ", but there are ", classes, " (0 to ",
-                       classes - 1, ")");
+                       classes - 1, ", or ", none(), " for none)");
       });
   }
   template <class T>
   FEWSTEP_HD static void write(const context_type& number, vec<T> columns) {
     for (index_t i = 0; i < columns.size(); ++i) columns[i] = T(0);
-    columns[number] = T(1);
+    if (number >= 0) columns[number] = T(1);
   }
 };
 
@@ -47,6 +51,10 @@ struct observation_conditioning {
                 "struct { float position[2], velocity[2]; }");
   using context_type = Observation;
 
+  /// Nothing is observed: zeros, which no observation of numbers of about 1 is taken for.
+  [[nodiscard]] static context_type none() {
+    return std::bit_cast<Observation>(std::array<float, static_cast<std::size_t>(floats)>{});
+  }
   [[nodiscard]] static index_t width(index_t classes) {
     expects(classes == 0, [&] {
       return message("mlp_generator: classes is ", classes, ", but it is conditioned on an observation; leave it 0");

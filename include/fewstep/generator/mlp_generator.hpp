@@ -132,6 +132,10 @@ class mlp_generator {
     return workspace_type::bytes(plan(rows), backend.threads());
   }
 
+  /// The context of no condition, if the conditioning has one; for guidance train a share of the rows under it.
+  [[nodiscard]] context_type unconditional() const requires requires { Conditioning::none(); }
+  { return Conditioning::none(); }
+
   /// Refuses contexts that the network has no columns for.
   void expect_known(std::span<const context_type> contexts) const {
     Conditioning::check(as_vec(contexts), network_.settings().classes);

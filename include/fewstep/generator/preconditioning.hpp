@@ -66,7 +66,8 @@ concept has_max_time = requires(const P p) {
 ///     FEWSTEP_HD float min_time() const { return 0; }
 ///     FEWSTEP_HD float max_time() const { return 1; }
 ///   };
-/// Models here: edm_consistency, edm_denoiser, lcm, epsilon_prediction, velocity_prediction, flow_matching.
+/// Models here: edm_consistency, edm_denoiser, lcm, epsilon_prediction, velocity_prediction, flow_matching; and
+/// variance_preserving and straight_line (generator/rescaled.hpp), other processes for a network of the first two.
 template <class P>
 concept preconditioning = std::is_trivially_copyable_v<P> && detail::has_coefficients<P> && detail::has_level<P> &&
     detail::has_noise_floor<P> && detail::has_min_time<P> && detail::has_max_time<P>;
@@ -89,12 +90,28 @@ consteval bool require_preconditioning() {
 
 }  // namespace detail
 
-/// A preconditioning whose times are the integers 0 .. training_steps() - 1 of a variance-preserving process
-/// (signal^2 + noise^2 = 1).
+/// A preconditioning of a variance-preserving process (signal^2 + noise^2 = 1) with the timesteps 0 ..
+/// training_steps() - 1. The time of a timestep is that integer, unless a member `float time_of_timestep(int) const`
+/// says otherwise.
 template <class P>
-concept discrete_preconditioning = preconditioning<P> && requires(const P p) {
+concept timestep_preconditioning = preconditioning<P> && requires(const P p) {
   { p.training_steps() } -> std::same_as<int>;
 };
+
+/// One whose times are the timesteps themselves.
+template <class P>
+concept discrete_preconditioning = timestep_preconditioning<P> && !requires(const P p) {
+  p.time_of_timestep(0);
+};
+
+/// The time of a timestep.
+template <timestep_preconditioning P>
+FEWSTEP_HD float time_of_timestep(const P& p, int step) {
+  if constexpr (discrete_preconditioning<P>)
+    return static_cast<float>(step);
+  else
+    return p.time_of_timestep(step);
+}
 
 /// Levels in double precision where the model has them (a member exact_level), else those of level().
 template <preconditioning P>
@@ -111,7 +128,7 @@ FEWSTEP_HD exact_noise_level exact_level(const P& p, float t) {
 /// noise at t.
 template <preconditioning P>
 FEWSTEP_HD float initial_sigma(const P& p, float t) {
-  if constexpr (discrete_preconditioning<P>)
+  if constexpr (timestep_preconditioning<P>)
     return 1.0f;
   else
     return p.level(t).noise;

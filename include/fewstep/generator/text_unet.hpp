@@ -84,6 +84,9 @@ class text_unet {
     return encoded.tokens;
   }
 
+  /// The empty text, of which the network sees zeros; for guidance train a share of the rows under it.
+  [[nodiscard]] token_list unconditional() const { return {}; }
+
   /// Refuses tokens beyond the table of words, which would be read from memory that is not the table's.
   void expect_known(std::span<const token_list> contexts) const {
     for (std::size_t r = 0; r < contexts.size(); ++r)

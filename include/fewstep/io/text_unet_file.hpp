@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/mirror.hpp>
+#include <fewstep/generator/rescaled.hpp>
 #include <fewstep/generator/text_unet.hpp>
 #include <fewstep/io/safetensors.hpp>
 
@@ -15,7 +16,6 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -31,7 +31,22 @@ inline constexpr const char* vocabulary_key = "fewstep.vocabulary";
 inline constexpr const char* lora_key = "fewstep.lora";
 inline constexpr const char* frequencies_name = "time.frequencies";
 
-inline nlohmann::json to_json(const text_unet_options& o, const edm_consistency& p) {
+/// The preconditioning of the network itself, whose numbers the file has, within one that rescales the process.
+template <preconditioning P>
+auto& network_preconditioning(P& p) {
+  if constexpr (edm_preconditioning<P>) {
+    return p;
+  } else {
+    static_assert(
+        requires { p.base; },
+        "fewstep: the file of a text_unet has sigma_data, sigma_min and sigma_max: it is for edm_consistency, "
+        "edm_denoiser, and variance_preserving or straight_line of these");
+    return p.base;
+  }
+}
+
+template <edm_preconditioning P>
+nlohmann::json to_json(const text_unet_options& o, const P& p) {
   const auto& u = o.unet;
   return {{"height", u.height},
           {"width", u.width},
@@ -50,10 +65,9 @@ inline nlohmann::json to_json(const text_unet_options& o, const edm_consistency&
           {"sigma_max", p.sigma_max}};
 }
 
-inline std::pair<text_unet_options, edm_consistency> from_json(const nlohmann::json& j) {
-  text_unet_options o;
+template <edm_preconditioning P>
+void from_json(const nlohmann::json& j, text_unet_options& o, P& p) {
   auto& u = o.unet;
-  edm_consistency p;
   for (const auto& [name, field] : {std::pair<const char*, index_t*>{"height", &u.height},
                                     {"width", &u.width},
                                     {"channels", &u.channels},
@@ -65,12 +79,11 @@ inline std::pair<text_unet_options, edm_consistency> from_json(const nlohmann::j
                                     {"condition", &u.condition},
                                     {"groups", &u.groups},
                                     {"text_width", &o.text_width}})
-    *field = j.at(name).get<index_t>();
-  u.widths = j.at("widths").get<std::vector<index_t>>();
-  p.sigma_data = j.at("sigma_data").get<float>();
-  p.sigma_min = j.at("sigma_min").get<float>();
-  p.sigma_max = j.at("sigma_max").get<float>();
-  return {std::move(o), p};
+    j.at(name).get_to(*field);
+  j.at("widths").get_to(u.widths);
+  j.at("sigma_data").get_to(p.sigma_data);
+  j.at("sigma_min").get_to(p.sigma_min);
+  j.at("sigma_max").get_to(p.sigma_max);
 }
 
 /// Adds the slices of a layout under their names, in file layout.
@@ -111,18 +124,19 @@ inline void read_slices(const safetensors_file& file, const std::filesystem::pat
 
 namespace detail {
 
-/// As save_consistency_model; to_host(values) is where the host reads them.
-template <class Backend, class ToHost>
-void write_text_unet(const std::filesystem::path& path, text_unet<Backend>& model, vec<const float> parameters,
+/// As save_text_unet; to_host(values) is where the host reads them.
+template <class Backend, preconditioning P, class ToHost>
+void write_text_unet(const std::filesystem::path& path, text_unet<Backend, P>& model, vec<const float> parameters,
                      element_type type, const ToHost& to_host) {
   expects(parameters.size() == model.parameters().size(), [&] {
-    return message("save_consistency_model: ", parameters.size(), " parameters given, but the model trains ",
+    return message("save_text_unet: ", parameters.size(), " parameters given, but the model trains ",
                    model.parameters().size());
   });
   safetensors_writer file;
   std::string words;
   for (const std::string& word : model.words().words()) words += word + '\n';
-  file.metadata(text_unet_key, to_json(model.network_options(), model.preconditioner()).dump());
+  const P rescaled = model.preconditioner();
+  file.metadata(text_unet_key, to_json(model.network_options(), network_preconditioning(rescaled)).dump());
   file.metadata(vocabulary_key, words);
   const auto& frequencies = model.network_options().frequencies;
   file.add(frequencies_name, {static_cast<index_t>(frequencies.size())}, frequencies);
@@ -137,22 +151,38 @@ void write_text_unet(const std::filesystem::path& path, text_unet<Backend>& mode
 }  // namespace detail
 
 /// Writes the network with `parameters` (its own, or an average of them) as weights. Adapters are written beside the
-/// base under their names, with their rank and scale in the metadata.
-template <class Backend>
+/// base under their names, with their rank and scale in the metadata. Of the preconditioning the file has sigma_data,
+/// sigma_min and sigma_max; which one it is says whoever loads it.
+template <class Backend, preconditioning P>
 requires on_host<Backend>
-void save_consistency_model(const std::filesystem::path& path, text_unet<Backend>& model, vec<const float> parameters,
-                            element_type type = element_type::f32) {
+void save_text_unet(const std::filesystem::path& path, text_unet<Backend, P>& model, vec<const float> parameters,
+                    element_type type = element_type::f32) {
   detail::write_text_unet(path, model, parameters, type, [](vec<const float> values) { return values; });
 }
 
 /// As above for any backend: the file is the same whatever the weights were trained on.
-template <class Backend>
-void save_consistency_model(Backend& backend, const std::filesystem::path& path, text_unet<Backend>& model,
-                            vec<const float> parameters, element_type type = element_type::f32) {
+template <class Backend, preconditioning P>
+void save_text_unet(Backend& backend, const std::filesystem::path& path, text_unet<Backend, P>& model,
+                    vec<const float> parameters, element_type type = element_type::f32) {
   fetched<float, Backend> host(backend, std::max(model.base_parameters().size(), parameters.size()));
   detail::write_text_unet(path, model, parameters, type, [&](vec<const float> values) {
     return vec<const float>{host.fetch(backend, values.data, 0, values.size()), values.extents};
   });
+}
+
+/// save_text_unet for a consistency model.
+template <class Backend>
+requires on_host<Backend>
+void save_consistency_model(const std::filesystem::path& path, text_unet<Backend>& model, vec<const float> parameters,
+                            element_type type = element_type::f32) {
+  save_text_unet(path, model, parameters, type);
+}
+
+/// As above for any backend.
+template <class Backend>
+void save_consistency_model(Backend& backend, const std::filesystem::path& path, text_unet<Backend>& model,
+                            vec<const float> parameters, element_type type = element_type::f32) {
+  save_text_unet(backend, path, model, parameters, type);
 }
 
 struct load_options {
@@ -160,11 +190,14 @@ struct load_options {
   std::uint64_t seed = 0;              ///< of fresh adapters
 };
 
-/// Reads what save_consistency_model wrote. Throws std::runtime_error naming file, weight and reason; so it does where
-/// the file has adapters of another rank than is asked for.
-template <class Backend>
-[[nodiscard]] text_unet<Backend> load_consistency_model(Backend& backend, const std::filesystem::path& path,
-                                                        const load_options& o = {}) {
+/// Reads what save_text_unet wrote, as a network of any preconditioning that has the file's sigma_data, sigma_min and
+/// sigma_max, or rescales one that has: load_text_unet<variance_preserving<edm_denoiser>>(backend, path). All other
+/// numbers (a schedule) are those of `preconditioner`. Throws std::runtime_error naming file, weight and reason; so it
+/// does where the file has adapters of another rank than is asked for.
+template <preconditioning Preconditioning, class Backend>
+[[nodiscard]] text_unet<Backend, Preconditioning> load_text_unet(Backend& backend, const std::filesystem::path& path,
+                                                                 const load_options& o = {},
+                                                                 Preconditioning preconditioner = {}) {
   const auto file = safetensors_file::load(path);
   const auto text = file.metadata().find(detail::text_unet_key);
   const auto words = file.metadata().find(detail::vocabulary_key);
@@ -173,11 +206,13 @@ template <class Backend>
   if (text == file.metadata().end() || words == file.metadata().end())
     throw std::runtime_error(message(path.string(), ": the metadata have no '", detail::text_unet_key, "' or no '",
                                      detail::vocabulary_key, "'; this is no text_unet written by fewstep"));
-  typename text_unet<Backend>::options options;
+  typename text_unet<Backend, Preconditioning>::options options;
+  options.preconditioner = preconditioner;
   options.lora = o.lora;
   options.seed = o.seed;
   try {
-    std::tie(options.network, options.preconditioner) = detail::from_json(nlohmann::json::parse(text->second));
+    detail::from_json(nlohmann::json::parse(text->second), options.network,
+                      detail::network_preconditioning(options.preconditioner));
     if (has_adapters) {
       const auto j = nlohmann::json::parse(adapters->second);
       options.lora = lora_options{.rank = j.at("rank").get<index_t>(), .alpha = j.at("alpha").get<float>()};
@@ -197,7 +232,7 @@ template <class Backend>
   options.network.frequencies = file.floats(detail::frequencies_name);
   auto model = [&] {
     try {
-      return text_unet<Backend>(backend, vocabulary(vocabulary::split(words->second)), options);
+      return text_unet<Backend, Preconditioning>(backend, vocabulary(vocabulary::split(words->second)), options);
     } catch (const std::invalid_argument& e) {
       throw std::runtime_error(message(path.string(), ": the network described cannot be: ", e.what()));
     }
@@ -210,6 +245,13 @@ template <class Backend>
   read(model.base_layout(), model.base_parameters());
   if (has_adapters) read(model.trained_layout(), model.parameters());
   return model;
+}
+
+/// load_text_unet as a consistency model.
+template <class Backend>
+[[nodiscard]] text_unet<Backend> load_consistency_model(Backend& backend, const std::filesystem::path& path,
+                                                        const load_options& o = {}) {
+  return load_text_unet<edm_consistency>(backend, path, o);
 }
 
 }  // namespace fewstep

@@ -62,35 +62,58 @@ struct gather_conditions {
 
 }  // namespace detail
 
+/// Trained rows as replay_order deals them out: row k * samples + r is the k-th trained step of sample r.
+struct replay_shape {
+  index_t steps = 1;
+  index_t samples = 1;
+  index_t together = 0;  ///< samples that stay in one minibatch with all their steps; 0: rows go where they like
+
+  [[nodiscard]] index_t units() const { return together > 0 ? samples / together : steps * samples; }
+  /// Rows of a unit.
+  [[nodiscard]] index_t rows() const { return together > 0 ? steps * together : 1; }
+  /// Row i of a unit.
+  [[nodiscard]] index_t row(index_t unit, index_t i) const {
+    return together > 0 ? i / together * samples + unit * together + i % together : unit;
+  }
+};
+
 /// The order in which trained rows are replayed, and its minibatches (one optimizer step each). Micro-batches are
 /// memory's and do not show here.
 class replay_order {
  public:
-  replay_order(index_t rows, int minibatches) : rows_(static_cast<std::size_t>(rows)), minibatches_(minibatches) {
-    expects(index_t{minibatches} <= rows, [&] {
-      return message("replay: ", minibatches, " optimizer steps but only ", rows, " rows; use at most one step a row");
+  replay_order(replay_shape shape, int minibatches)
+      : shape_(shape), units_(static_cast<std::size_t>(shape.units())), minibatches_(minibatches) {
+    expects(index_t{minibatches} <= shape.units(), [&] {
+      return message("replay: ", minibatches, " optimizer steps but only ", shape.units(),
+                     shape.together > 0 ? " prompts whose samples are learned from together; use at most one step a "
+                                          "prompt"
+                                        : " rows; use at most one step a row");
     });
-    std::iota(rows_.begin(), rows_.end(), index_t{0});
+    std::iota(units_.begin(), units_.end(), index_t{0});
   }
 
-  [[nodiscard]] index_t operator[](index_t i) const { return rows_[static_cast<std::size_t>(i)]; }
+  /// Row at place i.
+  [[nodiscard]] index_t operator[](index_t i) const {
+    return shape_.row(units_[static_cast<std::size_t>(i / shape_.rows())], i % shape_.rows());
+  }
 
   /// Places [first, last) of minibatch k.
   [[nodiscard]] std::pair<index_t, index_t> minibatch(int k) const {
-    const auto n = static_cast<index_t>(rows_.size());
-    return {n * k / minibatches_, n * (k + 1) / minibatches_};
+    const index_t n = shape_.units();
+    return {n * k / minibatches_ * shape_.rows(), n * (k + 1) / minibatches_ * shape_.rows()};
   }
 
   /// A uniformly random order that depends on (seed, pass) only.
   void permute(std::uint64_t seed, std::uint64_t pass) {
     const random_stream source{seed, stream::shuffle};
-    std::iota(rows_.begin(), rows_.end(), index_t{0});
-    for (std::size_t i = rows_.size(); i > 1; --i)
-      std::swap(rows_[i - 1], rows_[source.below(static_cast<std::uint32_t>(i), pass, 0, i)]);
+    std::iota(units_.begin(), units_.end(), index_t{0});
+    for (std::size_t i = units_.size(); i > 1; --i)
+      std::swap(units_[i - 1], units_[source.below(static_cast<std::uint32_t>(i), pass, 0, i)]);
   }
 
  private:
-  std::vector<index_t> rows_;
+  replay_shape shape_;
+  std::vector<index_t> units_;
   int minibatches_;
 };
 
@@ -99,9 +122,10 @@ class replay_order {
 template <class Backend, class Context>
 class replay {
  public:
-  replay(Backend& backend, const trajectory<Backend, Context>& path, int minibatches, index_t micro_batch)
-      : order_(path.trained_rows(), minibatches),
-        first_row_(path.first_trained_row()),
+  /// `together`: see replay_shape.
+  replay(Backend& backend, const trajectory<Backend, Context>& path, int minibatches, index_t micro_batch,
+         index_t together = 0)
+      : order_({path.table().trained, path.samples(), together}, minibatches),
         minibatches_(minibatches),
         micro_batch_(micro_batch),
         numbers_(backend, permutes() ? path.trained_rows() : 0),
@@ -114,11 +138,16 @@ class replay {
   [[nodiscard]] std::pair<index_t, index_t> minibatch(int k) const { return order_.minibatch(k); }
 
   /// Begins pass number `pass` of the run: a new order where there are several minibatches.
-  void begin_pass(Backend& backend, std::uint64_t seed, std::uint64_t pass) {
+  void begin_pass(Backend& backend, const trajectory<Backend, Context>& path, std::uint64_t seed, std::uint64_t pass) {
     if (!permutes()) return;
     order_.permute(seed, pass);
-    for (index_t i = 0; i < numbers_.size(); ++i) numbers_.host()[static_cast<std::size_t>(i)] = first_row_ + order_[i];
+    for (index_t i = 0; i < numbers_.size(); ++i)
+      numbers_.host()[static_cast<std::size_t>(i)] = path.first_trained_row() + order_[i];
     numbers_.upload(backend);
+  }
+  /// Row of the trajectory at place i of the pass.
+  [[nodiscard]] index_t row_at(const trajectory<Backend, Context>& path, index_t i) const {
+    return path.first_trained_row() + (permutes() ? order_[i] : i);
   }
 
   /// The rows at places [at, at + count), count <= micro_batch; valid until the next call.
@@ -126,7 +155,7 @@ class replay {
                                             index_t count) {
     const matrix<const float> states = path.states();
     if (!permutes()) {
-      const index_t first = first_row_ + at;
+      const index_t first = path.first_trained_row() + at;
       return {path.rows(first, count), states.subview(first + path.samples(), count), first, nullptr};
     }
     const matrix<float> x = gathered_.view().subview(0, count), next = gathered_.view().subview(micro_batch_, count);
@@ -141,7 +170,6 @@ class replay {
   [[nodiscard]] bool permutes() const { return minibatches_ > 1; }
 
   replay_order order_;
-  index_t first_row_;
   int minibatches_;
   index_t micro_batch_;
   mirrored<index_t, Backend> numbers_;  // of the trajectory's rows, in the order of the pass

@@ -12,20 +12,22 @@ namespace fewstep {
 /// Samples rows [first, first + count) of the trajectory: x_0 ~ N(0, initial_sigma^2 I), then x' = a x + b o + sigma z
 /// for every row of the step table, with log pi(x') of the steps that are trained. Contexts must have been set, and
 /// `noise` lies where the backend's operations read it.
-/// `o` is scratch of at least [count, D]. Rows are independent, so a batch may be sampled in parts.
+/// `o` is scratch of at least [count, D]. Rows are independent, so a batch may be sampled in parts. Samples that stand
+/// together in groups of `shared` start from the same state.
 ///
 /// Kept out of line, so that a trainer and a planner run the same instructions.
 template <class Backend, class Generator, class Context>
 [[gnu::noinline]] void rollout(Backend& backend, Generator& model, typename Generator::workspace_type& workspace,
                                trajectory<Backend, Context>& path, matrix<float> o, const rollout_noise* noise,
-                               reduction over, index_t first, index_t count) {
+                               reduction over, index_t first, index_t count, index_t shared = 1) {
   if (count == 0) return;
   path.upload_contexts(backend);
   const step_table& table = path.table();
   const auto part = [&](int step) { return path.state(step).subview(first, count); };
-  const matrix<float> output = o.subview(0, count);
-  draw_initial_states(backend, initial_states{part(0), table.initial_sigma, noise, first});
+  matrix<float> output = o.subview(0, count);
+  draw_initial_states(backend, initial_states{part(0), table.initial_sigma, noise, first, shared});
   for (int k = 0; k < table.horizon(); ++k) {
+    if (path.keeps_outputs()) output = path.outputs().subview(k * path.samples() + first, count);
     model.predict(backend, path.rows(k * path.samples() + first, count), output, workspace);
     take_step(backend,
               transition_step{.x = part(k),

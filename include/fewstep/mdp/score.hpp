@@ -3,6 +3,7 @@
 
 #include <fewstep/backend/backend.hpp>
 #include <fewstep/core/elementary.hpp>
+#include <fewstep/core/error.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/objective/objective.hpp>
 #include <fewstep/objective/reduction.hpp>
@@ -102,55 +103,83 @@ struct score {
   double log_probability;
   float log_ratio, ratio, value;
   double reference_kl;  ///< Gaussian KL(policy, reference), reduced over D; 0 without a reference
+  double divergence = 0;  ///< Gaussian KL(policy, policy of the rollout), likewise; 0 where outputs were not stored
+};
+
+/// A network output that o is compared with: data[D], or null.
+struct compared_outputs {
+  const float* reference = nullptr;  ///< o_ref of a frozen policy
+  const float* old = nullptr;        ///< o of the rollout
 };
 
 namespace detail {
 
-/// What a transition's log-probability makes of its score and of the gradient, which is
-///   on_residual (x' - a x - b o) + on_difference (o - o_ref).
-struct scored {
-  score result;
-  float on_residual, on_difference;
+/// |o - other|^2 for either of compared_outputs.
+struct compared_squares {
+  double reference = 0, old = 0;
 };
 
-/// `reference_squares` is |o - o_ref|^2. See score_transition.
+/// What a transition's log-probability makes of its score and of the gradient, which is
+///   on_residual (x' - a x - b o) + on_reference (o - o_ref) + on_old (o - o_old).
+struct scored {
+  score result;
+  float on_residual, on_reference, on_old;
+};
+
+/// See score_transition.
 template <objective Objective>
-FEWSTEP_HD scored score_of(double log_pi, double reference_squares, const step_row& row, index_t dimension,
+FEWSTEP_HD scored score_of(double log_pi, compared_squares squares, const step_row& row, index_t dimension,
                            reduction over, const Objective& value, double old_log_probability, float advantage,
                            std::int32_t step, double rows, float coefficient) {
   const float log_ratio = static_cast<float>(log_pi - old_log_probability);
-  const surrogate s = value(transition{log_ratio, advantage, row.sigma, row.b, step});
   const double reduce = over == reduction::mean ? 1.0 / static_cast<double>(dimension) : 1.0;
   const double b = static_cast<double>(row.b),
                variance = static_cast<double>(row.sigma) * static_cast<double>(row.sigma);
-  return {{log_pi, log_ratio, exp_float(log_ratio), s.value, reference_squares * b * b * reduce / (2.0 * variance)},
+  const double divergence = squares.old * b * b * reduce / (2.0 * variance);
+  transition t{log_ratio, advantage, row.sigma, row.b, step};
+  t.duration = row.duration;
+  if constexpr (needs_old_outputs<Objective>) t.divergence = static_cast<float>(divergence);
+  const surrogate s = value(t);
+  return {{log_pi, log_ratio, exp_float(log_ratio), s.value, squares.reference * b * b * reduce / (2.0 * variance),
+           divergence},
           static_cast<float>(-static_cast<double>(s.slope) * b * reduce / variance / rows),
-          static_cast<float>(static_cast<double>(coefficient) * b * b * reduce / variance / rows)};
+          static_cast<float>(static_cast<double>(coefficient) * b * b * reduce / variance / rows),
+          static_cast<float>(-static_cast<double>(s.divergence_slope) * b * b * reduce / variance / rows)};
 }
 
 }  // namespace detail
 
 /// Scores one transition and turns the network output o[D] into the gradient of the loss with respect to it, in place:
-///   loss = ( -objective(log pi - old, A) + coefficient KL(pi, pi_ref) ) / rows,
-///   d log pi / d o = b (x' - a x - b o) / sigma^2,   KL = b^2 |o - o_ref|^2 / (2 sigma^2),   both over D for the mean.
-/// `reference` (o_ref[D]) may be null.
+///   loss = ( -objective(log pi - old, KL(pi, pi_old), A) + coefficient KL(pi, pi_ref) ) / rows,
+///   d log pi / d o = b (x' - a x - b o) / sigma^2,   KL(pi, pi_ref) = b^2 |o - o_ref|^2 / (2 sigma^2),
+/// all over D for the mean. An objective with needs_old_outputs must be given other.old.
 template <objective Objective>
 [[gnu::always_inline]] inline score score_transition(const scored_transition& t, float* o, index_t dimension,
                                                      reduction over, const Objective& value, double old_log_probability,
                                                      float advantage, std::int32_t step, double rows,
-                                                     const float* reference, float coefficient) {
+                                                     compared_outputs other, float coefficient) {
   const double log_pi = log_probability(t, o, dimension, over);
-  const double squares = reference == nullptr ? 0.0 : detail::squared_distance(o, reference, dimension);
+  detail::compared_squares squares;
+  if (other.reference != nullptr) squares.reference = detail::squared_distance(o, other.reference, dimension);
+  if constexpr (detail::needs_old_outputs<Objective>) squares.old = detail::squared_distance(o, other.old, dimension);
   const detail::scored scored = detail::score_of(log_pi, squares, *t.row, dimension, over, value, old_log_probability,
                                                  advantage, step, rows, coefficient);
-  const float on_residual = scored.on_residual, on_difference = scored.on_difference;
-  const float *x = t.x, *next = t.next;
+  const float on_residual = scored.on_residual, on_reference = scored.on_reference;
+  const float *x = t.x, *next = t.next, *reference = other.reference;
   const float a = t.row->a, b = t.row->b;
-  if (reference == nullptr)
-    for (index_t i = 0; i < dimension; ++i) o[i] = on_residual * (next[i] - a * x[i] - b * o[i]);
-  else
+  if constexpr (detail::needs_old_outputs<Objective>) {
+    // o is overwritten, so all of the gradient is written in one pass.
+    const float on_old = scored.on_old, on_zero = reference == nullptr ? 0.0f : on_reference;
+    if (reference == nullptr) reference = other.old;
     for (index_t i = 0; i < dimension; ++i)
-      o[i] = on_residual * (next[i] - a * x[i] - b * o[i]) + on_difference * (o[i] - reference[i]);
+      o[i] = on_residual * (next[i] - a * x[i] - b * o[i]) + on_zero * (o[i] - reference[i]) +
+             on_old * (o[i] - other.old[i]);
+  } else if (reference == nullptr) {
+    for (index_t i = 0; i < dimension; ++i) o[i] = on_residual * (next[i] - a * x[i] - b * o[i]);
+  } else {
+    for (index_t i = 0; i < dimension; ++i)
+      o[i] = on_residual * (next[i] - a * x[i] - b * o[i]) + on_reference * (o[i] - reference[i]);
+  }
   return scored.result;
 }
 
@@ -169,7 +198,8 @@ template <objective Objective>
 struct scored_rows {
   matrix<const float> x, next;
   matrix<float> o;
-  matrix<const float> reference;  ///< o_ref[N, D], or null
+  matrix<const float> reference;   ///< o_ref[N, D], or null
+  matrix<const float> old_output{};  ///< o of the rollout by row of the trajectory, for objectives that need it
   const index_t* rows = nullptr;
   index_t first = 0;
   index_t samples = 1;
@@ -184,15 +214,30 @@ struct scored_rows {
   [[nodiscard]] FEWSTEP_HD index_t row_of(index_t i) const { return rows == nullptr ? first + i : rows[i]; }
 };
 
+namespace detail {
+
+/// Refuses an objective whose trust region asks for outputs that the trajectory does not hold.
+template <objective Objective>
+void check_old_outputs(const scored_rows<Objective>& a) {
+  if constexpr (needs_old_outputs<Objective>)
+    expects(a.old_output.data != nullptr || a.o.rows() == 0,
+            "score_rows: the objective measures how far the policy moved, but the trajectory keeps no network outputs; "
+            "make it with trajectory_options{.keeps_outputs = true}");
+}
+
+}  // namespace detail
+
 template <class Backend, objective Objective>
 requires on_host<Backend>
 void score_rows(Backend& backend, const scored_rows<Objective>& a) {
+  detail::check_old_outputs(a);
   backend.parallel_for(a.o.rows(), [a, settings = *a.settings](auto&, int, index_t i) {
     const index_t row = a.row_of(i), step = row / a.samples, sample = row % a.samples;
+    const compared_outputs other{a.reference.data == nullptr ? nullptr : a.reference.row(i),
+                                 detail::needs_old_outputs<Objective> ? a.old_output.row(row) : nullptr};
     a.scores[i] = score_transition({a.x.row(i), a.next.row(i), a.table + step}, a.o.row(i), a.o.cols(), a.over,
                                    settings.value, a.old_log_probabilities[row], a.advantages[sample],
-                                   static_cast<std::int32_t>(step), settings.rows,
-                                   a.reference.data == nullptr ? nullptr : a.reference.row(i), settings.coefficient);
+                                   static_cast<std::int32_t>(step), settings.rows, other, settings.coefficient);
   });
 }
 

@@ -15,19 +15,25 @@
 
 namespace fewstep {
 
+struct trajectory_options {
+  bool keeps_outputs = false;  ///< store the network's outputs, for trust regions that measure how far the policy moved
+};
+
 /// The states of B samples over a horizon of H network calls, stored once in float32:
 ///   states[(H + 1) B, D]: row k B + r is x_k of sample r, so row + B is the state that followed;
+///   outputs[H B, D]: the network's, where they are kept;
 ///   log_probabilities[H B]: those of the rollout, which are never recomputed;
 ///   result[B, D]: what the decoder and the reward see.
 /// Times and contexts are repeated per row, so that steps 0 .. k - 1 are replayed as one batch of k B rows.
 template <class Backend, class Context>
 class trajectory {
  public:
-  trajectory(Backend& backend, step_table table, index_t samples, index_t dimension)
+  trajectory(Backend& backend, step_table table, index_t samples, index_t dimension, trajectory_options o = {})
       : table_(std::move(table)),
         samples_(samples),
         dimension_(dimension),
         states_(backend, {(table_.horizon() + 1) * samples, dimension}),
+        outputs_(backend, {o.keeps_outputs ? table_.horizon() * samples : 0, dimension}),
         result_(backend, {samples, dimension}),
         log_probabilities_(backend, table_.horizon() * samples),
         times_(backend, table_.horizon() * samples),
@@ -35,12 +41,16 @@ class trajectory {
         contexts_(backend, table_.horizon() * samples) {
     for (std::size_t k = 0; k < table_.rows.size(); ++k)
       std::fill_n(times_.host().begin() + static_cast<std::ptrdiff_t>(k) * samples, samples, table_.rows[k].time);
-    std::copy(table_.rows.begin(), table_.rows.end(), rows_.host().begin());
     times_.upload(backend);
-    rows_.upload(backend);
+    upload_table(backend);
   }
 
   [[nodiscard]] const step_table& table() const { return table_; }
+  /// Other noise at the same times; as many steps are trained.
+  void set_table(Backend& backend, step_table table) {
+    table_ = std::move(table);
+    upload_table(backend);
+  }
   [[nodiscard]] index_t samples() const { return samples_; }
   [[nodiscard]] index_t dimension() const { return dimension_; }
   /// Rows that carry a policy gradient: the trained steps of all samples, trained_rows() of them from
@@ -50,6 +60,10 @@ class trajectory {
 
   /// x_k of all samples, [B, D].
   [[nodiscard]] matrix<float> state(int step) { return states_.view().subview(step * samples_, samples_); }
+  /// Network outputs of the rollout, [H B, D]; null unless they are kept.
+  [[nodiscard]] bool keeps_outputs() const { return outputs_.view().rows() > 0; }
+  [[nodiscard]] matrix<float> outputs() { return outputs_.view(); }
+  [[nodiscard]] matrix<const float> outputs() const { return outputs_.view(); }
   [[nodiscard]] matrix<float> result() { return result_.view(); }
   [[nodiscard]] matrix<const float> result() const { return result_.view(); }
   [[nodiscard]] matrix<const float> states() const { return states_.view(); }
@@ -84,16 +98,21 @@ class trajectory {
   }
 
   /// Bytes of a trajectory of this size.
-  [[nodiscard]] static std::size_t bytes(int horizon, index_t samples, index_t dimension) {
+  [[nodiscard]] static std::size_t bytes(int horizon, index_t samples, index_t dimension, trajectory_options o = {}) {
     const auto b = static_cast<std::size_t>(samples), h = static_cast<std::size_t>(horizon);
-    return (h + 2) * b * static_cast<std::size_t>(dimension) * sizeof(float) +
+    return (h + 2 + (o.keeps_outputs ? h : 0)) * b * static_cast<std::size_t>(dimension) * sizeof(float) +
            h * b * (sizeof(double) + sizeof(float) + sizeof(Context));
   }
 
  private:
+  void upload_table(Backend& backend) {
+    std::copy(table_.rows.begin(), table_.rows.end(), rows_.host().begin());
+    rows_.upload(backend);
+  }
+
   step_table table_;
   index_t samples_, dimension_;
-  tensor<float, 2, Backend> states_, result_;
+  tensor<float, 2, Backend> states_, outputs_, result_;
   mirrored<double, Backend> log_probabilities_;
   mirrored<float, Backend> times_;
   mirrored<step_row, Backend> rows_;

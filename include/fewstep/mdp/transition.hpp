@@ -22,12 +22,16 @@ struct rollout_noise {
 };
 
 /// x_0 ~ N(0, sigma^2 I) for the rows of x[N, D]. Row r is sample first + r of the batch; the noise is read when the
-/// operation runs.
+/// operation runs. Samples that stand together in groups of `shared` start from the same state.
 struct initial_states {
   matrix<float> x;
   float sigma = 1;
   const rollout_noise* noise = nullptr;
   index_t first = 0;
+  index_t shared = 1;
+
+  /// Whose numbers row r draws, within the batch.
+  [[nodiscard]] FEWSTEP_HD index_t drawn_as(index_t r) const { return (first + r) / shared * shared; }
 };
 
 /// x' = a x + b o + sigma z of one row of the step table for states x[N, D] and network outputs o[N, D], and the
@@ -56,12 +60,11 @@ template <class Backend>
 requires on_host<Backend>
 void draw_initial_states(Backend& backend, const initial_states& a) {
   const random_stream source{a.noise->seed, stream::initial_noise};
-  const std::uint64_t sample = a.noise->first + static_cast<std::uint64_t>(a.first);
   const index_t dimension = a.x.cols();
-  backend.parallel_for(a.x.rows(), [=, x_of = a.x, sigma = a.sigma](auto&, int, index_t i) {
-    float* x = x_of.row(i);
-    fill_normal(source, sample + static_cast<std::uint64_t>(i), 0, x, dimension);
-    for (index_t d = 0; d < dimension; ++d) x[d] *= sigma;
+  backend.parallel_for(a.x.rows(), [=](auto&, int, index_t i) {
+    float* x = a.x.row(i);
+    fill_normal(source, a.noise->first + static_cast<std::uint64_t>(a.drawn_as(i)), 0, x, dimension);
+    for (index_t d = 0; d < dimension; ++d) x[d] *= a.sigma;
   });
 }
 

@@ -9,16 +9,19 @@ namespace fewstep {
 
 /// What an objective sees of one (sample, step) pair.
 struct transition {
-  float log_ratio;    ///< log pi_new - log pi_old of the action, reduced over D as asked for; exactly 0 on policy
-  float advantage;    ///< of the sample
-  float sigma, b;     ///< of the step's row: x' ~ N(a x + b o, sigma^2 I)
-  std::int32_t step;  ///< row of the step table
+  float log_ratio;       ///< log pi_new - log pi_old of the action, reduced over D as asked for; exactly 0 on policy
+  float advantage;       ///< of the sample
+  float sigma, b;        ///< of the step's row: x' ~ N(a x + b o, sigma^2 I)
+  std::int32_t step;     ///< row of the step table
+  float divergence = 0;  ///< KL(pi_new, pi_old), exact and reduced alike; only for objectives with needs_old_outputs
+  float duration = 0;    ///< of the row, where it is a step of a stochastic differential equation
 };
 
-/// Value and derivative of an objective at one transition.
+/// Value and derivatives of an objective at one transition.
 struct surrogate {
-  float value;  ///< to be maximised, in units of the advantage
-  float slope;  ///< d value / d log_ratio
+  float value;                 ///< to be maximised, in units of the advantage
+  float slope;                 ///< d value / d log_ratio
+  float divergence_slope = 0;  ///< d value / d divergence
 };
 
 /// What is maximised per transition. The update maximises its mean over samples and trained steps.
@@ -26,17 +29,29 @@ struct surrogate {
 /// The compiler cannot check: pure, callable from device code (FEWSTEP_HD), slope is the derivative of value almost
 /// everywhere, and not-a-number goes through.
 ///
+/// With `static constexpr bool needs_old_outputs = true` the network outputs of the rollout are stored and transitions
+/// say how far the policy has moved (divergence).
+///
 /// Smallest model:
 ///   struct plain_ascent {
 ///     FEWSTEP_HD surrogate operator()(transition t) const { return {t.log_ratio * t.advantage, t.advantage}; }
 ///   };
-/// Models here: reinforce, clipped_surrogate.
+/// Models here: reinforce, clipped_surrogate, guarded_surrogate, divergence_mask.
 template <class O>
 concept objective = std::is_trivially_copyable_v<O> && requires(const O o, transition t) {
   { o(t) } -> std::same_as<surrogate>;
 };
 
 namespace detail {
+
+/// Whether an objective asks for the rollout's network outputs.
+template <class O>
+inline constexpr bool needs_old_outputs = [] {
+  if constexpr (requires { O::needs_old_outputs; })
+    return static_cast<bool>(O::needs_old_outputs);
+  else
+    return false;
+}();
 
 /// Whether O models objective; where it does not, the compiler says what is missing.
 template <class O>

@@ -6,8 +6,8 @@
 #include <fewstep/sampler/sampler.hpp>
 #include <fewstep/sampler/step_table.hpp>
 #include <fewstep/sampler/time_grid.hpp>
+#include <fewstep/sampler/transition_row.hpp>
 
-#include <cmath>
 #include <cstddef>
 #include <span>
 #include <string_view>
@@ -38,25 +38,15 @@ template <preconditioning P>
   step_table table;
   table.initial_sigma = initial_sigma(p, times.front());
   for (std::size_t i = 0; i < horizon; ++i) {
-    const float time = times[i];
-    const auto [in, skip, out] = p(time);
     const bool is_last = i + 1 == horizon;
     if (is_last && last == last_step::mask) {
-      table.rows.push_back({time, p.min_time(), skip, out, 0.0f, in, skip, out});
+      table.rows.push_back(transition_row(p, times[i], p.min_time(), {0, 1, 0}));
     } else if (is_last && last == last_step::stochastic) {
-      table.rows.push_back({time, p.min_time(), skip, out, final_sigma, in, skip, out});
+      table.rows.push_back(transition_row(p, times[i], p.min_time(), {0, 1, static_cast<double>(final_sigma)}));
     } else {
-      const float next_time = is_last ? time : times[i + 1];
-      const exact_noise_level next = exact_level(p, next_time);
-      const double kept = next.signal * static_cast<double>(p.noise_floor());
-      const double variance = next.noise * next.noise - kept * kept;
-      expects(variance > 0, [&] {
-        return message(who, ": step ", i, " noises to time ", next_time,
-                       ", where no noise is left to add; keep all times above ", p.min_time());
-      });
-      table.rows.push_back({time, next_time, static_cast<float>(next.signal * static_cast<double>(skip)),
-                            static_cast<float>(next.signal * static_cast<double>(out)),
-                            static_cast<float>(std::sqrt(variance)), in, skip, out});
+      const float next_time = is_last ? times[i] : times[i + 1];
+      const double sigma = added_noise(p, next_time, i, who);
+      table.rows.push_back(transition_row(p, times[i], next_time, {0, exact_level(p, next_time).signal, sigma}));
     }
   }
   table.trained = static_cast<int>(last == last_step::mask ? horizon - 1 : horizon);

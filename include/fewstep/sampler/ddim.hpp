@@ -6,6 +6,7 @@
 #include <fewstep/sampler/sampler.hpp>
 #include <fewstep/sampler/step_table.hpp>
 #include <fewstep/sampler/time_grid.hpp>
+#include <fewstep/sampler/transition_row.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -26,8 +27,8 @@ namespace fewstep {
 /// and trains nothing. The result is the last state; a last row that lands on zero noise is not trained.
 struct ddim_sampler {
   float eta = 1.0f;
-  /// One per network call, falling. Empty: for integer timesteps those of DDPO ("leading" spacing, 981 961 ... 1 for 50
-  /// calls of 1000), else default_times.
+  /// One per network call, falling. Empty: for processes with timesteps those of DDPO ("leading" spacing, 981 961 ... 1
+  /// for 50 calls of 1000), else default_times.
   std::vector<float> times = {};
   int steps_offset = 1;  ///< added to the leading timesteps; with 0 the last call would have no noise to train
 
@@ -41,7 +42,8 @@ struct ddim_sampler {
     table.initial_sigma = initial_sigma(p, grid.front());
     for (std::size_t i = 0; i < grid.size(); ++i) {
       const float next_time = i + 1 < grid.size() ? grid[i + 1] : landing_time(p, network_calls);
-      table.rows.push_back(transition_row(p, grid[i], next_time));
+      table.rows.push_back(
+          transition_row(p, grid[i], next_time, step(exact_level(p, grid[i]), exact_level(p, next_time))));
     }
     const bool deterministic = eta == 0.0f;
     const bool lands_clean =
@@ -52,10 +54,13 @@ struct ddim_sampler {
     return table;
   }
 
+  /// Euler's method for the probability flow at the same times.
+  [[nodiscard]] ddim_sampler without_noise() const { return {0.0f, times, steps_offset}; }
+
  private:
   template <preconditioning P>
   [[nodiscard]] std::vector<float> network_times(const P& p, int network_calls) const {
-    if constexpr (discrete_preconditioning<P>) {
+    if constexpr (timestep_preconditioning<P>) {
       if (times.empty() && network_calls >= 1) {
         const int spacing = p.training_steps() / network_calls;
         expects(steps_offset >= 0 && spacing >= 1 && spacing * (network_calls - 1) + steps_offset < p.training_steps(),
@@ -64,7 +69,12 @@ struct ddim_sampler {
                                  " leaves the ", p.training_steps(), " timesteps of this generator; use fewer calls");
                 });
         std::vector<float> grid;
-        for (int i = network_calls - 1; i >= 0; --i) grid.push_back(static_cast<float>(spacing * i + steps_offset));
+        for (int i = network_calls - 1; i >= 0; --i) grid.push_back(time_of_timestep(p, spacing * i + steps_offset));
+        for (const float time : {grid.front(), grid.back()})
+          expects(time >= p.min_time() && time <= p.max_time(), [&] {
+            return message("ddim_sampler: the leading timesteps ask the network for time ", time, ", outside [",
+                           p.min_time(), ", ", p.max_time(), "], its times; give times that it knows");
+          });
         return grid;
       }
     }
@@ -74,30 +84,17 @@ struct ddim_sampler {
   /// Where the last call leads: a spacing below it but not under 0 for the leading timesteps, else the cleanest time.
   template <preconditioning P>
   [[nodiscard]] float landing_time(const P& p, int network_calls) const {
-    if constexpr (discrete_preconditioning<P>) {
-      if (times.empty()) return static_cast<float>(std::max(steps_offset - p.training_steps() / network_calls, 0));
+    if constexpr (timestep_preconditioning<P>) {
+      if (times.empty()) return time_of_timestep(p, std::max(steps_offset - p.training_steps() / network_calls, 0));
     }
     return p.min_time();
   }
 
-  template <preconditioning P>
-  [[nodiscard]] step_row transition_row(const P& p, float time, float next_time) const {
-    const auto [in, skip, out] = p(time);
-    const exact_noise_level now = exact_level(p, time);
-    const exact_noise_level next = exact_level(p, next_time);
+  [[nodiscard]] prediction_step step(const exact_noise_level& now, const exact_noise_level& next) const {
     const double ratio = now.signal / next.signal * next.noise;
     const double variance_drop = std::max(now.noise * now.noise - ratio * ratio, 0.0);
     const double sigma = static_cast<double>(eta) * (next.noise / now.noise) * std::sqrt(variance_drop);
-    const double direction = std::sqrt(std::max(next.noise * next.noise - sigma * sigma, 0.0)) / now.noise;
-    const double along_f = next.signal - direction * now.signal;
-    return {time,
-            next_time,
-            static_cast<float>(direction + along_f * static_cast<double>(skip)),
-            static_cast<float>(along_f * static_cast<double>(out)),
-            static_cast<float>(sigma),
-            in,
-            skip,
-            out};
+    return noised_prediction(now, next, std::sqrt(std::max(next.noise * next.noise - sigma * sigma, 0.0)), sigma);
   }
 };
 

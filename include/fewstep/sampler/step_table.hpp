@@ -13,9 +13,10 @@ namespace fewstep {
 /// One network call of a sampler: x' ~ N(a x + b o, sigma^2 I) with o the raw output at `time`. As x' = p x + q f
 /// + sigma z and f = skip x + out o, a = p + q skip and b = q out; skip and out stand here too because f cannot be had
 /// from a and b. `next_time` is the noise level of x' (for documentation and step rewards; nothing is computed from
-/// it).
+/// it). `duration` is the length dt of a step of a stochastic differential equation, 0 where a step is none.
 struct step_row {
   float time, next_time, a, b, sigma, in, skip, out;
+  float duration = 0;
 };
 
 /// What the last call hands to the decoder and the reward: the state x', or the clean prediction f.

@@ -27,18 +27,26 @@ namespace fewstep {
 }
 
 /// `count` network times that suit a process: Karras' grid where the signal is never scaled down (EDM), equal parts
-/// counted from the noisy end for integer timesteps (diffusers calls it "trailing") and for flows.
+/// counted from the noisy end of the timesteps (diffusers calls it "trailing") and, for flows, of the noise.
 template <preconditioning P>
 [[nodiscard]] std::vector<float> default_times(const P& p, int count) {
   std::vector<float> times;
-  if constexpr (discrete_preconditioning<P>) {
+  if constexpr (timestep_preconditioning<P>) {
     expects(count <= p.training_steps(), [&] {
       return message("sampler: ", count, " network calls asked for, but the process has ", p.training_steps(),
                      " timesteps; ask for fewer");
     });
     for (int i = 0; i < count; ++i)
-      times.push_back(
-          static_cast<float>(std::floor(static_cast<double>(p.training_steps()) * (count - i) / count + 0.5) - 1.0));
+      times.push_back(time_of_timestep(
+          p, static_cast<int>(std::floor(static_cast<double>(p.training_steps()) * (count - i) / count + 0.5) - 1.0)));
+    expects(times.front() <= p.max_time() && times.back() >= p.min_time(), [&] {
+      return message("sampler: equal parts of the timesteps lead from time ", times.front(), " to ", times.back(),
+                     ", but this generator knows [", p.min_time(), ", ", p.max_time(), "]; give times that it knows");
+    });
+  } else if constexpr (requires { p.time_of_noise(0.0); }) {
+    const double high = exact_level(p, p.max_time()).noise, low = exact_level(p, p.min_time()).noise;
+    for (int i = 0; i < count; ++i) times.push_back(p.time_of_noise(high + (low - high) * i / count));
+    times.front() = p.max_time();
   } else if (p.level(p.max_time()).signal == 1.0f) {
     times = karras_times(p.max_time(), p.min_time(), count);
   } else {

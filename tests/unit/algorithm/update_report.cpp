@@ -28,7 +28,7 @@ TEST_CASE("update_report averages what its transitions gave") {
   // Two optimizer steps of two rows each.
   update_report report;
   report.add(score{-1, 0.0f, 1.0f, 2.0f, 0.5}, 2, 0.1f, 0.2f);
-  report.add(score{-1, 0.2f, 1.25f, 4.0f, 1.5}, 2, 0.1f, 0.2f);
+  report.add(score{-1, 0.2f, 1.25f, 4.0f, 1.5, 0.8}, 2, 0.1f, 0.2f);
   report.add(score{-1, -0.4f, 0.5f, 0.0f, 0.0}, 2, 0.1f, 0.2f);
   report.add(score{-1, 0.0f, 1.0f, -2.0f, 0.0}, 2, 0.1f, 0.2f);
   report.average_over(2, 4);
@@ -36,8 +36,18 @@ TEST_CASE("update_report averages what its transitions gave") {
   CHECK(report.ratio_mean == Approx(3.75 / 4));
   CHECK(report.ratio_deviation == 0.5);
   CHECK(report.clip_fraction == 0.5);
+  CHECK(report.clip_asymmetry == 0);  // one above, one below
+  CHECK(report.policy_kl == Approx(0.2));
   CHECK(report.approximate_kl == Approx(0.5 * (0.04 + 0.16) / 4));
   CHECK(report.reference_kl == Approx(0.5));
+}
+
+TEST_CASE("clip_asymmetry says to which side ratios leave the band") {
+  update_report report;
+  for (const float ratio : {1.2f, 1.3f, 0.7f, 1.0f}) report.add(score{-1, 0.0f, ratio, 0, 0}, 4, 0.1f, 0);
+  report.average_over(1, 4);
+  CHECK(report.clip_fraction == 0.75);
+  CHECK(report.clip_asymmetry == 0.25);
 }
 
 TEST_CASE("ratios of exactly 1 have a mean of exactly 1, whatever their number") {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What text_unet allocates, counted by replacing malloc and its kin.
+// What text_unet allocates, and guidance of it, counted by replacing malloc and its kin.
 #include "support/allocations.hpp"
 #include "support/tiny_text_unet.hpp"
 #include "test.hpp"
+
+#include <fewstep/generator/guided.hpp>
 
 #include <cstddef>
 #include <vector>
@@ -62,6 +64,36 @@ TEST_CASE("text_unet: after the first call of each kind, predict, forward and ba
       }
       CHECK(quiet == 5);
     }
+}
+
+TEST_CASE("guided: a workspace allocates workspace_bytes, and calls after the first of each kind nothing") {
+  constexpr index_t count = 19;
+  cpu_backend backend({.threads = 1});
+  auto network = make_tiny_text_unet(backend);
+  fewstep::guided g(backend, network);
+  const text_rows all(count, g.sample_size(), 1);
+  std::vector<float> o(all.x.size());
+  const fewstep::matrix<float> to{o.data(), {count, g.sample_size()}};
+  for (const index_t rows : {index_t{0}, count}) {
+    const std::int64_t live = live_bytes;
+    auto workspace = g.make_workspace(backend, rows);
+    const auto taken = static_cast<double>(live_bytes - live);
+    const auto said = static_cast<double>(g.workspace_bytes(backend, rows));
+    CAPTURE(rows, taken, said);
+    CHECK(said + 12 * 4096 >= taken);
+    CHECK(said <= 1.05 * taken);
+    const auto call = [&] {
+      const std::size_t before = allocations;
+      g.predict(backend, all.rows(), to, workspace);
+      if (rows > 0) {
+        g.forward(backend, all.rows(), to, workspace);
+        g.backward(backend, all.rows(), all.gradient(), workspace);
+      }
+      return allocations - before;
+    };
+    call();
+    for (int repeat = 0; repeat < 5; ++repeat) CHECK(call() == 0);
+  }
 }
 
 #endif

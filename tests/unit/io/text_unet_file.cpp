@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fewstep/io/file.hpp>
 #include <fewstep/io/text_unet_file.hpp>
 
 #include "support/tiny_text_unet.hpp"
 #include "temporary_directory.hpp"
 #include "test.hpp"
 
+#include <cmath>
+#include <cstddef>
 #include <functional>
 #include <optional>
 #include <string>
@@ -74,6 +77,46 @@ TEST_CASE("a model file gives back the network, its adapters with their scale in
   CHECK_FALSE(same_bits(predict(backend, of_zeros), predict(backend, g)));
   CHECK_THROWS_WITH(save_consistency_model(folder / "short", g, {zeros.data(), {1}}),
                     contains("1 parameters given, but the model trains"));
+}
+
+TEST_CASE("a model file is loaded under the preconditioning asked for, and saved from any") {
+  const temporary_directory folder;
+  cpu_backend backend({.threads = 1});
+  auto options = fewstep::test::tiny_text_unet_options();
+  options.preconditioner = {.sigma_data = 0.25f, .sigma_min = 0.01f, .sigma_max = 40};
+  tiny_text_unet g(backend, fewstep::vocabulary({"red", "heart"}), options);
+  save_consistency_model(folder / "m", g, g.parameters());
+
+  using rescaled = fewstep::variance_preserving<fewstep::edm_denoiser>;
+  auto loaded = fewstep::load_text_unet<rescaled>(backend, folder / "m", {.lora = lora_options{.rank = 2}},
+                                                  {.schedule = {.beta_end = 0.01}});
+  CHECK(loaded.has_adapters());
+  CHECK(loaded.preconditioner().base.sigma_data == 0.25f);
+  CHECK(loaded.preconditioner().base.sigma_min == 0.01f);
+  CHECK(loaded.preconditioner().base.sigma_max == 40.0f);
+  CHECK(loaded.preconditioner().schedule.beta_end == 0.01);
+  auto denoiser = fewstep::load_text_unet<fewstep::edm_denoiser>(backend, folder / "m");
+
+  // The same network: asked for a state divided by sqrt(1 + sigma^2) it gives what the denoiser gives, but for
+  // rounding.
+  text_rows own(4, g.sample_size(), 3), scaled = own;
+  for (index_t r = 0; r < own.count; ++r) {
+    for (std::size_t w = 0; w < 3; ++w) own.texts[static_cast<std::size_t>(r)].ids[w] %= 3;
+    const float sigma = own.times[static_cast<std::size_t>(r)];
+    for (index_t i = r * own.dimension; i < (r + 1) * own.dimension; ++i)
+      scaled.x[static_cast<std::size_t>(i)] /= std::sqrt(1 + sigma * sigma);
+  }
+  scaled.texts = own.texts;
+  std::vector<float> o(own.x.size()), o_scaled(own.x.size());
+  auto workspace = denoiser.make_workspace(backend, 0);
+  denoiser.predict(backend, own.rows(), {o.data(), {4, g.sample_size()}}, workspace);
+  auto workspace_scaled = loaded.make_workspace(backend, 0);
+  loaded.predict(backend, scaled.rows(), {o_scaled.data(), {4, g.sample_size()}}, workspace_scaled);
+  CHECK(fewstep::test::relative_error(o_scaled, o) < 1e-5);
+
+  auto straight = fewstep::load_text_unet<fewstep::straight_line<fewstep::edm_consistency>>(backend, folder / "m");
+  fewstep::save_text_unet(folder / "again", straight, straight.parameters());
+  CHECK(fewstep::read_file(folder / "again") == fewstep::read_file(folder / "m"));
 }
 
 TEST_CASE("fresh adapters change nothing; those of another rank than the file's are refused") {

@@ -20,13 +20,13 @@ std::vector<index_t> listed(const replay_order& order, index_t n) {
 }  // namespace
 
 TEST_CASE("a replay order starts as it was sampled") {
-  CHECK(listed(replay_order(4, 1), 4) == std::vector<index_t>{0, 1, 2, 3});
+  CHECK(listed(replay_order({.samples = 4}, 1), 4) == std::vector<index_t>{0, 1, 2, 3});
 }
 
 TEST_CASE("the minibatches of a replay are disjoint, cover it, and differ by a row at most") {
   const index_t rows = GENERATE(7, 8, 105);
   const int minibatches = GENERATE(1, 2, 3, 7);
-  const replay_order order(rows, minibatches);
+  const replay_order order({.samples = rows}, minibatches);
   index_t end = 0;
   for (int k = 0; k < minibatches; ++k) {
     const auto [first, last] = order.minibatch(k);
@@ -40,12 +40,12 @@ TEST_CASE("the minibatches of a replay are disjoint, cover it, and differ by a r
 
 TEST_CASE("a permuted replay has every row once, and depends on seed and pass only") {
   constexpr index_t n = 105;
-  replay_order order(n, 3), again(n, 1);
+  replay_order order({.samples = n}, 3), again({.samples = n}, 1);
   order.permute(1, 0);
   const auto first = listed(order, n);
   auto sorted = first;
   std::sort(sorted.begin(), sorted.end());
-  CHECK(sorted == listed(replay_order(n, 1), n));
+  CHECK(sorted == listed(replay_order({.samples = n}, 1), n));
   CHECK(first != sorted);
 
   order.permute(1, 1);
@@ -61,7 +61,7 @@ TEST_CASE("every place of a permuted replay gets every row equally often") {
   constexpr index_t n = 5;
   constexpr std::uint64_t passes = 20000, seed = 7;
   CAPTURE(seed);
-  replay_order order(n, 1);
+  replay_order order({.samples = n}, 1);
   std::vector<double> counts(n * n);
   for (std::uint64_t pass = 0; pass < passes; ++pass) {
     order.permute(seed, pass);
@@ -73,5 +73,25 @@ TEST_CASE("every place of a permuted replay gets every row equally often") {
 }
 
 TEST_CASE("more optimizer steps than rows are refused") {
-  CHECK_THROWS_WITH(replay_order(3, 4), contains("replay: 4 optimizer steps but only 3 rows"));
+  CHECK_THROWS_WITH(replay_order({.samples = 3}, 4), contains("replay: 4 optimizer steps but only 3 rows"));
+}
+
+TEST_CASE("samples that are learned from together stay in one minibatch with all their steps") {
+  constexpr index_t steps = 3, samples = 10, together = 2;
+  constexpr int minibatches = 2;
+  replay_order order({steps, samples, together}, minibatches);
+  order.permute(1, 0);
+  std::vector<int> seen(static_cast<std::size_t>(steps * samples)), minibatch_of(samples, -1);
+  for (int k = 0; k < minibatches; ++k) {
+    const auto [first, last] = order.minibatch(k);
+    for (index_t i = first; i < last; ++i) {
+      ++seen[static_cast<std::size_t>(order[i])];
+      int& of_sample = minibatch_of[static_cast<std::size_t>(order[i] % samples)];
+      CHECK((of_sample == -1 || of_sample == k));
+      of_sample = k;
+    }
+  }
+  CHECK(std::all_of(seen.begin(), seen.end(), [](int count) { return count == 1; }));
+  for (std::size_t r = 0; r < minibatch_of.size(); r += 2) CHECK(minibatch_of[r] == minibatch_of[r + 1]);
+  CHECK_THROWS_WITH(replay_order({steps, 4, 2}, 3), contains("only 2 prompts whose samples are learned from together"));
 }

@@ -85,7 +85,7 @@ TEST_CASE("the gradient of the log-probability is that of central differences, a
   const auto reference = fewstep::test::normals<float>(dimension, 9);
   const double log_pi = log_probability(t.view(), t.o.data(), dimension, over);
   const auto s = score_transition(t.view(), gradient.data(), dimension, over, fewstep::reinforce{}, log_pi, -1.0f, 0,
-                                  1.0, with_reference ? reference.data() : nullptr, 0.0f);
+                                  1.0, {with_reference ? reference.data() : nullptr}, 0.0f);
   CHECK(s.log_ratio == 0.0f);
   CHECK(s.ratio == 1.0f);
   CHECK(s.log_probability == log_pi);
@@ -120,7 +120,7 @@ TEST_CASE("the KL term and its gradient are those of two Gaussians of one varian
   constexpr double rows = 5;
   const double old = log_probability(t.view(), t.o.data(), dimension, over);
   const auto s = score_transition(t.view(), gradient.data(), dimension, over, fewstep::reinforce{}, old, 0.0f, 0, rows,
-                                  reference.data(), coefficient);
+                                  {reference.data()}, coefficient);
 
   const double count = over == reduction::mean ? static_cast<double>(dimension) : 1.0;
   const double factor = double(row.b) * double(row.b) / (double(row.sigma) * double(row.sigma)) / count;
@@ -141,9 +141,9 @@ TEST_CASE("a ratio of exactly 1 gives the surrogate and REINFORCE the same bits"
   auto clipped = t.o, plain = t.o;
   const double old = log_probability(t.view(), t.o.data(), dimension, reduction::mean);
   score_transition(t.view(), clipped.data(), dimension, reduction::mean, fewstep::clipped_surrogate{1e-4f}, old, 0.37f,
-                   0, 64.0, nullptr, 0.0f);
+                   0, 64.0, {}, 0.0f);
   score_transition(t.view(), plain.data(), dimension, reduction::mean, fewstep::reinforce{}, old, 0.37f, 0, 64.0,
-                   nullptr, 0.0f);
+                   {}, 0.0f);
   CHECK(fewstep::test::same_bits(clipped, plain));
 }
 

@@ -40,7 +40,7 @@ struct scored_file {
       const auto s =
           score_transition({&x[i * dimension], &next[i * dimension], &row}, &gradient[i * dimension], dimension, over,
                            value, static_cast<double>(old[i]), advantages ? advantage[i] : 0.0f, 0, rows_of_mean,
-                           reference ? &o_ref[i * dimension] : nullptr, reference ? 1.0f : 0.0f);
+                           {reference ? &o_ref[i * dimension] : nullptr}, reference ? 1.0f : 0.0f);
       log_probability.push_back(s.log_probability);
       ratio.push_back(static_cast<double>(s.ratio));
       kl.push_back(s.reference_kl);

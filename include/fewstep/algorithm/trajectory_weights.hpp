@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/view.hpp>
+#include <fewstep/objective/trajectory_objective.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+namespace fewstep {
+
+/// The weight of each sample's transitions under an objective over trajectories: its slope at the sums of log-ratios
+/// that the trajectories have come to.
+class trajectory_weights {
+ public:
+  explicit trajectory_weights(index_t samples)
+      : advantages_(static_cast<std::size_t>(samples)), log_ratios_(advantages_.size()) {
+    for (auto* compact : {&compact_advantages_, &slopes_}) compact->reserve(advantages_.size());
+    compact_log_ratios_.reserve(advantages_.size());
+    members_.reserve(advantages_.size());
+  }
+
+  /// A rollout has these advantages, and its trajectories their old log-probabilities.
+  void begin(std::span<const float> advantages) {
+    std::copy(advantages.begin(), advantages.end(), advantages_.begin());
+    forget();
+  }
+  /// Log-ratios are added up anew.
+  void forget() {
+    std::fill(log_ratios_.begin(), log_ratios_.end(), 0.0);
+    members_.clear();
+  }
+  /// The samples that are weighed, those of a prompt together.
+  void add_member(index_t sample) { members_.push_back(static_cast<std::size_t>(sample)); }
+  void add_log_ratio(index_t sample, double log_ratio) { log_ratios_[static_cast<std::size_t>(sample)] += log_ratio; }
+  [[nodiscard]] std::size_t members() const { return members_.size(); }
+
+  /// Writes the weights of the members among weights[samples]; returns the value of the objective.
+  template <trajectory_objective Objective>
+  double weigh(const Objective& value_of, int samples_per_prompt, std::span<float> weights) {
+    compact_advantages_.clear();
+    compact_log_ratios_.clear();
+    for (const std::size_t sample : members_) {
+      compact_advantages_.push_back(advantages_[sample]);
+      compact_log_ratios_.push_back(log_ratios_[sample]);
+    }
+    slopes_.resize(members_.size());
+    const double value = value_of(std::span<const double>(compact_log_ratios_),
+                                  std::span<const float>(compact_advantages_), samples_per_prompt, std::span(slopes_));
+    for (std::size_t i = 0; i < members_.size(); ++i) weights[members_[i]] = slopes_[i];
+    return value;
+  }
+
+ private:
+  std::vector<float> advantages_;
+  std::vector<double> log_ratios_;  // sums over the trained steps
+  std::vector<std::size_t> members_;
+  std::vector<float> compact_advantages_, slopes_;  // of the members
+  std::vector<double> compact_log_ratios_;
+};
+
+}  // namespace fewstep

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/backend/backend.hpp>
+#include <fewstep/core/error.hpp>
+#include <fewstep/core/mirror.hpp>
+#include <fewstep/core/tensor.hpp>
+#include <fewstep/generator/generator.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <span>
+#include <string>
+
+namespace fewstep {
+
+namespace detail {
+
+template <class G>
+concept has_unconditional = has_context_type<G> && requires(const G& g) {
+  { g.unconditional() } -> std::same_as<typename G::context_type>;
+};
+
+// What a generator may have, and a guided one then has too.
+template <class G>
+concept has_layout = requires(const G& g) {
+  g.layout();
+};
+template <class G>
+concept has_trained_layout = requires(const G& g) {
+  g.trained_layout();
+};
+template <class G>
+concept has_encode = requires(const G& g, const std::string& prompt) {
+  { g.encode(prompt) } -> std::same_as<typename G::context_type>;
+};
+template <class G>
+concept has_expect_known = requires(const G& g, std::span<const typename G::context_type> contexts) {
+  g.expect_known(contexts);
+};
+
+}  // namespace detail
+
+/// A generator that knows a context which asks for nothing: the empty text, no class. For guidance the network is to
+/// have been trained under it too, for a share of the rows (Ho and Salimans 2022, arXiv:2207.12598, algorithm 1: 10 to
+/// 20 %).
+///
+/// The compiler cannot check: the context is one that predict takes.
+///
+/// Smallest model:
+///   struct with_a_class_for_all : my_generator {
+///     int unconditional() const { return 0; }
+///   };
+/// Models here: text_unet, mlp_generator.
+template <class G>
+concept guidable = detail::has_unconditional<G>;
+
+namespace detail {
+
+/// Whether G models guidable; where it does not, the compiler says what is missing.
+template <class G>
+consteval bool require_guidable() {
+  if constexpr (has_context_type<G>)
+    static_assert(has_unconditional<G>,
+                  "fewstep::guidable: context_type unconditional() const is missing; it returns the context that asks "
+                  "for nothing, such as an empty text, under which the network was trained for a share of the rows");
+  return guidable<G>;
+}
+
+/// Row r as rows 2 r, under its own context, and 2 r + 1, under none.
+template <class Context>
+struct pair_rows {
+  batch<Context> rows;
+  const Context* unconditional;
+  matrix<float> x;
+  vec<float> times;
+  vec<Context> contexts;
+  FEWSTEP_HD void operator()(index_t r) const {
+    for (index_t i = 0; i < rows.x.cols(); ++i) (*this)(r, i);
+  }
+  [[nodiscard]] FEWSTEP_HD index_t columns() const { return rows.x.cols(); }
+  FEWSTEP_HD void operator()(index_t r, index_t i) const {
+    x(2 * r, i) = x(2 * r + 1, i) = rows.x(r, i);
+    if (i > 0) return;
+    times[2 * r] = times[2 * r + 1] = rows.times[r];
+    contexts[2 * r] = rows.contexts[r];
+    contexts[2 * r + 1] = *unconditional;
+  }
+};
+
+/// o[r] from the outputs of the pair that pair_rows made of row r.
+struct guide_rows {
+  matrix<const float> pairs;
+  matrix<float> o;
+  float scale;
+  FEWSTEP_HD void operator()(index_t r) const {
+    for (index_t i = 0; i < o.cols(); ++i) (*this)(r, i);
+  }
+  [[nodiscard]] FEWSTEP_HD index_t columns() const { return o.cols(); }
+  FEWSTEP_HD void operator()(index_t r, index_t i) const {
+    const float conditional = pairs(2 * r, i), unconditional = pairs(2 * r + 1, i);
+    o(r, i) = unconditional + scale * (conditional - unconditional);
+  }
+};
+
+/// Its derivative: the gradients of a pair from that of row r.
+struct guide_gradient_rows {
+  matrix<const float> o_gradient;
+  matrix<float> pairs;
+  float scale;
+  FEWSTEP_HD void operator()(index_t r) const {
+    for (index_t i = 0; i < o_gradient.cols(); ++i) (*this)(r, i);
+  }
+  [[nodiscard]] FEWSTEP_HD index_t columns() const { return o_gradient.cols(); }
+  FEWSTEP_HD void operator()(index_t r, index_t i) const {
+    pairs(2 * r, i) = scale * o_gradient(r, i);
+    pairs(2 * r + 1, i) = (1.0f - scale) * o_gradient(r, i);
+  }
+};
+
+}  // namespace detail
+
+struct guided_options {
+  float scale = 5;  ///< g; 1: no guidance, 0: no condition
+};
+
+/// Classifier-free guidance as a generator: Ho and Salimans 2022 (arXiv:2207.12598), equation (6), where g = 1 + w,
+///
+///   o = o_u + g (o_c - o_u),
+///
+/// with o_c the network's output under the row's context and o_u that under its unconditional() one. It is in predict,
+/// forward and backward alike, so every algorithm samples and trains the guided model, as DDPO does (Black et al. 2023,
+/// arXiv:2305.13301); the gradient goes through both outputs. At a given x and t the clean prediction f = skip x + out
+/// o is affine in o, and so is noise or velocity: guiding one guides them all.
+///
+/// Both outputs come from one batch of twice the rows, which lie in pairs: sums over rows have the same order, and
+/// gradients the same bits, however a batch is cut. A scale of 1 leaves rows and bits to the generator alone.
+///
+///   fewstep::guided model(backend, generator, {.scale = 5.0f});
+///
+/// Generator is any guidable one; it is held by reference, keeps the parameters, and must outlive this.
+template <class Backend, class Generator,
+          bool Fits = detail::require_backend<Backend>() && detail::require_predictor<Generator, Backend>() &&
+                      detail::require_guidable<Generator>()>
+class guided {
+  static constexpr bool trains = generator<Generator, Backend>;
+
+ public:
+  using context_type = typename Generator::context_type;
+  using options = guided_options;
+
+  /// The network's own workspace and the rows in pairs.
+  class workspace_type {
+    friend guided;
+
+    workspace_type(Backend& backend, const guided& model, index_t rows)
+        : inner_(model.model_->make_workspace(backend, model.evaluated(rows))),
+          rows_(rows),
+          room_(model.room(backend, rows)),
+          x_(backend, {2 * room_, model.sample_size()}),
+          o_(backend, {2 * room_, model.sample_size()}),
+          times_(backend, {2 * room_}),
+          contexts_(backend, {2 * room_}) {}
+
+    [[nodiscard]] batch<context_type> pairs(index_t rows) {
+      return batch<context_type>{x_.view(), times_.view(), contexts_.view()}.subview(0, 2 * rows);
+    }
+    [[nodiscard]] matrix<float> outputs(index_t rows) { return o_.view().subview(0, 2 * rows); }
+    void expect_room(const char* call, index_t rows) const {
+      expects(rows <= rows_, [&] {
+        return message(call, " got ", rows, " rows but the workspace was made for ", rows_, "; make a larger one");
+      });
+    }
+
+    typename Generator::workspace_type inner_;
+    index_t rows_, room_;
+    tensor<float, 2, Backend> x_, o_;
+    tensor<float, 1, Backend> times_;
+    tensor<context_type, 1, Backend> contexts_;
+  };
+
+  guided(Backend& backend, Generator& model, guided_options o = {})
+      : model_(&model), scale_(o.scale), unconditional_(backend, 1, model.unconditional()) {
+    expects(std::isfinite(o.scale), [&] { return message("guided: scale is ", o.scale, "; it must be finite"); });
+    unconditional_.upload(backend);
+  }
+  guided(Backend&, Generator&&, guided_options = {}) = delete;
+
+  [[nodiscard]] float scale() const { return scale_; }
+  /// The generator that is guided.
+  [[nodiscard]] Generator& unguided() const { return *model_; }
+
+  [[nodiscard]] index_t sample_size() const { return model_->sample_size(); }
+  [[nodiscard]] auto preconditioner() const { return model_->preconditioner(); }
+  [[nodiscard]] index_t row_block() const { return row_block_of(*model_); }
+  [[nodiscard]] vec<float> parameters() requires trains { return model_->parameters(); }
+  [[nodiscard]] vec<float> gradients() requires trains { return model_->gradients(); }
+  [[nodiscard]] const auto& layout() const requires detail::has_layout<Generator> { return model_->layout(); }
+  [[nodiscard]] const auto& trained_layout() const requires detail::has_trained_layout<Generator> {
+    return model_->trained_layout();
+  }
+  [[nodiscard]] context_type encode(const std::string& prompt) const requires detail::has_encode<Generator> {
+    return model_->encode(prompt);
+  }
+  void expect_known(std::span<const context_type> contexts) const requires detail::has_expect_known<Generator> {
+    model_->expect_known(contexts);
+  }
+
+  [[nodiscard]] workspace_type make_workspace(Backend& backend, index_t rows) const {
+    return workspace_type(backend, *this, rows);
+  }
+  [[nodiscard]] std::size_t workspace_bytes(const Backend& backend, index_t rows) const {
+    const std::size_t row =
+        2 * static_cast<std::size_t>(sample_size()) * sizeof(float) + sizeof(float) + sizeof(context_type);
+    return model_->workspace_bytes(backend, evaluated(rows)) + 2 * static_cast<std::size_t>(room(backend, rows)) * row;
+  }
+
+  void predict(Backend& backend, batch<context_type> rows, matrix<float> o, workspace_type& workspace) {
+    if (!guides()) return model_->predict(backend, rows, o, workspace.inner_);
+    check(rows.contexts);
+    for (index_t first = 0; first < rows.rows(); first += workspace.room_) {
+      const index_t n = std::min(workspace.room_, rows.rows() - first);
+      pair(backend, rows.subview(first, n), workspace);
+      model_->predict(backend, workspace.pairs(n), workspace.outputs(n), workspace.inner_);
+      guide(backend, workspace.outputs(n), o.subview(first, n));
+    }
+  }
+
+  void forward(Backend& backend, batch<context_type> rows, matrix<float> o, workspace_type& workspace) requires trains {
+    workspace.expect_room("guided: forward", rows.rows());
+    if (!guides()) return model_->forward(backend, rows, o, workspace.inner_);
+    check(rows.contexts);
+    pair(backend, rows, workspace);
+    model_->forward(backend, workspace.pairs(rows.rows()), workspace.outputs(rows.rows()), workspace.inner_);
+    guide(backend, workspace.outputs(rows.rows()), o);
+  }
+
+  void backward(Backend& backend, batch<context_type> rows, matrix<const float> o_gradient,
+                workspace_type& workspace) requires trains {
+    workspace.expect_room("guided: backward", rows.rows());
+    if (!guides()) return model_->backward(backend, rows, o_gradient, workspace.inner_);
+    pair(backend, rows, workspace);  // a prediction may have been in between
+    const matrix<float> gradient = workspace.outputs(rows.rows());
+    for_each_row(backend, rows.rows(), detail::guide_gradient_rows{o_gradient, gradient, scale_});
+    model_->backward(backend, workspace.pairs(rows.rows()), gradient, workspace.inner_);
+  }
+
+ private:
+  [[nodiscard]] bool guides() const { return scale_ != 1.0f; }
+  /// Rows that the network is given for so many.
+  [[nodiscard]] index_t evaluated(index_t rows) const { return guides() ? 2 * rows : rows; }
+  /// Rows that are paired at a time: all of forward's, and enough for all threads in a workspace made for few.
+  [[nodiscard]] index_t room(const Backend& backend, index_t rows) const {
+    return guides() ? std::max(rows, row_block() * backend.threads()) : 0;
+  }
+
+  /// Refuses unknown contexts by the caller's numbers of the rows.
+  void check([[maybe_unused]] vec<const context_type> contexts) const {
+    if constexpr (on_host<Backend> && detail::has_expect_known<Generator>) model_->expect_known(as_span(contexts));
+  }
+  void pair(Backend& backend, const batch<context_type>& rows, workspace_type& workspace) const {
+    for_each_row(backend, rows.rows(),
+                 detail::pair_rows<context_type>{rows, unconditional_.device(), workspace.x_.view(),
+                                                 workspace.times_.view(), workspace.contexts_.view()});
+  }
+  /// One copy for predict and forward, which must round alike.
+  [[gnu::noinline]] void guide(Backend& backend, matrix<const float> pairs, matrix<float> o) const {
+    for_each_row(backend, o.rows(), detail::guide_rows{pairs, o, scale_});
+  }
+  /// kernel(r) for all rows; a host's threads get a few neighbours at a time.
+  template <class Kernel>
+  static void for_each_row(Backend& backend, index_t rows, const Kernel& kernel) {
+    if constexpr (on_host<Backend>) {
+      constexpr index_t together = 32;
+      backend.parallel_for((rows + together - 1) / together, [&](auto&, int, index_t block) {
+        const Kernel of_row = kernel;
+        for (index_t r = block * together; r < std::min(rows, (block + 1) * together); ++r) of_row(r);
+      });
+    } else {
+      backend.for_each(rows, kernel);
+    }
+  }
+
+  Generator* model_;
+  float scale_;
+  mirrored<context_type, Backend> unconditional_;
+};
+
+/// Stands in where Generator does not fit: what is missing has been said.
+template <class Backend, class Generator>
+class guided<Backend, Generator, false> {
+ public:
+  guided(Backend&, Generator&, guided_options = {}) {}
+};
+
+}  // namespace fewstep

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/mirror.hpp>
+#include <fewstep/io/text_unet_file.hpp>
+#include <fewstep/judge/preference_reward.hpp>
+#include <fewstep/judge/two_tower.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+#include <filesystem>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+/// A two_tower or a preference_model as one safetensors file: weights under their names in PyTorch's layouts, and
+/// everything needed to build the network in the metadata.
+
+namespace fewstep {
+
+namespace detail {
+
+inline constexpr const char* two_tower_key = "fewstep.two_tower";
+inline constexpr const char* preference_model_key = "fewstep.preference_model";
+inline constexpr const char* reward_scale_key = "fewstep.reward_scale";
+
+/// Calls field(name, value) for every option that a file keeps.
+template <class Options, class Field>
+void visit_image_encoder(Options& o, const Field& field) {
+  field("height", o.height);
+  field("width", o.width);
+  field("channels", o.channels);
+  field("patch", o.patch);
+  field("widths", o.widths);
+  field("blocks", o.blocks);
+  field("groups", o.groups);
+  field("features", o.features);
+}
+template <class Field>
+void visit_options(two_tower_options& o, const Field& field) {
+  visit_image_encoder(o.image, field);
+  field("text_width", o.text_width);
+  field("text_hidden", o.text_hidden);
+}
+template <class Field>
+void visit_options(preference_options& o, const Field& field) {
+  visit_image_encoder(o.image, field);
+  field("reads_texts", o.reads_texts);
+  field("text_width", o.text_width);
+  field("text_hidden", o.text_hidden);
+  field("text_features", o.text_features);
+  field("hidden", o.hidden);
+}
+
+template <class Backend, class Network>
+void write_judge(Backend& backend, safetensors_writer& file, const char* key,
+                 const judge_model<Backend, Network>& model, vec<const float> parameters) {
+  expects(parameters.size() == model.layout().size(), [&] {
+    return message("saving a judge: ", parameters.size(), " parameters given, but the model has ",
+                   model.layout().size());
+  });
+  nlohmann::json j;
+  auto options = model.network().options();
+  visit_options(options, [&](const char* name, const auto& value) { j[name] = value; });
+  std::string words;
+  for (const std::string& word : model.words().words()) words += word + '\n';
+  file.metadata(key, j.dump());
+  file.metadata(vocabulary_key, words);
+  fetched<float, Backend> host(backend, parameters.size());
+  add_slices(file, model.layout(), {host.fetch(backend, parameters.data, 0, parameters.size()), parameters.extents},
+             element_type::f32);
+}
+
+template <class Model, class Backend>
+[[nodiscard]] Model read_judge(Backend& backend, const safetensors_file& file, const std::filesystem::path& path,
+                               const char* key) {
+  const auto text = file.metadata().find(key), words = file.metadata().find(vocabulary_key);
+  if (text == file.metadata().end() || words == file.metadata().end())
+    throw std::runtime_error(message(path.string(), ": the metadata have no '", key, "' or no '", vocabulary_key,
+                                     "'; this is no such model written by fewstep"));
+  typename Model::options options;
+  try {
+    const auto j = nlohmann::json::parse(text->second);
+    visit_options(options.network, [&](const char* name, auto& value) { j.at(name).get_to(value); });
+  } catch (const nlohmann::json::exception& e) {
+    throw std::runtime_error(message(path.string(), ": the metadata of the network are damaged: ", e.what()));
+  }
+  auto model = [&] {
+    try {
+      return Model(backend, vocabulary(vocabulary::split(words->second)), options);
+    } catch (const std::invalid_argument& e) {
+      throw std::runtime_error(message(path.string(), ": the network described cannot be: ", e.what()));
+    }
+  }();
+  std::vector<float> host(static_cast<std::size_t>(model.layout().size()));
+  read_slices(file, path, model.layout(), as_vec(std::span(host)));
+  backend.copy_to_device(host.data(), model.parameters().data, model.layout().size());
+  return model;
+}
+
+}  // namespace detail
+
+/// Writes the model with `parameters` (its own, or an average of them) as weights.
+template <class Backend>
+void save_two_tower(Backend& backend, const std::filesystem::path& path, const two_tower<Backend>& model,
+                    vec<const float> parameters) {
+  safetensors_writer file;
+  detail::write_judge(backend, file, detail::two_tower_key, model, parameters);
+  file.write(path);
+}
+
+/// Reads what save_two_tower wrote. Throws std::runtime_error naming file, weight and reason.
+template <class Backend>
+[[nodiscard]] two_tower<Backend> load_two_tower(Backend& backend, const std::filesystem::path& path) {
+  return detail::read_judge<two_tower<Backend>>(backend, safetensors_file::load(path), path, detail::two_tower_key);
+}
+
+/// Writes the model with `parameters` as weights, and how its outputs are read.
+template <class Backend>
+void save_preference_model(Backend& backend, const std::filesystem::path& path, const preference_model<Backend>& model,
+                           vec<const float> parameters, reward_scale scale = {}) {
+  safetensors_writer file;
+  detail::write_judge(backend, file, detail::preference_model_key, model, parameters);
+  file.metadata(detail::reward_scale_key, nlohmann::json{{"mean", scale.mean}, {"deviation", scale.deviation}}.dump());
+  file.write(path);
+}
+
+template <class Backend>
+struct loaded_preference_model {
+  preference_model<Backend> model;
+  reward_scale scale;
+};
+
+/// Reads what save_preference_model wrote. Throws std::runtime_error naming file, weight and reason.
+template <class Backend>
+[[nodiscard]] loaded_preference_model<Backend> load_preference_model(Backend& backend,
+                                                                     const std::filesystem::path& path) {
+  const auto file = safetensors_file::load(path);
+  auto model = detail::read_judge<preference_model<Backend>>(backend, file, path, detail::preference_model_key);
+  const auto text = file.metadata().find(detail::reward_scale_key);
+  if (text == file.metadata().end())
+    throw std::runtime_error(message(path.string(), ": the metadata have no '", detail::reward_scale_key, "'"));
+  reward_scale scale;
+  try {
+    const auto j = nlohmann::json::parse(text->second);
+    j.at("mean").get_to(scale.mean);
+    j.at("deviation").get_to(scale.deviation);
+  } catch (const nlohmann::json::exception& e) {
+    throw std::runtime_error(message(path.string(), ": the scale of the reward is damaged: ", e.what()));
+  }
+  if (!std::isfinite(scale.mean) || !std::isfinite(scale.deviation) || !(scale.deviation > 0))
+    throw std::runtime_error(message(path.string(), ": the scale of the reward has mean ", scale.mean,
+                                     " and deviation ", scale.deviation, ", which cannot be"));
+  return {std::move(model), scale};
+}
+
+}  // namespace fewstep

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/element_kernels.hpp>
+#include <fewstep/core/error.hpp>
+#include <fewstep/core/staged_archive.hpp>
+#include <fewstep/core/tensor.hpp>
+#include <fewstep/optimizer/optimizer.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <stdexcept>
+
+namespace fewstep {
+
+/// Settings that the trainings of judges share.
+struct judge_training_options {
+  std::int64_t steps = 1000;
+  index_t batch = 64;           ///< examples, or pairs of them
+  float max_gradient_norm = 1;  ///< 0: gradients are not clipped
+  float average_decay = 0;      ///< of the exponential moving average of the parameters; 0: there is none
+  rate_schedule schedule{};
+};
+
+/// Moves a judge's parameters along their gradients, step after step: finite or not at all, clipped, averaged.
+template <class Backend, class Optimizer>
+class judge_update {
+  static_assert(detail::require_optimizer<Optimizer, Backend>());
+
+ public:
+  judge_update(Backend& backend, const char* name, vec<float> parameters, Optimizer rule,
+               const judge_training_options& o)
+      : backend_(backend), name_(name), rule_(rule), options_(o), state_(rule.make_state(backend, parameters.size())) {
+    expects(o.batch > 0 && o.steps > 0 && o.average_decay >= 0 && o.average_decay < 1 && o.max_gradient_norm >= 0, [&] {
+      return message(name, ": batch is ", o.batch, ", steps ", o.steps, ", average_decay ", o.average_decay,
+                     ", max_gradient_norm ", o.max_gradient_norm,
+                     "; batch and steps must be positive, the others not negative, and average_decay below 1");
+    });
+    if (o.average_decay == 0) return;
+    average_ = tensor<float, 1, Backend>(backend, {parameters.size()});
+    backend.for_each(parameters.size(), detail::copy<float>{parameters.data, average_.data()});
+  }
+
+  [[nodiscard]] std::int64_t index() const { return index_; }
+  [[nodiscard]] bool finished() const { return index_ >= options_.steps; }
+  /// Empty without an average.
+  [[nodiscard]] vec<const float> average() const { return average_.view(); }
+
+  /// Returns the norm of the gradient before clipping.
+  double step(vec<float> parameters, vec<const float> gradients, double loss) {
+    const double norm = gradient_norm(backend_, gradients);
+    if (!std::isfinite(loss) || !std::isfinite(norm))
+      throw std::runtime_error(message(name_, ": step ", index_, " has loss ", loss, " and gradient norm ", norm,
+                                       "; nothing was changed; lower the learning rate"));
+    const float decay =
+        std::min(options_.average_decay, static_cast<float>(index_ + 1) / static_cast<float>(index_ + 10));
+    rule_.update(backend_, state_, {parameters, gradients, average_.view(), decay},
+                 {options_.schedule(index_), clip_factor(norm, options_.max_gradient_norm)});
+    ++index_;
+    return norm;
+  }
+
+  template <class Archive>
+  void serialize(Archive& archive, vec<float> parameters) {
+    archive.must_match("batch", options_.batch);
+    archive.must_match("max_gradient_norm", options_.max_gradient_norm);
+    archive.must_match("average_decay", options_.average_decay);
+    auto&& arrays = staged(archive, backend_);
+    arrays("parameters", parameters);
+    arrays("average", average_.view());
+    arrays("optimizer", state_);
+    archive("step", index_);
+  }
+
+ private:
+  Backend& backend_;
+  const char* name_;
+  Optimizer rule_;
+  judge_training_options options_;
+  typename Optimizer::template state<Backend> state_;
+  tensor<float, 1, Backend> average_;
+  std::int64_t index_ = 0;
+};
+
+}  // namespace fewstep

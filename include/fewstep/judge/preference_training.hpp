@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/mirror.hpp>
+#include <fewstep/judge/bradley_terry.hpp>
+#include <fewstep/judge/judge_update.hpp>
+#include <fewstep/judge/preference_model.hpp>
+#include <fewstep/judge/preference_source.hpp>
+
+#include <algorithm>
+#include <cstdint>
+
+namespace fewstep {
+
+/// What one step did.
+struct preference_training_report {
+  std::int64_t step = 0;
+  double loss = 0, gradient_norm = 0;
+  double accuracy = 0;  ///< share of the batch's pairs whose winner has the higher reward
+};
+
+struct preference_training_options : judge_training_options {
+  float label_smoothing = 0;  ///< share of labels taken to be wrong; below 1/2
+};
+
+/// Training of a reward model on preferences by bradley_terry_loss (Christiano et al. 2017, arXiv:1706.03741, section
+/// 2.2.3). A preference_source of token_list gives the pairs; a model that reads no texts ignores the contexts.
+template <class Backend, class Optimizer>
+class preference_training {
+ public:
+  using options = preference_training_options;
+  using report = preference_training_report;
+
+  preference_training(Backend& backend, preference_model<Backend>& model, Optimizer rule, const options& o)
+      : backend_(backend),
+        model_(model),
+        update_(backend, "preference_training", model.parameters(), rule, o),
+        batch_(o.batch),
+        smoothing_(o.label_smoothing),
+        workspace_(model.make_workspace(backend, 2 * o.batch)),
+        pictures_(backend, 2 * o.batch * model.sample_size()),
+        texts_(backend, 2 * o.batch),
+        rewards_(backend, 2 * o.batch),
+        slopes_(backend, 2 * o.batch) {
+    expects(smoothing_ >= 0 && smoothing_ < 0.5f, [&] {
+      return message("preference_training: label_smoothing is ", smoothing_, "; it must be from 0 to below 0.5");
+    });
+  }
+
+  [[nodiscard]] std::int64_t index() const { return update_.index(); }
+  [[nodiscard]] bool finished() const { return update_.finished(); }
+  /// Exponential moving average of the parameters; empty without one.
+  [[nodiscard]] vec<const float> average() const { return update_.average(); }
+
+  /// One optimizer step on one batch of pairs from the source.
+  template <class Source>
+  report step(Source& source) {
+    const index_t rows = 2 * batch_;
+    const matrix<float> pictures{pictures_.host().data(), {rows, model_.sample_size()}};
+    const auto texts = texts_.host().first(static_cast<std::size_t>(batch_));
+    if constexpr (detail::require_preference_source<Source, token_list>())
+      source(index(), pictures.subview(0, batch_), pictures.subview(batch_, batch_), texts);
+    const bool reads_texts = model_.network().reads_texts();
+    if (reads_texts) {
+      model_.expect_known(texts);
+      std::copy(texts.begin(), texts.end(), texts_.host().begin() + batch_);
+      texts_.upload(backend_);
+    }
+    pictures_.upload(backend_);
+    model_.forward(backend_,
+                   {{pictures_.device(), pictures.extents},
+                    reads_texts ? token_matrix(texts_.view()) : matrix<const std::int32_t>{}},
+                   {rewards_.device(), {rows, 1}}, workspace_);
+    rewards_.download(backend_);
+    const auto [loss, accuracy] =
+        bradley_terry_loss<float>(vec<const float>{rewards_.host().data(), {rows}}, static_cast<double>(smoothing_),
+                                  {slopes_.host().data(), {rows}});
+    slopes_.upload(backend_);
+    const vec<float> g = model_.gradients();
+    backend_.for_each(g.size(), detail::fill<float>{g.data, 0.0f});
+    model_.backward(backend_, {slopes_.device(), {rows, 1}}, workspace_);
+    const std::int64_t step = index();
+    const double norm = update_.step(model_.parameters(), g, loss);
+    return {step, loss, norm, accuracy};
+  }
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive.must_match("label_smoothing", smoothing_);
+    update_.serialize(archive, model_.parameters());
+  }
+
+ private:
+  Backend& backend_;
+  preference_model<Backend>& model_;
+  judge_update<Backend, Optimizer> update_;
+  index_t batch_;
+  float smoothing_;
+  typename preference_model<Backend>::workspace workspace_;
+  mirrored<float, Backend> pictures_;
+  mirrored<token_list, Backend> texts_;
+  mirrored<float, Backend> rewards_, slopes_;
+};
+
+}  // namespace fewstep

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/elementary.hpp>
+#include <fewstep/detail/config.hpp>
+#include <fewstep/objective/objective.hpp>
+
+namespace fewstep {
+
+/// Clipped surrogate of a normalised ratio: GRPO-Guard (Wang et al. 2025, arXiv:2510.22319). The mean of log rho is
+/// -KL(pi, pi_old), which drags ratios below 1, and its deviation grows as the step's noise falls, so that one clip
+/// range is one-sided and suits one step only. Both are taken out, and steps weigh alike whatever their duration:
+///
+///   rho = exp((log rho + KL(pi, pi_old)) sigma),   value = min(A rho, A clip(rho, 1 - clip_range, 1 + clip_range)) /
+///   dt
+///
+/// with dt the duration of the step and sigma the noise that it adds (flow_sde_sampler, dance_sde_sampler).
+struct guarded_surrogate {
+  static constexpr bool needs_old_outputs = true, needs_duration = true;
+  float clip_range = 2e-6f;
+
+  [[nodiscard]] FEWSTEP_HD constexpr surrogate operator()(const transition& t) const {
+    const float ratio = exp_float((t.log_ratio + t.divergence) * t.sigma);
+    const float above = ratio < 1.0f - clip_range ? 1.0f - clip_range : ratio;
+    const float within = above > 1.0f + clip_range ? 1.0f + clip_range : above;
+    const float plain = t.advantage * ratio / t.duration, clipped = t.advantage * within / t.duration;
+    if (clipped < plain) return {clipped, 0.0f, 0.0f};
+    const float slope = plain * t.sigma;
+    return {plain, slope, slope};
+  }
+};
+
+static_assert(objective<guarded_surrogate>);
+
+}  // namespace fewstep

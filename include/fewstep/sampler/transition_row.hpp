@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/error.hpp>
+#include <fewstep/generator/preconditioning.hpp>
+#include <fewstep/sampler/step_table.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <string_view>
+
+namespace fewstep {
+
+/// A transition in terms of the clean prediction, as samplers are published: x' = p x + q f + sigma z.
+struct prediction_step {
+  double p, q, sigma;
+  double duration = 0;  ///< dt, where it is a step of a stochastic differential equation
+};
+
+/// The same in terms of the network output, where f = skip x + out o: a = p + q skip, b = q out.
+template <preconditioning P>
+[[nodiscard]] step_row transition_row(const P& process, float time, float next_time, const prediction_step& step) {
+  const auto [in, skip, out] = process(time);
+  return {time,
+          next_time,
+          static_cast<float>(step.p + step.q * static_cast<double>(skip)),
+          static_cast<float>(step.q * static_cast<double>(out)),
+          static_cast<float>(step.sigma),
+          in,
+          skip,
+          out,
+          static_cast<float>(step.duration)};
+}
+
+/// x' = signal' f + kept eps + sigma z with the noise estimate eps = (x - signal f) / noise: DDIM, Song, Meng and Ermon
+/// 2020 (arXiv:2010.02502), equation (12), where kept^2 + sigma^2 = noise'^2. With kept = 0 the state is forgotten.
+[[nodiscard]] inline prediction_step noised_prediction(const exact_noise_level& now, const exact_noise_level& next,
+                                                       double kept, double sigma) {
+  const double p = kept / now.noise;
+  return {p, next.signal - p * now.signal, sigma};
+}
+
+/// The noise that brings signal' f to the level of `next_time`: sqrt(noise'^2 - (signal' floor)^2), as f keeps the
+/// noise `floor`. Throws std::invalid_argument in the name of `who` and `step` where there is none to add.
+template <preconditioning P>
+[[nodiscard]] double added_noise(const P& process, float next_time, std::size_t step, std::string_view who) {
+  const exact_noise_level next = exact_level(process, next_time);
+  const double kept = next.signal * static_cast<double>(process.noise_floor());
+  const double variance = next.noise * next.noise - kept * kept;
+  expects(variance > 0, [&] {
+    return message(who, ": step ", step, " noises to time ", next_time,
+                   ", where no noise is left to add; keep all times above ", process.min_time());
+  });
+  return std::sqrt(variance);
+}
+
+}  // namespace fewstep
