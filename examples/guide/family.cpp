@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ring.hpp"
+
+#include <cstdio>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using fewstep::grpo_options;
+
+/// What every member gets: so many samples an update, in groups of 16, two optimizer steps on them, four network calls.
+constexpr grpo_options group_settings(std::uint64_t seed) {
+  return {.horizon = 4, .prompts_per_update = 16, .samples_per_prompt = 16, .max_gradient_norm = 5, .seed = seed};
+}
+constexpr fewstep::adam rule{.learning_rate = 1e-3f};
+constexpr int updates = 10, runs = 3;
+
+const auto on_the_right =
+    fewstep::per_sample([](fewstep::vec<const float> x, std::int32_t) { return x[0] > 0 ? 1.0f : 0.0f; });
+
+/// Trains from the base and prints the rewards of the samples that the last update would be followed by.
+template <class Generator, class Make>
+void measure(const char* name, Generator& generator, const std::vector<float>& base, const Make& make_trainer) {
+  double reward = 0, near = 0, clipped = 0;
+  for (std::uint64_t seed = 0; seed < runs; ++seed) {
+    std::ranges::copy(base, generator.parameters().begin());
+    auto trainer = make_trainer(group_settings(seed));
+    for (const auto& update : trainer.run(std::vector<std::int32_t>{0}, updates + 1)) {
+      if (update.index < updates) {
+        clipped += update.clip_fraction / (runs * updates);
+        continue;
+      }
+      reward += update.reward_mean / runs;
+      near += near_circle(trainer.samples()) / runs;
+    }
+  }
+  std::printf("%-28s   %6.2f   %15.2f   %7.2f\n", name, reward, near, clipped);
+}
+
+}  // namespace
+
+int main() {
+  fewstep::cpu_backend backend({.threads = 1});
+  ring_generator generator = ring_base(backend);
+  const std::vector<float> base(generator.parameters().begin(), generator.parameters().end());
+  // The same network as a straight-line flow, for the samplers that want one.
+  using flow_generator = fewstep::mlp_generator<fewstep::cpu_backend, fewstep::straight_line<fewstep::edm_consistency>>;
+  flow_generator flow(backend, {.preconditioner = {generator.preconditioner()}});
+  const auto consistent = [&](const char* name, const auto& make) { measure(name, generator, base, make); };
+  const auto flowing = [&](const char* name, const auto& make) { measure(name, flow, base, make); };
+
+  std::puts("member                         reward   near the circle   clipped");
+  //! [members]
+  consistent("grpo, consistency steps",
+             [&](grpo_options o) { return fewstep::grpo(backend, generator, on_the_right, rule, o); });
+  consistent("cps_grpo", [&](grpo_options o) { return fewstep::cps_grpo(backend, generator, on_the_right, rule, o); });
+  flowing("flow_grpo", [&](grpo_options o) { return fewstep::flow_grpo(backend, flow, on_the_right, rule, o); });
+  flowing("dance_grpo", [&](grpo_options o) { return fewstep::dance_grpo(backend, flow, on_the_right, rule, o); });
+  flowing("mix_grpo, window of 2", [&](grpo_options o) {
+    return fewstep::mix_grpo(backend, flow, on_the_right, rule, o, {.length = 2, .every = 5});
+  });
+  flowing("flow_grpo_fast, window of 1", [&](grpo_options o) {
+    o.shared_initial_noise = true;
+    return fewstep::flow_grpo_fast(backend, flow, on_the_right, rule, o, {.length = 1});
+  });
+  flowing("grpo_guard", [&](grpo_options o) {
+    return fewstep::grpo_guard(backend, flow, on_the_right, rule, o, {.clip_range = 0.1f});
+  });
+  consistent("flow_dppo, cps steps", [&](grpo_options o) {
+    return fewstep::flow_dppo(backend, generator, on_the_right, rule, o, fewstep::cps_sampler{}, {.threshold = 0.05f});
+  });
+  consistent("rebel", [&](grpo_options o) {
+    return fewstep::rebel(backend, generator, on_the_right, rule,
+                          {.horizon = o.horizon,
+                           .prompts_per_update = o.prompts_per_update,
+                           .samples_per_prompt = o.samples_per_prompt,
+                           .optimizer_steps = o.optimizer_steps,
+                           .max_gradient_norm = o.max_gradient_norm,
+                           .seed = o.seed},
+                          fewstep::group_advantage{});
+  });
+  //! [members]
+}
