@@ -6,6 +6,7 @@
 
 // The concepts.
 #include <fewstep/advantage/advantage.hpp>
+#include <fewstep/auxiliary/auxiliary_loss.hpp>
 #include <fewstep/backend/backend.hpp>
 #include <fewstep/decoder/decoder.hpp>
 #include <fewstep/generator/generator.hpp>
@@ -14,6 +15,7 @@
 #include <fewstep/objective/trajectory_objective.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
 #include <fewstep/regularizer/regularizer.hpp>
+#include <fewstep/reward/differentiable_reward.hpp>
 #include <fewstep/reward/reward.hpp>
 #include <fewstep/sampler/sampler.hpp>
 #include <fewstep/selection/step_selection.hpp>
@@ -24,10 +26,15 @@
 #include <fewstep/advantage/prompt_buffer.hpp>
 #include <fewstep/algorithm/consistency_training.hpp>
 #include <fewstep/algorithm/ddpo.hpp>
+#include <fewstep/algorithm/direct_reward_gradient.hpp>
+#include <fewstep/algorithm/draft.hpp>
 #include <fewstep/algorithm/grpo.hpp>
 #include <fewstep/algorithm/policy_gradient.hpp>
 #include <fewstep/algorithm/rebel.hpp>
 #include <fewstep/algorithm/rlcm.hpp>
+#include <fewstep/algorithm/rlcm_hybrid.hpp>
+#include <fewstep/auxiliary/consistency_regularizer.hpp>
+#include <fewstep/auxiliary/last_step_reward.hpp>
 #include <fewstep/backend/cpu/backend.hpp>
 #include <fewstep/generator/check_generator.hpp>
 #include <fewstep/generator/guided.hpp>
@@ -43,9 +50,11 @@
 #include <fewstep/judge/retrieval.hpp>
 #include <fewstep/mdp/planner.hpp>
 #include <fewstep/mdp/prompts.hpp>
+#include <fewstep/monitor/bootstrap.hpp>
 #include <fewstep/monitor/early_stopping.hpp>
 #include <fewstep/monitor/gradient_variance.hpp>
 #include <fewstep/monitor/held_out_samples.hpp>
+#include <fewstep/monitor/seed_curves.hpp>
 #include <fewstep/objective/clipped_surrogate.hpp>
 #include <fewstep/objective/divergence_mask.hpp>
 #include <fewstep/objective/guarded_surrogate.hpp>

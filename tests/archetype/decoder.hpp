@@ -13,7 +13,7 @@ using fewstep::cpu_backend;
 using fewstep::index_t;
 using fewstep::matrix;
 
-enum class drop { nothing, size, const_size, call, result, mutable_samples };
+enum class drop { nothing, size, const_size, call, result, mutable_samples, backward, backward_result };
 
 template <drop D = drop::nothing>
 struct archetype {
@@ -27,6 +27,9 @@ struct archetype {
                                                               matrix<float>) requires(D != drop::call &&
                                                                                       D != drop::mutable_samples);
   void operator()(cpu_backend&, matrix<float>, matrix<float>) requires(D == drop::mutable_samples);
+  std::conditional_t<D == drop::backward_result, int, void> backward(cpu_backend&, matrix<const float>,
+                                                                     matrix<const float>,
+                                                                     matrix<float>) requires(D != drop::backward);
 };
 
 }  // namespace decoder_archetype

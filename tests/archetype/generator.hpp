@@ -37,7 +37,8 @@ enum class drop {
   backward,
   parameters,
   gradients,
-  const_gradients
+  const_gradients,
+  state_gradient
 };
 
 struct workspace {
@@ -72,6 +73,7 @@ struct archetype : types_of<D> {
   void predict(cpu_backend&, rows, matrix<float>, workspace&) requires(D != drop::predict);
   void forward(cpu_backend&, rows, matrix<float>, workspace&) requires(D != drop::forward);
   void backward(cpu_backend&, rows, matrix<const float>, workspace&) requires(D != drop::backward);
+  void backward(cpu_backend&, rows, matrix<const float>, matrix<float>, workspace&) requires(D != drop::state_gradient);
   vec<float> parameters() requires(D != drop::parameters);
   vec<std::conditional_t<D == drop::const_gradients, const float, float>> gradients() requires(D != drop::gradients);
 };

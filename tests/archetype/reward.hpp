@@ -51,4 +51,21 @@ struct async_archetype : ticket_of<L> {
   void wait() requires(L != lack::wait_all);
 };
 
+enum class miss { nothing, call, value_and_gradient, result, out };
+
+/// The smallest model of fewstep::differentiable_reward.
+template <miss M = miss::nothing>
+struct differentiable_archetype {
+  differentiable_archetype() = delete;
+  differentiable_archetype(const differentiable_archetype&) = delete;
+  differentiable_archetype& operator=(const differentiable_archetype&) = delete;
+
+  using gradient_type = fewstep::matrix<float>;
+  void operator()(samples_type, contexts_type, out_type) requires(M != miss::call);
+  std::conditional_t<M == miss::result, float, void> value_and_gradient(samples_type, contexts_type, out_type,
+                                                                        gradient_type)  //
+      requires(M != miss::value_and_gradient && M != miss::out);
+  void value_and_gradient(samples_type, contexts_type, gradient_type) requires(M == miss::out);
+};
+
 }  // namespace reward_archetype

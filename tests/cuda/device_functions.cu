@@ -4,10 +4,12 @@
 #include <fewstep/core/elementary.hpp>
 #include <fewstep/core/random.hpp>
 #include <fewstep/cuda.cuh>
+#include <fewstep/generator/guided.hpp>
 #include <fewstep/generator/mlp_generator.hpp>
 #include <fewstep/generator/preconditioning.hpp>
 #include <fewstep/generator/rescaled.hpp>
 #include <fewstep/generator/scale_rows.hpp>
+#include <fewstep/generator/vocabulary.hpp>
 #include <fewstep/nn/activation.hpp>
 #include <fewstep/nn/embedding.hpp>
 #include <fewstep/nn/guidance_embedding.hpp>
@@ -115,6 +117,11 @@ int main() {
   backend.for_each(1, fewstep::detail::add_into<float>{});
   backend.for_each(1, fewstep::detail::join_columns<float>{});
   backend.for_each(1, fewstep::detail::join_columns<float, fewstep::observation_conditioning<observation>>{});
+  backend.for_each(1, fewstep::detail::pair_rows<fewstep::token_list>{});
+  backend.for_each(1, fewstep::detail::pair_rows<observation>{});
+  backend.for_each(1, fewstep::detail::guide_rows{});
+  backend.for_each(1, fewstep::detail::guide_gradient_rows{});
+  backend.for_each(1, fewstep::detail::add_pairs{});
   scale_states<fewstep::edm_consistency>(backend);
   scale_states<fewstep::edm_denoiser>(backend);
   scale_states<fewstep::lcm>(backend);

@@ -60,14 +60,14 @@ TEMPLATE_LIST_TEST_CASE("judges on a device: rewards, gradients and a step are t
   {
     auto expected = squares::make_two_tower(cpu);
     auto actual = squares::make_two_tower(device);
-    const judge_training_options o{.batch = 6};
+    const contrastive_training_options o{.batch = 6};
     check(run<alignment_reward<TestType>, contrastive_training<TestType, adam>>(device, actual, o, squares::source{}),
           run<alignment_reward<cpu_backend>, contrastive_training<cpu_backend, adam>>(cpu, expected, o,
                                                                                       squares::source{}));
   }
   auto expected = squares::make_preference_model(cpu, true);
   auto actual = squares::make_preference_model(device, true);
-  const preference_training_options o{{.batch = 3}, 0.1f};
+  const preference_training_options o{.batch = 3, .label_smoothing = 0.1f};
   check(run<preference_reward<TestType>, preference_training<TestType, adam>>(device, actual, o, pairs{}),
         run<preference_reward<cpu_backend>, preference_training<cpu_backend, adam>>(cpu, expected, o, pairs{}));
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A program whose training step the test no-indirect-calls.sh disassembles. Compiled as it stands it must have no
 // indirect call; with PLANT_VIRTUAL or PLANT_POINTER there is one, which the test has to find.
+#include <fewstep/algorithm/ddpo.hpp>
 #include <fewstep/algorithm/rlcm.hpp>
 #include <fewstep/backend/cpu/backend.hpp>
+#include <fewstep/generator/guided.hpp>
 #include <fewstep/generator/mlp_generator.hpp>
 #include <fewstep/generator/text_unet.hpp>
 #include <fewstep/optimizer/adam.hpp>
@@ -80,6 +82,16 @@ void learn(cpu_backend& backend, Generator& model, int arguments,
   for (int k = 0; k < 2; ++k) std::printf("%.9f\n", trainer.update(contexts).ratio_mean);
 }
 
+/// DDPO under guidance.
+template <class Generator>
+void learn_guided(cpu_backend& backend, Generator& model, int arguments,
+                  const std::vector<typename Generator::context_type>& contexts) {
+  fewstep::guided with_guidance(backend, model);
+  auto trainer = fewstep::ddpo(backend, with_guidance, fewstep::per_sample(first_value{}), make_optimizer(arguments),
+                               {.horizon = 3, .prompts_per_update = 4, .samples_per_prompt = 2});
+  for (int k = 0; k < 2; ++k) std::printf("%.9f\n", trainer.update(contexts).ratio_mean);
+}
+
 }  // namespace
 
 int main(int arguments, char**) {
@@ -93,6 +105,7 @@ int main(int arguments, char**) {
   o.network.text_width = 6;
   fewstep::text_unet<cpu_backend> pictures(backend, fewstep::vocabulary({"red", "heart"}), o);
   learn(backend, pictures, arguments, {pictures.encode("red"), pictures.encode("red heart")});
+  learn_guided(backend, pictures, arguments, {pictures.encode("red"), pictures.encode("red heart")});
 #endif
   fewstep::mlp_generator<cpu_backend> points(backend, {});
   learn(backend, points, arguments, {0});

@@ -15,6 +15,13 @@ static_assert(!fewstep::decoder<archetype<drop::call>, cpu_backend>);
 static_assert(!fewstep::decoder<archetype<drop::result>, cpu_backend>);
 static_assert(!fewstep::decoder<archetype<drop::mutable_samples>, cpu_backend>);
 
+static_assert(fewstep::differentiable_decoder<archetype<>, cpu_backend>);
+static_assert(!fewstep::differentiable_decoder<archetype<drop::call>, cpu_backend>);
+static_assert(!fewstep::differentiable_decoder<archetype<drop::backward>, cpu_backend>);
+static_assert(!fewstep::differentiable_decoder<archetype<drop::backward_result>, cpu_backend>);
+static_assert(fewstep::decoder<archetype<drop::backward>, cpu_backend>, "a decoder need not have a gradient");
+
+static_assert(fewstep::differentiable_decoder<fewstep::identity_decoder, cpu_backend>);
 static_assert(fewstep::decoder<fewstep::identity_decoder, cpu_backend>);
 static_assert(!fewstep::decoder<int, cpu_backend>);
 

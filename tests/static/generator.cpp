@@ -27,6 +27,13 @@ static_assert(!fewstep::generator<archetype<drop::const_gradients>, cpu_backend>
 static_assert(fewstep::predictor<archetype<drop::backward>, cpu_backend>, "a predictor need not be trained");
 static_assert(!fewstep::predictor<int, cpu_backend>);
 
+static_assert(fewstep::differentiable_generator<archetype<>, cpu_backend>);
+static_assert(!fewstep::differentiable_generator<archetype<drop::backward>, cpu_backend>);
+static_assert(!fewstep::differentiable_generator<archetype<drop::state_gradient>, cpu_backend>);
+static_assert(fewstep::generator<archetype<drop::state_gradient>, cpu_backend>, "one call back needs no more");
+
+static_assert(fewstep::differentiable_generator<fewstep::mlp_generator<cpu_backend>, cpu_backend>);
+static_assert(fewstep::differentiable_generator<fewstep::text_unet<cpu_backend>, cpu_backend>);
 static_assert(fewstep::generator<fewstep::mlp_generator<cpu_backend>, cpu_backend>);
 static_assert(fewstep::generator<fewstep::text_unet<cpu_backend>, cpu_backend>);
 static_assert(fewstep::generator<fewstep::text_unet<cpu_backend, fewstep::edm_denoiser>, cpu_backend>);

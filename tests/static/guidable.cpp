@@ -23,6 +23,9 @@ static_assert(fewstep::guidable<fewstep::text_unet<cpu_backend>>);
 
 static_assert(fewstep::generator<fewstep::guided<cpu_backend, archetype<>>, cpu_backend>);
 static_assert(fewstep::generator<fewstep::guided<cpu_backend, fewstep::text_unet<cpu_backend>>, cpu_backend>);
+static_assert(
+    fewstep::differentiable_generator<fewstep::guided<cpu_backend, fewstep::mlp_generator<cpu_backend>>, cpu_backend>);
+static_assert(!fewstep::differentiable_generator<fewstep::guided<cpu_backend, archetype<>>, cpu_backend>);
 
 /// Enough to be sampled from, or to be a reference.
 struct untrained : generator_archetype::archetype<generator_archetype::drop::backward> {

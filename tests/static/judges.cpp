@@ -25,6 +25,7 @@ static_assert(fewstep::reward<fewstep::labelling_rule, int>);
 static_assert(fewstep::differentiable_reward<alignment, token_list>);
 static_assert(fewstep::differentiable_reward<preference, token_list>);
 static_assert(fewstep::differentiable_reward<preference, int>);
+static_assert(fewstep::differentiable_reward<std::reference_wrapper<alignment>, token_list>);
 static_assert(!fewstep::differentiable_reward<fewstep::labelling_rule, int>);
 
 static_assert(std::is_nothrow_move_constructible_v<alignment> && !std::is_copy_constructible_v<alignment>);

@@ -2,6 +2,7 @@
 #include "archetype/reward.hpp"
 
 #include <fewstep/reward/async.hpp>
+#include <fewstep/reward/differentiable_reward.hpp>
 #include <fewstep/reward/per_sample.hpp>
 #include <fewstep/reward/reward.hpp>
 #include <fewstep/reward/weighted_sum.hpp>
@@ -29,6 +30,17 @@ static_assert(!fewstep::async_reward<async_archetype<lack::submit_result>, promp
 static_assert(!fewstep::async_reward<async_archetype<lack::wait_ticket>, prompt>);
 static_assert(!fewstep::async_reward<async_archetype<lack::wait_all>, prompt>);
 
+static_assert(fewstep::differentiable_reward<differentiable_archetype<>, prompt>);
+static_assert(!fewstep::differentiable_reward<differentiable_archetype<>, int>);
+static_assert(!fewstep::differentiable_reward<differentiable_archetype<miss::call>, prompt>);
+static_assert(!fewstep::differentiable_reward<differentiable_archetype<miss::value_and_gradient>, prompt>);
+static_assert(!fewstep::differentiable_reward<differentiable_archetype<miss::result>, prompt>);
+static_assert(!fewstep::differentiable_reward<differentiable_archetype<miss::out>, prompt>);
+static_assert(fewstep::differentiable_reward<std::reference_wrapper<differentiable_archetype<>>, prompt>);
+static_assert(!fewstep::differentiable_reward<
+              std::reference_wrapper<differentiable_archetype<miss::value_and_gradient>>, prompt>);
+static_assert(fewstep::reward<differentiable_archetype<miss::value_and_gradient>, prompt>);
+
 struct brightness {
   void operator()(samples_type, contexts_type, out_type) const;
 };
@@ -40,7 +52,16 @@ static_assert(!fewstep::async_reward<fewstep::async<brightness>, int>);
 static_assert(fewstep::reward<fewstep::weighted_sum<brightness, fewstep::async<brightness>>, prompt>);
 static_assert(!fewstep::reward<fewstep::weighted_sum<brightness>, int>);
 
+static_assert(!fewstep::differentiable_reward<brightness, prompt>);
+static_assert(!fewstep::differentiable_reward<fewstep::weighted_sum<brightness>, prompt>);
+using differentiable = std::reference_wrapper<differentiable_archetype<>>;
+static_assert(fewstep::differentiable_reward<fewstep::weighted_sum<differentiable, differentiable>, prompt>);
+static_assert(!fewstep::differentiable_reward<fewstep::weighted_sum<differentiable, brightness>, prompt>,
+              "a sum has a gradient where all parts have");
+
 using generic = decltype([](auto sample, const auto& context) { return context.no_such_member + sample; });
 static_assert(fewstep::reward<fewstep::per_sample<generic>, prompt>, "a generic lambda is not called on trial");
+using generic_gradient = decltype([](auto sample, const auto& context, auto) { return context.no_such + sample; });
+static_assert(fewstep::differentiable_reward<fewstep::differentiable_per_sample<generic_gradient>, prompt>);
 
 }  // namespace

@@ -2,7 +2,11 @@
 #pragma once
 
 #include <fewstep/backend/cpu/backend.hpp>
+#include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/generator.hpp>
+#include <fewstep/mdp/rollout.hpp>
+#include <fewstep/mdp/trajectory.hpp>
+#include <fewstep/objective/reduction.hpp>
 #include <fewstep/sampler/step_table.hpp>
 
 #include <algorithm>
@@ -10,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace fewstep::test {
@@ -99,6 +104,45 @@ inline std::vector<double> step_gradients(const step_table& table, double theta,
   }
   return gradients;
 }
+
+/// The rollout of a trainer's update 0, made anew, and the densities of its steps in double precision.
+struct affine_rollout {
+  trajectory<cpu_backend, std::int32_t> path;
+
+  affine_rollout(cpu_backend& backend, affine_toy model, step_table table, index_t samples, std::uint64_t seed)
+      : path(backend, std::move(table), samples, affine_toy::dimension) {
+    affine_toy::workspace_type workspace;
+    tensor<float, 2, cpu_backend> o(backend, {samples, affine_toy::dimension});
+    rollout(backend, model, workspace, path, o.view(), {seed, 0}, reduction::mean, 0, samples);
+  }
+
+  [[nodiscard]] const step_row& row(int step) const { return path.table().rows[static_cast<std::size_t>(step)]; }
+
+  /// log pi of a sample's step under a parameter, the mean over dimensions, up to a constant.
+  [[nodiscard]] double log_probability(int step, index_t sample, double theta) const {
+    const double a = static_cast<double>(row(step).a), b = static_cast<double>(row(step).b);
+    const double s = affine_toy::shrinking(static_cast<double>(row(step).time));
+    double squares = 0;
+    for (index_t d = 0; d < affine_toy::dimension; ++d) {
+      const double x = static_cast<double>(path.states()(step * path.samples() + sample, d));
+      const double next = static_cast<double>(path.states()((step + 1) * path.samples() + sample, d));
+      const double off = next - a * x - b * (theta + (x - theta) * s);
+      squares += off * off / affine_toy::dimension;
+    }
+    return -squares / (2 * variance(step));
+  }
+  /// KL between the step's policies under two parameters, likewise; the state does not matter.
+  [[nodiscard]] double divergence(int step, double theta, double other) const {
+    const double s = affine_toy::shrinking(static_cast<double>(row(step).time));
+    const double apart = static_cast<double>(row(step).b) * (theta - other) * (1 - s);
+    return apart * apart / (2 * variance(step));
+  }
+
+ private:
+  [[nodiscard]] double variance(int step) const {
+    return static_cast<double>(row(step).sigma) * static_cast<double>(row(step).sigma);
+  }
+};
 
 /// -|x - target|^2, shifted by a constant so that gradient estimates have less variance.
 struct quadratic_reward {

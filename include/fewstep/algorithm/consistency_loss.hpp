@@ -35,7 +35,8 @@ struct consistency_loss {
   double* losses;  ///< [B]
   Preconditioning preconditioner;
   double huber, sigma_data;
-  bool denoises;  ///< w = sqrt(1/t^2 + 1/sigma_data^2), else 1/(t - r)
+  bool denoises;         ///< w = sqrt(1/t^2 + 1/sigma_data^2), else 1/(t - r)
+  double mean_over = 0;  ///< the gradient is that of the sum divided by it; 0: of the mean over these rows
 
   [[nodiscard]] FEWSTEP_HD bool to_clean(index_t i) const { return times[i] == earlier_times[i]; }
   [[nodiscard]] FEWSTEP_HD double weight(index_t i) const {
@@ -46,7 +47,8 @@ struct consistency_loss {
   FEWSTEP_HD float finish(index_t i, double squares) const {
     const double distance = std::sqrt(squares + huber * huber), least = distance > 1e-12 ? distance : 1e-12;
     losses[i] = weight(i) * (distance - huber);
-    return static_cast<float>(weight(i) / least / static_cast<double>(output.rows())) * preconditioner(times[i]).out;
+    const double total = mean_over > 0 ? mean_over : static_cast<double>(output.rows());
+    return static_cast<float>(weight(i) / least / total) * preconditioner(times[i]).out;
   }
 };
 

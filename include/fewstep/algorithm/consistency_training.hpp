@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/algorithm/consistency_loss.hpp>
+#include <fewstep/algorithm/consistency_times.hpp>
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/mirror.hpp>
@@ -49,7 +50,8 @@ struct consistency_training_report {
 struct consistency_training_options {
   std::int64_t steps = 5200;
   index_t batch = 48;
-  int stages = 3;  ///< after stage 0, the plain denoiser; all take an equal share of the steps
+  int stages = 3;       ///< after stage 0, the plain denoiser; all take an equal share of the steps
+  int first_stage = 0;  ///< 1: begin with a model that is a denoiser already
   float log_time_mean = -1.1f,
         log_time_deviation = 2.0f;  ///< ln t ~ N(mean, deviation^2), kept within the model's times
   float q = 2, k = 8, b = 1;        ///< of the mapping t -> r
@@ -102,7 +104,8 @@ class consistency_training {
   /// Exponential moving average of the parameters: what is worth keeping.
   [[nodiscard]] vec<const float> average() const { return average_.view(); }
   [[nodiscard]] int stage(std::int64_t step) const {
-    return static_cast<int>(step * (options_.stages + 1) / options_.steps);
+    const int first = options_.first_stage;
+    return first + static_cast<int>(step * (options_.stages + 1 - first) / options_.steps);
   }
 
   /// One optimizer step on one batch from the source.
@@ -113,7 +116,14 @@ class consistency_training {
     if constexpr (!on_host<Backend> && requires { model_.expect_known(contexts_.host()); })
       model_.expect_known(contexts_.host());
     const int stage_now = stage(index_);
-    draw_times(stage_now);
+    consistency_times{.log_mean = options_.log_time_mean,
+                      .log_deviation = options_.log_time_deviation,
+                      .q = options_.q,
+                      .k = options_.k,
+                      .b = options_.b,
+                      .stage = stage_now}
+        .draw(model_.preconditioner(), {options_.seed, stream::training_times},
+              static_cast<std::uint64_t>(index_ * options_.batch), times_.host(), earlier_times_.host());
     noise_.host()[0] = {options_.seed, static_cast<std::uint64_t>(index_ * options_.batch)};
     const vec<float> gradients = model_.gradients();
     (stage_now == 0 ? denoising_ : consistent_).run(backend_, [&] { add_gradient(stage_now == 0); });
@@ -138,6 +148,7 @@ class consistency_training {
     archive.must_match("batch", options_.batch);
     archive.must_match("steps", options_.steps);
     archive.must_match("stages", options_.stages);
+    archive.must_match("first_stage", options_.first_stage);
     auto&& arrays = staged(archive, backend_);
     arrays("parameters", model_.parameters());
     arrays("average", average_.view());
@@ -151,30 +162,16 @@ class consistency_training {
       return message("consistency_training: batch is ", o.batch, ", steps ", o.steps, ", stages ", o.stages,
                      "; batch and steps must be positive and stages not negative");
     });
+    expects(o.first_stage >= 0 && o.first_stage <= o.stages, [&] {
+      return message("consistency_training: first_stage is ", o.first_stage, "; it must be from 0 to stages, ",
+                     o.stages);
+    });
     expects(o.q > 1 && o.huber >= 0 && o.log_time_deviation >= 0 && o.average_decay >= 0 && o.average_decay < 1, [&] {
       return message("consistency_training: q is ", o.q, ", huber ", o.huber, ", log_time_deviation ",
                      o.log_time_deviation, ", average_decay ", o.average_decay,
                      "; q must be above 1, the others not negative, and average_decay below 1");
     });
     return o;
-  }
-
-  void draw_times(int stage_now) {
-    const auto p = model_.preconditioner();
-    const double shrink = std::pow(static_cast<double>(options_.q), -stage_now);
-    const random_stream source{options_.seed, stream::training_times};
-    for (std::size_t i = 0; i < times_.host().size(); ++i) {
-      const auto sample = static_cast<std::uint64_t>(index_ * options_.batch) + i;
-      const double t = std::clamp(
-          std::exp(static_cast<double>(options_.log_time_mean + options_.log_time_deviation * source.normal(sample))),
-          static_cast<double>(p.min_time()) * 1.001, static_cast<double>(p.max_time()));
-      const double slope =
-          1.0 + static_cast<double>(options_.k) / (1.0 + std::exp(static_cast<double>(options_.b) * t));
-      times_.host()[i] = static_cast<float>(t);
-      const double r = stage_now == 0 ? 0.0 : t * (1.0 - shrink * slope);
-      // Where r is 0 the target is the clean sample; such rows are marked by r = t.
-      earlier_times_.host()[i] = r > static_cast<double>(p.min_time()) ? static_cast<float>(r) : times_.host()[i];
-    }
   }
 
   /// Noise, forward, loss and backward of the batch that the host has prepared.

@@ -8,6 +8,7 @@
 #include <fewstep/algorithm/policy_gradient_parts.hpp>
 #include <fewstep/algorithm/replayed_gradient.hpp>
 #include <fewstep/algorithm/update_report.hpp>
+#include <fewstep/auxiliary/auxiliary_loss.hpp>
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/mirror.hpp>
@@ -69,6 +70,7 @@ class policy_gradient {
     if constexpr (requires { parts_.regularize.expect_same_outputs(model, table()); })
       parts_.regularize.expect_same_outputs(model, table());
     parts_.regularize.prepare(backend, plan_.rows);
+    parts_.also.prepare(backend, model, steps_.full(), o.batch(), plan_.rows);
     const vec<float> p = model.parameters();
     if (o.average_decay > 0) backend.for_each(p.size(), detail::copy<float>{p.data, average_.data()});
   }
@@ -139,6 +141,7 @@ class policy_gradient {
     const vec<float> g = model_.gradients();
     backend_.for_each(g.size(), detail::fill<float>{g.data, 0.0f});
     gradient_.add(backend_, model_, parts_.regularize, path(), all);
+    (void)add_auxiliary({options_.seed, -1 - number, 0});
   }
 
   /// Adds the gradient of the loss over rows [first, last) of the replay order; they count as `total` rows of the mean.
@@ -161,6 +164,7 @@ class policy_gradient {
                                          parts_.regularize.coefficient(), epoch > 0 || k > 0);
         gradient_.replace(backend_, model_, parts_.regularize, path(), k);
         add_scores(places, report);
+        report.loss += add_auxiliary({options_.seed, index_, epoch * options_.optimizer_steps + k});
         step(report);
       }
     }
@@ -262,6 +266,13 @@ class policy_gradient {
       report.add(s, gradient_.total(), clip_range(), parts_.regularize.coefficient());
   }
 
+  double add_auxiliary(auxiliary_key key) {
+    if constexpr (detail::adds_nothing<decltype(Parts::also)>)
+      return 0;
+    else
+      return parts_.also.add_gradient(backend_, model_, gradient_.workspace(), path(), key);
+  }
+
   /// Moves the parameters along the generator's gradients.
   void step(update_report& report) {
     const vec<float> g = model_.gradients();
@@ -294,6 +305,7 @@ class policy_gradient {
         .regularizer = parts_.regularize.workspace_bytes(backend_, 0)};
     return fixed.fitted(options_.memory_budget, rows, row_block_of(model_), [&](index_t at_once) {
       return model_.workspace_bytes(backend_, at_once) +
+             parts_.also.workspace_bytes(backend_, model_, options_.batch(), at_once) +
              gradient_type::row_bytes(replay_of(at_once), model_.sample_size());
     });
   }

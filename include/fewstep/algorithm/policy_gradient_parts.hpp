@@ -6,6 +6,7 @@
 #include <fewstep/algorithm/memory_plan.hpp>
 #include <fewstep/algorithm/policy_gradient_options.hpp>
 #include <fewstep/algorithm/update_report.hpp>
+#include <fewstep/auxiliary/auxiliary_loss.hpp>
 #include <fewstep/backend/backend.hpp>
 #include <fewstep/decoder/decoder.hpp>
 #include <fewstep/generator/generator.hpp>
@@ -38,7 +39,7 @@ struct no_optimizer {};
 ///   policy_gradient trainer(backend, generator, policy_gradient_parts{.reward_fn = judge, .rule = adam{}}, {});
 template <class Sampler = consistency_sampler, class Reward = no_reward, class Advantage = prompt_buffer_advantage,
           class Objective = clipped_surrogate, class Regularizer = no_regularizer, class Optimizer = no_optimizer,
-          class Decoder = identity_decoder, class Selection = all_steps>
+          class Decoder = identity_decoder, class Selection = all_steps, class Auxiliary = no_auxiliary_loss>
 struct policy_gradient_parts {
   Sampler sampler{};
   Reward reward_fn{};
@@ -48,6 +49,7 @@ struct policy_gradient_parts {
   Optimizer rule{};
   Decoder decode{};
   Selection select{};
+  Auxiliary also{};
 };
 
 namespace detail {
@@ -70,7 +72,8 @@ consteval bool require_parts() {
         require_steps<decltype(Parts::select), decltype(Parts::sampler), preconditioning_of<Generator>>();
     constexpr bool learns = require_advantage<decltype(Parts::advantage_of)>() &&
                             require_any_objective<decltype(Parts::objective_of)>() &&
-                            require_regularizer<decltype(Parts::regularize), Backend, context_type>();
+                            require_regularizer<decltype(Parts::regularize), Backend, context_type>() &&
+                            require_auxiliary_loss<decltype(Parts::also), Backend, Generator>();
     if constexpr (judged && stepped) {
       using reward_type = decltype(Parts::reward_fn);
       constexpr bool judges = require_reward<reward_type, context_type>();

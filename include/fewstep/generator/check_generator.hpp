@@ -154,7 +154,85 @@ class generator_check {
     }
   }
 
+  /// The gradient by the states: parameter gradients beside it have the bits that they have without it, no row depends
+  /// on the batch, and central differences of every row along random signs agree.
+  void check_state_gradient() requires differentiable_generator<Generator, Backend> {
+    workspace_type workspace = model_.make_workspace(backend_, rows_);
+    const floats whole = state_gradient(workspace, rows_);
+    expect_same(read(model_.gradients()), gradient_,
+                "backward gave parameter gradients of other bits when it was also asked for the states'");
+    expect_same(state_gradient(workspace, block_), whole,
+                message("backward gave the gradient of a state other bits in calls of ", block_, " rows than of ",
+                        rows_, "; use nothing but the row"));
+    fill(model_.gradients(), 0.0f);
+    const floats states(x_.host().begin(), x_.host().end());
+    const auto size = static_cast<std::size_t>(size_), rows = static_cast<std::size_t>(rows_);
+    std::vector<double> scale(rows);
+    for (std::size_t i = 0; i < states.size(); ++i) scale[i / size] = std::hypot(scale[i / size], states[i]);
+    for (double& of_row : scale) of_row /= std::sqrt(static_cast<double>(size_));
+    const auto direction = [&](std::size_t i) { return scale[i / size] * sign(static_cast<index_t>(i)); };
+    const auto slopes = [&](double step) {
+      const auto moved = [&](double by) {
+        for (std::size_t i = 0; i < states.size(); ++i)
+          x_.host()[i] = states[i] + static_cast<float>(by * direction(i));
+        x_.upload(backend_);
+        floats o = predict(all(), workspace);
+        std::copy(states.begin(), states.end(), x_.host().begin());
+        return o;
+      };
+      const floats above = moved(step), below = moved(-step);
+      std::vector<double> slope(rows);
+      for (std::size_t i = 0; i < states.size(); ++i)
+        slope[i / size] += static_cast<double>(probe_[i]) *
+                           (static_cast<double>(above[i]) - static_cast<double>(below[i])) / (2 * step);
+      return slope;
+    };
+    constexpr double step = 1.0 / 32;
+    const std::vector<double> coarse = slopes(step), fine = slopes(step / 2);
+    x_.upload(backend_);
+    for (std::size_t r = 0; r < rows; ++r) {
+      double claimed = 0, norm = 0, outputs = 0;
+      for (std::size_t i = r * size; i < (r + 1) * size; ++i) {
+        const double g = static_cast<double>(whole[i]) * direction(i);
+        claimed += g;
+        norm = std::hypot(norm, g);
+        outputs = std::hypot(outputs, static_cast<double>(probe_[i]) * static_cast<double>(output_[i]));
+      }
+      const double measured = (4 * fine[r] - coarse[r]) / 3;
+      expects(std::abs(claimed - measured) <= options_.tolerance * (norm + std::abs(measured)) +
+                                                  std::abs(fine[r] - coarse[r]) + 0x1p-20 * outputs / step,
+              [&] {
+                return message(
+                    "check_generator: backward's gradient of a state is not the derivative of predict; in "
+                    "row ",
+                    r, ", time ", times_.host()[r], ", it says ", claimed, ", central differences say ", measured,
+                    " (is the factor in(t) of the input there?)");
+              });
+    }
+  }
+
  private:
+  /// The gradient of sum(probe * o) by the states, `part` rows a call; that of the parameters is made anew.
+  floats state_gradient(workspace_type& workspace, index_t part) {
+    tensor<float, 2, Backend> x_gradient(backend_, {rows_, size_});
+    fill({x_gradient.data(), {rows_ * size_}}, std::numeric_limits<float>::quiet_NaN());
+    fill(model_.gradients(), 0.0f);
+    for (index_t first = 0; first < rows_; first += part) {
+      const batch<context_type> rows = all().subview(first, std::min(part, rows_ - first));
+      forward(rows, workspace);
+      const matrix<float> gradient = o_.view().subview(0, rows.rows());
+      write(probe_.data() + first * size_, gradient.data, gradient.size());
+      model_.backward(backend_, rows, gradient, x_gradient.view().subview(first, rows.rows()), workspace);
+    }
+    const floats values = read({x_gradient.data(), {x_gradient.size()}});
+    for (std::size_t i = 0; i < values.size(); ++i)
+      expects(std::isfinite(values[i]), [&] {
+        return message("check_generator: backward left value ", i, " of x_gradient[", rows_, ", ", size_,
+                       "] unset, or it is not finite");
+      });
+    return values;
+  }
+
   /// Central difference of sum(probe * o) along the signs of parameters [first, last).
   double slope(index_t first, index_t last, double step, workspace_type& workspace) {
     const auto moved = [&](double by) {
@@ -251,7 +329,8 @@ class generator_check {
 /// Tried are: predict gives finite numbers that are a function of each row alone, to the bit, for any number of rows;
 /// forward gives the same bits; backward adds, needs neither o nor state of the model's own, and gives the same bits
 /// however a batch is cut at multiples of row_block(); gradients are those of central differences (along random
-/// directions, so an error in a few of many parameters can pass). Afterwards parameters are as before and gradients 0.
+/// directions, so an error in a few of many parameters can pass). Of a differentiable_generator the gradient by the
+/// states is tried likewise. Afterwards parameters are as before and gradients 0.
 template <class Backend, class Generator, class Contexts>
 void check_generator(Backend& backend, Generator& model, const Contexts& contexts, check_generator_options o = {}) {
   if constexpr (detail::require_backend<Backend>() && detail::require_generator<Generator, Backend>()) {
@@ -259,6 +338,7 @@ void check_generator(Backend& backend, Generator& model, const Contexts& context
     check.check_evaluations();
     check.check_gradient_sums();
     check.check_gradient();
+    if constexpr (differentiable_generator<Generator, Backend>) check.check_state_gradient();
   }
 }
 

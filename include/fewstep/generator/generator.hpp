@@ -70,6 +70,12 @@ concept has_backward = requires(G& g, Backend& backend, batch<typename G::contex
                                 matrix<const float> o_gradient, typename G::workspace_type& workspace) {
   { g.backward(backend, rows, o_gradient, workspace) } -> std::same_as<void>;
 };
+template <class G, class Backend>
+concept has_state_gradient = requires(G& g, Backend& backend, batch<typename G::context_type> rows,
+                                      matrix<const float> o_gradient, matrix<float> x_gradient,
+                                      typename G::workspace_type& workspace) {
+  { g.backward(backend, rows, o_gradient, x_gradient, workspace) } -> std::same_as<void>;
+};
 template <class G>
 concept has_parameters = requires(G& g) {
   { g.parameters() } -> std::same_as<vec<float>>;
@@ -117,6 +123,17 @@ concept predictor = detail::has_context_type<G> && detail::has_workspace_type<G>
 template <class G, class Backend>
 concept generator = predictor<G, Backend> && detail::has_forward<G, Backend> && detail::has_backward<G, Backend> &&
     detail::has_parameters<G> && detail::has_gradients<G>;
+
+/// A generator whose output can be differentiated by the state too: an overload of backward that also writes
+/// x_gradient[B, D] = d <o, o_gradient> / dx, row by row, the factor in(t) included. What it adds to gradients() has
+/// the bits of the other overload. Gradients of a reward go through several network calls by it.
+///
+/// Smallest model: a generator with
+///   void backward(cpu_backend&, batch<int> rows, matrix<const float> o_gradient, matrix<float> x_gradient,
+///                 workspace_type&) { ... }
+/// Models here: mlp_generator, text_unet. check_generator compares it with central differences.
+template <class G, class Backend>
+concept differentiable_generator = generator<G, Backend> && detail::has_state_gradient<G, Backend>;
 
 namespace detail {
 

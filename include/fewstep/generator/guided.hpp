@@ -120,6 +120,17 @@ struct guide_gradient_rows {
   }
 };
 
+/// Its derivative by the state, which both rows of a pair have: sums of pairs.
+struct add_pairs {
+  matrix<const float> pairs;
+  matrix<float> sums;
+  FEWSTEP_HD void operator()(index_t r) const {
+    for (index_t i = 0; i < sums.cols(); ++i) (*this)(r, i);
+  }
+  [[nodiscard]] FEWSTEP_HD index_t columns() const { return sums.cols(); }
+  FEWSTEP_HD void operator()(index_t r, index_t i) const { sums(r, i) = pairs(2 * r, i) + pairs(2 * r + 1, i); }
+};
+
 }  // namespace detail
 
 struct guided_options {
@@ -146,6 +157,7 @@ template <class Backend, class Generator,
                       detail::require_guidable<Generator>()>
 class guided {
   static constexpr bool trains = generator<Generator, Backend>;
+  static constexpr bool differentiates = differentiable_generator<Generator, Backend>;
 
  public:
   using context_type = typename Generator::context_type;
@@ -162,7 +174,8 @@ class guided {
           x_(backend, {2 * room_, model.sample_size()}),
           o_(backend, {2 * room_, model.sample_size()}),
           times_(backend, {2 * room_}),
-          contexts_(backend, {2 * room_}) {}
+          contexts_(backend, {2 * room_}),
+          x_gradient_(backend, {2 * model.differentiated(rows), model.sample_size()}) {}
 
     [[nodiscard]] batch<context_type> pairs(index_t rows) {
       return batch<context_type>{x_.view(), times_.view(), contexts_.view()}.subview(0, 2 * rows);
@@ -179,6 +192,7 @@ class guided {
     tensor<float, 2, Backend> x_, o_;
     tensor<float, 1, Backend> times_;
     tensor<context_type, 1, Backend> contexts_;
+    tensor<float, 2, Backend> x_gradient_;
   };
 
   guided(Backend& backend, Generator& model, guided_options o = {})
@@ -212,9 +226,11 @@ class guided {
     return workspace_type(backend, *this, rows);
   }
   [[nodiscard]] std::size_t workspace_bytes(const Backend& backend, index_t rows) const {
-    const std::size_t row =
-        2 * static_cast<std::size_t>(sample_size()) * sizeof(float) + sizeof(float) + sizeof(context_type);
-    return model_->workspace_bytes(backend, evaluated(rows)) + 2 * static_cast<std::size_t>(room(backend, rows)) * row;
+    const auto size = static_cast<std::size_t>(sample_size()) * sizeof(float);
+    const auto paired = static_cast<std::size_t>(room(backend, rows)),
+               differentiated = static_cast<std::size_t>(this->differentiated(rows));
+    return model_->workspace_bytes(backend, evaluated(rows)) +
+           2 * paired * (2 * size + sizeof(float) + sizeof(context_type)) + 2 * differentiated * size;
   }
 
   void predict(Backend& backend, batch<context_type> rows, matrix<float> o, workspace_type& workspace) {
@@ -241,10 +257,19 @@ class guided {
                 workspace_type& workspace) requires trains {
     workspace.expect_room("guided: backward", rows.rows());
     if (!guides()) return model_->backward(backend, rows, o_gradient, workspace.inner_);
-    pair(backend, rows, workspace);  // a prediction may have been in between
-    const matrix<float> gradient = workspace.outputs(rows.rows());
-    for_each_row(backend, rows.rows(), detail::guide_gradient_rows{o_gradient, gradient, scale_});
-    model_->backward(backend, workspace.pairs(rows.rows()), gradient, workspace.inner_);
+    pair_gradient(backend, rows, o_gradient, workspace);
+    model_->backward(backend, workspace.pairs(rows.rows()), workspace.outputs(rows.rows()), workspace.inner_);
+  }
+
+  /// As above, and writes the gradient of the states.
+  void backward(Backend& backend, batch<context_type> rows, matrix<const float> o_gradient, matrix<float> x_gradient,
+                workspace_type& workspace) requires differentiates {
+    workspace.expect_room("guided: backward", rows.rows());
+    if (!guides()) return model_->backward(backend, rows, o_gradient, x_gradient, workspace.inner_);
+    pair_gradient(backend, rows, o_gradient, workspace);
+    const matrix<float> gradient = workspace.x_gradient_.view().subview(0, 2 * rows.rows());
+    model_->backward(backend, workspace.pairs(rows.rows()), workspace.outputs(rows.rows()), gradient, workspace.inner_);
+    for_each_row(backend, rows.rows(), detail::add_pairs{gradient, x_gradient});
   }
 
  private:
@@ -256,6 +281,9 @@ class guided {
     return guides() ? std::max(rows, row_block() * backend.threads()) : 0;
   }
 
+  /// Pairs whose gradients by the state are kept.
+  [[nodiscard]] index_t differentiated(index_t rows) const { return guides() && differentiates ? rows : 0; }
+
   /// Refuses unknown contexts by the caller's numbers of the rows.
   void check([[maybe_unused]] vec<const context_type> contexts) const {
     if constexpr (on_host<Backend> && detail::has_expect_known<Generator>) model_->expect_known(as_span(contexts));
@@ -264,6 +292,12 @@ class guided {
     for_each_row(backend, rows.rows(),
                  detail::pair_rows<context_type>{rows, unconditional_.device(), workspace.x_.view(),
                                                  workspace.times_.view(), workspace.contexts_.view()});
+  }
+  /// The rows again, as a prediction may have been in between, and the gradients of their outputs.
+  void pair_gradient(Backend& backend, const batch<context_type>& rows, matrix<const float> o_gradient,
+                     workspace_type& workspace) const {
+    pair(backend, rows, workspace);
+    for_each_row(backend, rows.rows(), detail::guide_gradient_rows{o_gradient, workspace.outputs(rows.rows()), scale_});
   }
   /// One copy for predict and forward, which must round alike.
   [[gnu::noinline]] void guide(Backend& backend, matrix<const float> pairs, matrix<float> o) const {

@@ -72,10 +72,10 @@ class mlp_network {
     return layers_.forward(p, joined, kept.layers);
   }
 
-  /// Adds parameter gradients.
+  /// Adds parameter gradients; returns the gradient of the network's input, whose first columns are x's.
   template <class Pass>
-  void backward(Pass& p, matrix<const T> gy, const tape& kept) const {
-    layers_.backward(p, gy, kept.layers);
+  matrix<T> backward(Pass& p, matrix<const T> gy, const tape& kept) const {
+    return layers_.backward(p, gy, kept.layers);
   }
 
  private:
@@ -159,19 +159,29 @@ class mlp_generator {
   }
 
   void backward(Backend& backend, batch<context_type> rows, matrix<const float> o_gradient, workspace_type& workspace) {
+    backward(backend, rows, o_gradient, {nullptr, o_gradient.extents}, workspace);
+  }
+
+  /// As above, and writes the gradient of the states to x_gradient unless that is null.
+  void backward(Backend& backend, batch<context_type> rows, matrix<const float> o_gradient, matrix<float> x_gradient,
+                workspace_type& workspace) {
     workspace.expect_room("mlp_generator: backward", rows.rows());
     prepare_parameters(backend, layout_, {parameters_.data(), workspace.transposed().data, nullptr, true});
-    accumulate_in_order(backend, workspace, blocks(rows.rows()), gradients(),
-                        [&](auto& executor, int thread, index_t block, vec<float> partial) {
-                          arena memory = workspace.temporaries(thread);
-                          pass<float, std::remove_reference_t<decltype(executor)>> p{
-                              executor,
-                              {.parameters = parameters_.data(),
-                               .parameter_gradients = partial.data,
-                               .transposed = workspace.transposed().data},
-                              memory};
-                          network_.backward(p, part(o_gradient, block), workspace.tape(block));
-                        });
+    accumulate_in_order(
+        backend, workspace, blocks(rows.rows()), gradients(),
+        [&](auto& executor, int thread, index_t block, vec<float> partial) {
+          arena memory = workspace.temporaries(thread);
+          pass<float, std::remove_reference_t<decltype(executor)>> p{executor,
+                                                                     {.parameters = parameters_.data(),
+                                                                      .parameter_gradients = partial.data,
+                                                                      .transposed = workspace.transposed().data},
+                                                                     memory};
+          const matrix<float> gx = network_.backward(p, part(o_gradient, block), workspace.tape(block));
+          if (x_gradient.data != nullptr)
+            executor.for_each(part(x_gradient, block).rows(),
+                              detail::scale_rows<Preconditioning>{gx, part(rows, block).times, part(x_gradient, block),
+                                                                  preconditioner_});
+        });
   }
 
  private:

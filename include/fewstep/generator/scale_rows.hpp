@@ -8,7 +8,7 @@ namespace fewstep {
 
 namespace detail {
 
-/// scaled[r] = in(times[r]) x[r].
+/// scaled[r] = in(times[r]) x[r], of whose columns the first are taken.
 template <class Preconditioning>
 struct scale_rows {
   matrix<const float> x;
@@ -17,9 +17,9 @@ struct scale_rows {
   Preconditioning preconditioner;
   FEWSTEP_HD void operator()(index_t r) const {
     const float factor = preconditioner(times[r]).in;
-    for (index_t i = 0; i < x.cols(); ++i) scaled(r, i) = factor * x(r, i);
+    for (index_t i = 0; i < scaled.cols(); ++i) scaled(r, i) = factor * x(r, i);
   }
-  [[nodiscard]] FEWSTEP_HD index_t columns() const { return x.cols(); }
+  [[nodiscard]] FEWSTEP_HD index_t columns() const { return scaled.cols(); }
   FEWSTEP_HD void operator()(index_t r, index_t i) const { scaled(r, i) = preconditioner(times[r]).in * x(r, i); }
 };
 

@@ -141,21 +141,33 @@ class text_unet {
   }
 
   void backward(Backend& backend, batch<token_list> rows, matrix<const float> o_gradient, workspace_type& workspace) {
+    backward(backend, rows, o_gradient, {nullptr, o_gradient.extents}, workspace);
+  }
+
+  /// As above, and writes the gradient of the states to x_gradient unless that is null.
+  void backward(Backend& backend, batch<token_list> rows, matrix<const float> o_gradient, matrix<float> x_gradient,
+                workspace_type& workspace) {
     workspace.expect_room("text_unet: backward", rows.rows());
     prepare(backend, workspace, true);
     const index_t n = groups(rows.rows()), in_block = row_block() / together_, blocks = (n + in_block - 1) / in_block;
-    accumulate_in_order(backend, workspace, blocks, gradients(),
-                        [&](auto& executor, int thread, index_t block, vec<float> partial) {
-                          network_arrays<float> arrays = this->arrays();
-                          arrays.transposed = workspace.transposed().data;
-                          arrays.filters = workspace.filters().data;
-                          (has_adapters() ? arrays.adapter_gradients : arrays.parameter_gradients) = partial.data;
-                          for (index_t g = block * in_block; g < std::min(n, (block + 1) * in_block); ++g) {
-                            arena memory = workspace.temporaries(thread);
-                            pass<float, std::remove_reference_t<decltype(executor)>> p{executor, arrays, memory};
-                            network_.backward(p, pictures(part(o_gradient, g)), workspace.tape(g));
-                          }
-                        });
+    accumulate_in_order(
+        backend, workspace, blocks, gradients(), [&](auto& executor, int thread, index_t block, vec<float> partial) {
+          network_arrays<float> arrays = this->arrays();
+          arrays.transposed = workspace.transposed().data;
+          arrays.filters = workspace.filters().data;
+          (has_adapters() ? arrays.adapter_gradients : arrays.parameter_gradients) = partial.data;
+          for (index_t g = block * in_block; g < std::min(n, (block + 1) * in_block); ++g) {
+            arena memory = workspace.temporaries(thread);
+            pass<float, std::remove_reference_t<decltype(executor)>> p{executor, arrays, memory};
+            const images<float> gx = network_.backward(p, pictures(part(o_gradient, g)), workspace.tape(g));
+            if (x_gradient.data != nullptr)
+              executor.for_each(part(x_gradient, g).rows(),
+                                detail::scale_rows<Preconditioning>{{gx.data, {gx.rows(), sample_size()}},
+                                                                    part(rows, g).times,
+                                                                    part(x_gradient, g),
+                                                                    preconditioner_});
+          }
+        });
   }
 
  private:

@@ -25,6 +25,14 @@ struct contrastive_training_report {
   double scale = 0;     ///< factor on the similarities, exp(logit_scale)
 };
 
+struct contrastive_training_options {
+  std::int64_t steps = 1000;
+  index_t batch = 64;           ///< pairs
+  float max_gradient_norm = 1;  ///< 0: gradients are not clipped
+  float average_decay = 0;      ///< of the exponential moving average of the parameters; 0: there is none
+  rate_schedule schedule{};
+};
+
 /// Numbers captions so that equal ones have equal numbers. Texts are bags of words: their order counts for nothing.
 inline void number_captions(std::span<const token_list> texts, std::span<index_t> numbers) {
   std::map<std::array<std::int32_t, token_list::length>, index_t> first;
@@ -52,7 +60,7 @@ struct keep_at_most {
 template <class Backend, class Optimizer>
 class contrastive_training {
  public:
-  using options = judge_training_options;
+  using options = contrastive_training_options;
   using report = contrastive_training_report;
 
   contrastive_training(Backend& backend, two_tower<Backend>& model, Optimizer rule, const options& o)

@@ -5,6 +5,8 @@
 #include <fewstep/judge/judge_model.hpp>
 #include <fewstep/reward/check.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <span>
 #include <type_traits>
 #include <vector>
@@ -44,7 +46,7 @@ class judge_evaluation {
     const matrix<float> y{outputs_.data(), {rows.rows(), model_->outputs()}};
     const matrix<float> by_pictures{gradients_.data(), pictures.extents};
     model_->predict_with_gradient(*backend_, rows, y, by_pictures, workspace_, upstream);
-    backend_->copy_to_host(by_pictures.data, gradient.data, gradient.size());
+    if (gradient.size() > 0) backend_->copy_to_host(by_pictures.data, gradient.data, gradient.size());
     return fetch(y);
   }
 
@@ -82,14 +84,14 @@ class judge_evaluation {
     grow(pictures_, pictures.size());
     grow(texts_, count);
     grow(outputs_, std::max(pictures.rows(), count) * model_->outputs());
-    backend_->copy_to_device(pictures.data, pictures_.data(), pictures.size());
-    backend_->copy_to_device(texts.data(), texts_.data(), count);
+    if (pictures.size() > 0) backend_->copy_to_device(pictures.data, pictures_.data(), pictures.size());
+    if (count > 0) backend_->copy_to_device(texts.data(), texts_.data(), count);
     return {{pictures_.data(), pictures.extents}, token_matrix({texts_.data(), {count}})};
   }
 
   matrix<const float> fetch(matrix<const float> y) {
     host_.resize(std::max(host_.size(), static_cast<std::size_t>(y.size())));
-    backend_->copy_to_host(y.data, host_.data(), y.size());
+    if (y.size() > 0) backend_->copy_to_host(y.data, host_.data(), y.size());
     return {host_.data(), y.extents};
   }
 

@@ -14,24 +14,20 @@
 
 namespace fewstep {
 
-/// Settings that the trainings of judges share.
-struct judge_training_options {
-  std::int64_t steps = 1000;
-  index_t batch = 64;           ///< examples, or pairs of them
-  float max_gradient_norm = 1;  ///< 0: gradients are not clipped
-  float average_decay = 0;      ///< of the exponential moving average of the parameters; 0: there is none
-  rate_schedule schedule{};
-};
-
-/// Moves a judge's parameters along their gradients, step after step: finite or not at all, clipped, averaged.
+/// Moves a judge's parameters along their gradients, step after step: finite or not at all, clipped, averaged. The
+/// options of either training have steps, batch, max_gradient_norm, average_decay and schedule.
 template <class Backend, class Optimizer>
 class judge_update {
   static_assert(detail::require_optimizer<Optimizer, Backend>());
 
  public:
-  judge_update(Backend& backend, const char* name, vec<float> parameters, Optimizer rule,
-               const judge_training_options& o)
-      : backend_(backend), name_(name), rule_(rule), options_(o), state_(rule.make_state(backend, parameters.size())) {
+  template <class Options>
+  judge_update(Backend& backend, const char* name, vec<float> parameters, Optimizer rule, const Options& o)
+      : backend_(backend),
+        name_(name),
+        rule_(rule),
+        options_{o.steps, o.batch, o.max_gradient_norm, o.average_decay, o.schedule},
+        state_(rule.make_state(backend, parameters.size())) {
     expects(o.batch > 0 && o.steps > 0 && o.average_decay >= 0 && o.average_decay < 1 && o.max_gradient_norm >= 0, [&] {
       return message(name, ": batch is ", o.batch, ", steps ", o.steps, ", average_decay ", o.average_decay,
                      ", max_gradient_norm ", o.max_gradient_norm,
@@ -74,10 +70,17 @@ class judge_update {
   }
 
  private:
+  struct settings {
+    std::int64_t steps;
+    index_t batch;
+    float max_gradient_norm, average_decay;
+    rate_schedule schedule;
+  };
+
   Backend& backend_;
   const char* name_;
   Optimizer rule_;
-  judge_training_options options_;
+  settings options_;
   typename Optimizer::template state<Backend> state_;
   tensor<float, 1, Backend> average_;
   std::int64_t index_ = 0;

@@ -19,8 +19,13 @@ struct preference_training_report {
   double accuracy = 0;  ///< share of the batch's pairs whose winner has the higher reward
 };
 
-struct preference_training_options : judge_training_options {
-  float label_smoothing = 0;  ///< share of labels taken to be wrong; below 1/2
+struct preference_training_options {
+  std::int64_t steps = 1000;
+  index_t batch = 64;           ///< pairs of samples
+  float max_gradient_norm = 1;  ///< 0: gradients are not clipped
+  float average_decay = 0;      ///< of the exponential moving average of the parameters; 0: there is none
+  float label_smoothing = 0;    ///< share of labels taken to be wrong; below 1/2
+  rate_schedule schedule{};
 };
 
 /// Training of a reward model on preferences by bradley_terry_loss (Christiano et al. 2017, arXiv:1706.03741, section

@@ -102,7 +102,7 @@ inline double squared_distance(const float* x, const float* y, index_t n) {
 struct score {
   double log_probability;
   float log_ratio, ratio, value;
-  double reference_kl;  ///< Gaussian KL(policy, reference), reduced over D; 0 without a reference
+  double reference_kl;    ///< Gaussian KL(policy, reference), reduced over D; 0 without a reference
   double divergence = 0;  ///< Gaussian KL(policy, policy of the rollout), likewise; 0 where outputs were not stored
 };
 
@@ -135,16 +135,24 @@ FEWSTEP_HD scored score_of(double log_pi, compared_squares squares, const step_r
   const double reduce = over == reduction::mean ? 1.0 / static_cast<double>(dimension) : 1.0;
   const double b = static_cast<double>(row.b),
                variance = static_cast<double>(row.sigma) * static_cast<double>(row.sigma);
-  const double divergence = squares.old * b * b * reduce / (2.0 * variance);
   transition t{log_ratio, advantage, row.sigma, row.b, step};
   t.duration = row.duration;
-  if constexpr (needs_old_outputs<Objective>) t.divergence = static_cast<float>(divergence);
+  scored done{};
+  if constexpr (needs_old_outputs<Objective>) {
+    done.result.divergence = squares.old * b * b * reduce / (2.0 * variance);
+    t.divergence = static_cast<float>(done.result.divergence);
+  }
   const surrogate s = value(t);
-  return {{log_pi, log_ratio, exp_float(log_ratio), s.value, squares.reference * b * b * reduce / (2.0 * variance),
-           divergence},
-          static_cast<float>(-static_cast<double>(s.slope) * b * reduce / variance / rows),
-          static_cast<float>(static_cast<double>(coefficient) * b * b * reduce / variance / rows),
-          static_cast<float>(-static_cast<double>(s.divergence_slope) * b * b * reduce / variance / rows)};
+  done.result.log_probability = log_pi;
+  done.result.log_ratio = log_ratio;
+  done.result.ratio = exp_float(log_ratio);
+  done.result.value = s.value;
+  done.result.reference_kl = squares.reference * b * b * reduce / (2.0 * variance);
+  done.on_residual = static_cast<float>(-static_cast<double>(s.slope) * b * reduce / variance / rows);
+  done.on_reference = static_cast<float>(static_cast<double>(coefficient) * b * b * reduce / variance / rows);
+  if constexpr (needs_old_outputs<Objective>)
+    done.on_old = static_cast<float>(-static_cast<double>(s.divergence_slope) * b * b * reduce / variance / rows);
+  return done;
 }
 
 }  // namespace detail
@@ -198,7 +206,7 @@ template <objective Objective>
 struct scored_rows {
   matrix<const float> x, next;
   matrix<float> o;
-  matrix<const float> reference;   ///< o_ref[N, D], or null
+  matrix<const float> reference;     ///< o_ref[N, D], or null
   matrix<const float> old_output{};  ///< o of the rollout by row of the trajectory, for objectives that need it
   const index_t* rows = nullptr;
   index_t first = 0;

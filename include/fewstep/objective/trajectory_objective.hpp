@@ -57,10 +57,19 @@ struct transition_objective<O> {
 /// missing.
 template <class O>
 consteval bool require_any_objective() {
-  if constexpr (trajectory_objective<O>)
-    return true;
-  else
+  constexpr bool over_trajectories =
+      requires(O & o, std::span<const double> log_ratios, std::span<const float> advantages, int samples_per_prompt,
+               std::span<float> slopes) {
+    o(log_ratios, advantages, samples_per_prompt, slopes);
+  };
+  if constexpr (over_trajectories) {
+    static_assert(trajectory_objective<O>,
+                  "fewstep::trajectory_objective: operator()(log_ratios, advantages, samples_per_prompt, slopes) must "
+                  "be const and return the value, a double");
+    return trajectory_objective<O>;
+  } else {
     return require_objective<O>();
+  }
 }
 
 }  // namespace detail

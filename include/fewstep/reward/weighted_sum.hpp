@@ -4,6 +4,7 @@
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/reward/check.hpp>
+#include <fewstep/reward/differentiable_reward.hpp>
 #include <fewstep/reward/reward.hpp>
 
 #include <array>
@@ -46,12 +47,23 @@ class weighted_sum {
   template <class Context>
   requires(reward<Rewards, Context>&&...) void operator()(matrix<const float> samples,
                                                           std::span<const Context> contexts, std::span<float> out) {
-    detail::expect_reward_batch(samples, contexts.size(), out.size());
-    for (auto& values : values_) values.resize(out.size());
-    for (float& total : out) total = 0.0f;
-    each_part([&](auto& term, std::vector<float>& values) {
-      term.part(samples, contexts, std::span<float>(values));
-      for (std::size_t i = 0; i < out.size(); ++i) out[i] += term.weight * values[i];
+    add_parts(samples, contexts.size(), out,
+              [&](auto& term, std::span<float> values) { term.part(samples, contexts, values); });
+  }
+
+  /// As above with the gradient, the weighted sum of the parts' gradients, where every part has one.
+  template <class Context>
+  requires(differentiable_reward<Rewards, Context>&&...) void value_and_gradient(matrix<const float> samples,
+                                                                                 std::span<const Context> contexts,
+                                                                                 std::span<float> out,
+                                                                                 matrix<float> gradient) {
+    detail::expect_reward_gradient(samples, gradient);
+    gradient_.resize(static_cast<std::size_t>(samples.size()));
+    const matrix<float> of_part{gradient_.data(), gradient.extents};
+    for (float& total : gradient) total = 0.0f;
+    add_parts(samples, contexts.size(), out, [&](auto& term, std::span<float> values) {
+      fewstep::value_and_gradient(term.part, samples, contexts, values, of_part);
+      for (index_t i = 0; i < gradient.size(); ++i) gradient.data[i] += term.weight * of_part.data[i];
     });
   }
 
@@ -88,6 +100,17 @@ class weighted_sum {
   }
 
  private:
+  /// out = sum of weight * values over the parts, of which judge(term, values) gives each one's.
+  template <class Judge>
+  void add_parts(matrix<const float> samples, std::size_t contexts, std::span<float> out, const Judge& judge) {
+    detail::expect_reward_batch(samples, contexts, out.size());
+    for (auto& values : values_) values.resize(out.size());
+    for (float& total : out) total = 0.0f;
+    each_part([&](auto& term, std::vector<float>& values) {
+      judge(term, std::span<float>(values));
+      for (std::size_t i = 0; i < out.size(); ++i) out[i] += term.weight * values[i];
+    });
+  }
   template <class Visit>
   void each_part(const Visit& visit) {
     std::apply(
@@ -100,6 +123,7 @@ class weighted_sum {
 
   std::tuple<weighted<Rewards>...> parts_;
   std::array<std::vector<float>, sizeof...(Rewards)> values_;
+  std::vector<float> gradient_;  // of one part
 };
 
 }  // namespace fewstep

@@ -6,6 +6,8 @@
 
 #include <fewstep/advantage/batch.hpp>
 #include <fewstep/algorithm/ddpo.hpp>
+#include <fewstep/generator/guided.hpp>
+#include <fewstep/generator/mlp_generator.hpp>
 #include <fewstep/generator/rescaled.hpp>
 #include <fewstep/optimizer/adam.hpp>
 #include <fewstep/optimizer/sgd.hpp>
@@ -265,4 +267,23 @@ TEST_CASE("ddpo takes the fifty published steps of an EDM network in the varianc
   CHECK(static_cast<double>(rows[1].sigma) == Approx(0.448282).margin(2e-6));
   CHECK(static_cast<double>(rows[24].sigma) == Approx(0.294785).margin(2e-6));
   CHECK(static_cast<double>(rows[49].sigma) == Approx(0.020648).margin(2e-6));
+}
+
+TEST_CASE("ddpo trains a network under guidance") {
+  fewstep::cpu_backend backend({.threads = 2});
+  const std::vector<std::int32_t> classes{0, 1, 2};
+  //! [guided]
+  using process = fewstep::variance_preserving<fewstep::edm_denoiser>;
+  fewstep::mlp_generator<fewstep::cpu_backend, process> network(backend, {.network = {.dimension = 2, .classes = 3}});
+  fewstep::guided model(backend, network, {.scale = 5.0f});
+  auto trainer = fewstep::ddpo(backend, model, nearness, fewstep::adamw{.learning_rate = 3e-4f, .weight_decay = 1e-4f},
+                               {.horizon = 50, .prompts_per_update = 16, .optimizer_steps = 2});
+  //! [guided]
+  const std::vector<float> before(network.parameters().begin(), network.parameters().end());
+  trainer.sample(classes);
+  for (const float value : trainer.samples()) REQUIRE(std::isfinite(value));
+  const auto report = trainer.train();
+  CHECK(report.ratio_deviation > 0);
+  CHECK(report.ratio_mean == Approx(1).epsilon(0.1));
+  CHECK(std::vector<float>(network.parameters().begin(), network.parameters().end()) != before);
 }

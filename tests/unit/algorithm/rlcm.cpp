@@ -4,6 +4,7 @@
 
 #include <fewstep/advantage/group.hpp>
 #include <fewstep/algorithm/rlcm.hpp>
+#include <fewstep/objective/reinforce.hpp>
 #include <fewstep/optimizer/adam.hpp>
 #include <fewstep/reward/per_sample.hpp>
 
@@ -96,4 +97,25 @@ TEST_CASE("rlcm updates with another advantage, and its report counts its update
   CHECK(trainer.index() == 60);
   CHECK(model.mean > before + 0.2f);
   CHECK(last > first);
+}
+
+TEST_CASE("with one optimizer step per rollout rlcm makes the bits of REINFORCE; with several, ratios are clipped") {
+  for (const int optimizer_steps : {1, 4}) {
+    cpu_backend backend({.threads = 1});
+    gaussian_consistency clipped, plain;
+    const fewstep::adam rule{.learning_rate = 0.05f};
+    const fewstep::rlcm_options o{.horizon = 4, .samples_per_prompt = 4, .optimizer_steps = optimizer_steps, .seed = 3};
+    auto trainer = fewstep::rlcm(backend, clipped, judge, rule, o);
+    fewstep::policy_gradient reference(
+        backend, plain,
+        fewstep::policy_gradient_parts{.reward_fn = judge, .objective_of = fewstep::reinforce{}, .rule = rule},
+        fewstep::detail::common_options(o));
+    for (int k = 0; k < 5; ++k) {
+      const auto report = trainer.update(contexts);
+      reference.update(contexts);
+      CHECK((report.clip_fraction > 0) == (optimizer_steps > 1));
+      if (k > 0) CHECK((clipped.mean == plain.mean) == (optimizer_steps == 1));
+    }
+    CHECK(clipped.mean > 0.31f);
+  }
 }

@@ -55,7 +55,7 @@ TEST_CASE("contrastive training: a picture finds its caption and a caption its p
 
 TEST_CASE("contrastive training: has the same bits on any number of threads and after a resume") {
   const auto path = std::filesystem::temp_directory_path() / ("fewstep-contrastive-" + std::to_string(::getpid()));
-  const fewstep::judge_training_options settings{.steps = 6, .batch = 20, .average_decay = 0.9f};
+  const fewstep::contrastive_training_options settings{.steps = 6, .batch = 20, .average_decay = 0.9f};
   squares::source source;
   std::vector<std::vector<float>> results;
   const auto keep = [&](model_type& model, const training_type& training) {
@@ -87,6 +87,13 @@ TEST_CASE("contrastive training: has the same bits on any number of threads and 
 
   training_type other(backend, model, rule, {.steps = 6, .batch = 21, .average_decay = 0.9f});
   CHECK_THROWS_WITH(fewstep::load_checkpoint(path, other), contains("batch"));
+
+  training_type unaveraged(backend, model, rule, {.steps = 6, .batch = 20});
+  unaveraged.step(source);
+  fewstep::save_checkpoint(path, unaveraged);
+  training_type again(backend, model, rule, {.steps = 6, .batch = 20});
+  fewstep::load_checkpoint(path, again);
+  CHECK(again.index() == 1);
   std::filesystem::remove(path);
 }
 

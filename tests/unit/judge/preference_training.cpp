@@ -77,7 +77,7 @@ struct pairs_of_squares {
 TEST_CASE("preference training: recovers the order of a linear reward") {
   cpu_backend backend;
   model_type model = squares::make_preference_model(backend, false);
-  training_type training(backend, model, rule, {{.steps = 80, .batch = 32, .schedule = {.hold = 40, .total = 80}}});
+  training_type training(backend, model, rule, {.steps = 80, .batch = 32, .schedule = {.hold = 40, .total = 80}});
   pairs_of_noise source;
   double first = 0;
   while (!training.finished()) {
@@ -120,8 +120,9 @@ TEST_CASE("preference training: recovers the order of a linear reward") {
 TEST_CASE("preference training: learns what only the text decides") {
   cpu_backend backend;
   model_type model = squares::make_preference_model(backend, true);
-  training_type training(backend, model, rule,
-                         {{.steps = 160, .batch = 32, .schedule = {.hold = 100, .total = 160}}, 0.02f});
+  training_type training(
+      backend, model, rule,
+      {.steps = 160, .batch = 32, .label_smoothing = 0.02f, .schedule = {.hold = 100, .total = 160}});
   pairs_of_squares source;
   while (!training.finished()) training.step(source);
   constexpr index_t count = 256;
@@ -140,7 +141,8 @@ TEST_CASE("preference training: learns what only the text decides") {
 
 TEST_CASE("preference training: has the same bits on any number of threads and after a resume") {
   const auto path = std::filesystem::temp_directory_path() / ("fewstep-preference-" + std::to_string(::getpid()));
-  const fewstep::preference_training_options settings{{.steps = 6, .batch = 11, .average_decay = 0.9f}, 0.1f};
+  const fewstep::preference_training_options settings{
+      .steps = 6, .batch = 11, .average_decay = 0.9f, .label_smoothing = 0.1f};
   pairs_of_squares source;
   std::vector<std::vector<float>> results;
   const auto keep = [&](model_type& model, const training_type& training) {
@@ -179,10 +181,10 @@ TEST_CASE("preference training: has the same bits on any number of threads and a
 TEST_CASE("preference training: what cannot be is refused") {
   cpu_backend backend({.threads = 1});
   model_type model = squares::make_preference_model(backend, false);
-  CHECK_THROWS_WITH(training_type(backend, model, rule, {{.batch = 4}, 0.5f}),
+  CHECK_THROWS_WITH(training_type(backend, model, rule, {.batch = 4, .label_smoothing = 0.5f}),
                     contains("preference_training: label_smoothing is 0.5; it must be from 0 to below 0.5"));
-  CHECK_THROWS_WITH(training_type(backend, model, rule, {{.batch = 0}}), contains("preference_training: batch is 0"));
-  training_type training(backend, model, rule, {{.batch = 4}});
+  CHECK_THROWS_WITH(training_type(backend, model, rule, {.batch = 0}), contains("preference_training: batch is 0"));
+  training_type training(backend, model, rule, {.batch = 4});
   const auto before = values(model.parameters());
   const auto broken = [](std::int64_t, matrix<float> winners, matrix<float>, std::span<token_list>) {
     winners(1, 2) = INFINITY;

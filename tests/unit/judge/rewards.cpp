@@ -138,6 +138,7 @@ TEST_CASE("alignment reward: the cosine similarity of the features") {
     CHECK(static_cast<double>(rewards[n]) == Approx(sum).epsilon(1e-6));
     CHECK(squares_of_picture == Approx(1).epsilon(1e-5));
   }
+  judge(all.pictures().subview(0, 0), all.texts().first(0), std::span<float>(rewards).first(0));
   CHECK_THROWS_WITH(judge.features(all.pictures(), {pictures.data(), {8, width}}),
                     contains("there is room for [8, 16]"));
   CHECK_THROWS_WITH(judge(all.pictures(), all.texts().first(8), rewards), contains("there are 8 contexts"));

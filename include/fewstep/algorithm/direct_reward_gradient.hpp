@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/algorithm/direct_reward_gradient_parts.hpp>
+#include <fewstep/algorithm/experience.hpp>
+#include <fewstep/algorithm/memory_plan.hpp>
+#include <fewstep/algorithm/reward_loss.hpp>
+#include <fewstep/algorithm/update_report.hpp>
+#include <fewstep/auxiliary/auxiliary_loss.hpp>
+#include <fewstep/core/element_kernels.hpp>
+#include <fewstep/core/error.hpp>
+#include <fewstep/core/random.hpp>
+#include <fewstep/core/staged_archive.hpp>
+#include <fewstep/core/tensor.hpp>
+#include <fewstep/generator/generator.hpp>
+#include <fewstep/mdp/prompts.hpp>
+#include <fewstep/mdp/trajectory.hpp>
+#include <fewstep/optimizer/optimizer.hpp>
+#include <fewstep/reward/differentiable_reward.hpp>
+#include <fewstep/sampler/step_table.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace fewstep {
+
+namespace detail {
+
+/// A reward for a rollout that also writes the gradient by what it is shown.
+template <class Reward>
+struct recorded_reward {
+  Reward* reward_fn;
+  matrix<float> gradient;
+  template <class Context>
+  void operator()(matrix<const float> samples, std::span<const Context> contexts, std::span<float> out) const {
+    value_and_gradient(*reward_fn, samples, contexts, out, gradient);
+  }
+};
+
+}  // namespace detail
+
+/// Ascends a differentiable reward along its gradient through the sampler: no score function and no advantage. With the
+/// noise of a rollout held fixed, x_{k+1} = a_k x_k + b_k o(x_k) + sigma_k z_k is differentiated from the result back
+/// over the last K network calls,
+///   g_k = a_k g_{k+1} + b_k (do/dx)^T g_{k+1},   the gradient by the parameters being sum_k b_k (do/dtheta)^T g_{k+1},
+/// x_k of the first of them being taken as given. Every call is evaluated anew on its way back, so that memory is that
+/// of one call, in micro-batches that the memory budget decides and that change no bit.
+///
+/// K = 1 is for any generator; more need a differentiable_generator. An update whose rollout or reward fails changes
+/// nothing; one whose gradient is not finite moves no parameter. See draft and refl for the published settings.
+template <class Backend, class Generator, class Parts, bool Fits>
+class direct_reward_gradient {
+ public:
+  using context_type = typename Generator::context_type;
+  /// Whether gradients go through more than one network call.
+  static constexpr bool goes_back = differentiable_generator<Generator, Backend>;
+
+  direct_reward_gradient(Backend& backend, Generator& model, Parts parts, direct_reward_gradient_options o = {})
+      : backend_(backend),
+        model_(model),
+        parts_(std::move(parts)),
+        options_(checked(o)),
+        tables_(tables()),
+        plan_(plan()),
+        experience_(backend, tables_.back(), experience_settings(), model.sample_size(), parts_.decode),
+        workspace_(model.make_workspace(backend, plan_.rows)),
+        output_(backend, {std::max(plan_.rows, sampled_at_once()), model.sample_size()}),
+        of_states_(backend, {goes_back ? plan_.rows : 0, model.sample_size()}),
+        gradient_(backend, {o.batch(), model.sample_size()}),
+        of_decoded_(backend, o.batch(), decoded_size()),
+        state_(parts_.rule.make_state(backend, model.parameters().size())),
+        average_(backend, {o.average_decay > 0 ? model.parameters().size() : 0}) {
+    expects(goes_back || o.steps_with_gradient == 1, [&] {
+      return message("direct_reward_gradient: steps_with_gradient is ", o.steps_with_gradient,
+                     " but the generator gives no gradient by the state; use 1, or add void backward(Backend&, "
+                     "batch<context_type> rows, matrix<const float> o_gradient, matrix<float> x_gradient, "
+                     "workspace_type&) (fewstep::differentiable_generator)");
+    });
+    parts_.also.prepare(backend, model, tables_.back(), o.batch(), plan_.rows);
+    const vec<float> p = model.parameters();
+    if (o.average_decay > 0) backend.for_each(p.size(), detail::copy<float>{p.data, average_.data()});
+  }
+
+  [[nodiscard]] std::int64_t index() const { return index_; }
+  /// Whether the state is that after update index() - 1; it is not after an update that failed later than in its
+  /// rollout or reward.
+  [[nodiscard]] bool is_whole() const { return is_whole_; }
+  [[nodiscard]] const memory_plan& memory() const { return plan_; }
+  /// Steps of the last rollout, of which none is trained as an action.
+  [[nodiscard]] const step_table& table() const { return experience_.path().table(); }
+  [[nodiscard]] Parts& parts() { return parts_; }
+  [[nodiscard]] const direct_reward_gradient_options& options() const { return options_; }
+  /// Moving average of the parameters; empty unless average_decay is set.
+  [[nodiscard]] vec<const float> average() const { return average_.view(); }
+  /// Rewards, prompts and samples of the last rollout.
+  [[nodiscard]] std::span<const float> rewards() const { return experience_.rewards(); }
+  [[nodiscard]] std::span<const std::int32_t> prompts() const { return experience_.prompts(); }
+  [[nodiscard]] matrix<const float> samples() const { return experience_.samples(); }
+
+  /// One update: a rollout for prompts drawn from `contexts`, its rewards, and an optimizer step on their gradient.
+  /// Throws without having changed anything if a reward is not finite.
+  [[gnu::noinline]] update_report update(std::span<const context_type> contexts) {
+    using clock = std::chrono::steady_clock;
+    const auto begin = clock::now();
+    if (tables_.size() > 1) experience_.set_table(backend_, tables_[drawn(tables_.size(), 0)]);
+    detail::recorded_reward<reward_type> judge{&parts_.reward_fn, of_decoded_.host(options_.batch())};
+    experience_.collect(backend_, model_, workspace_, output_.view(), judge, parts_.decode, contexts,
+                        {options_.seed, index_}, reduction::mean);
+    const auto judged = clock::now();
+    is_whole_ = false;
+    update_report report = update_report::of(index_, experience_.rewards(), experience_.prompts());
+    for (const float r : experience_.rewards())
+      report.loss += options_.loss.value(r) / static_cast<double>(options_.batch());
+    const vec<float> g = model_.gradients();
+    backend_.for_each(g.size(), detail::fill<float>{g.data, 0.0f});
+    add_gradient();
+    report.loss += parts_.also.add_gradient(backend_, model_, workspace_, path(), {options_.seed, index_, 0});
+    step(report);
+    const auto end = clock::now();
+    report.sampling_seconds = std::chrono::duration<double>(judged - begin).count();
+    report.training_seconds = std::chrono::duration<double>(end - judged).count();
+    ++index_;
+    is_whole_ = true;
+    return report;
+  }
+
+  /// Updates as a range: for (const auto& report : trainer.run(prompts, 100)). Each is made when it is asked for.
+  [[nodiscard]] auto run(std::span<const context_type> contexts, std::int64_t updates) {
+    return update_range<direct_reward_gradient>(*this, {contexts.begin(), contexts.end()}, updates);
+  }
+  [[nodiscard]] auto run(const prompt_list& prompts, std::int64_t updates) {
+    constexpr bool encodes = requires(const Generator& g, const std::string& text) {
+      { g.encode(text) } -> std::same_as<context_type>;
+    };
+    static_assert(encodes,
+                  "fewstep::direct_reward_gradient: prompts are texts, but the generator has no context_type "
+                  "encode(const std::string&) const; add it, or run(contexts, updates) with contexts of your own");
+    std::vector<context_type> contexts;
+    if constexpr (encodes)
+      for (const std::string& text : prompts.texts) contexts.push_back(model_.encode(text));
+    return update_range<direct_reward_gradient>(*this, std::move(contexts), updates);
+  }
+
+  /// Everything that a resumed run needs, bit for bit. Random numbers have no state but the seed and the index.
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive.must_match("seed", options_.seed);
+    archive.must_match("horizon", options_.horizon);
+    archive.must_match("steps_with_gradient", options_.steps_with_gradient);
+    archive.must_match("random_truncation", static_cast<int>(options_.random_truncation));
+    archive.must_match("jump_from", options_.jump_from.value_or(-1));
+    archive.must_match("weight", options_.loss.weight);
+    archive.must_match("margin", options_.loss.margin);
+    archive.must_match("max_gradient_norm", options_.max_gradient_norm);
+    archive.must_match("average_decay", options_.average_decay);
+    const step_table& all = tables_.back();
+    for (std::size_t k = 0; k < all.rows.size(); ++k) {
+      archive.must_match(message("step_", k, "_time"), all.rows[k].time);
+      archive.must_match(message("step_", k, "_sigma"), all.rows[k].sigma);
+      archive.must_match(message("step_", k, "_b"), all.rows[k].b);
+    }
+    archive.must_match("prompts_per_update", options_.prompts_per_update);
+    archive.must_match("samples_per_prompt", options_.samples_per_prompt);
+    archive("index", index_);
+    auto&& arrays = staged(archive, backend_);
+    arrays("parameters", model_.parameters());
+    arrays("average", average_.view());
+    arrays("optimizer", state_);
+  }
+
+ private:
+  using reward_type = decltype(Parts::reward_fn);
+  using optimizer_type = decltype(Parts::rule);
+  using decoder_type = decltype(Parts::decode);
+  using experience_type = experience<Backend, context_type, detail::recorded_reward<reward_type>, decoder_type>;
+
+  [[nodiscard]] const trajectory<Backend, context_type>& path() const { return experience_.path(); }
+  [[nodiscard]] index_t decoded_size() const { return parts_.decode.decoded_size(model_.sample_size()); }
+  [[nodiscard]] index_t sampled_at_once() const { return experience_type::rows_at_once(options_.batch()); }
+  [[nodiscard]] experience_options experience_settings() const {
+    return {.prompts = options_.prompts_per_update,
+            .samples_per_prompt = options_.samples_per_prompt,
+            .shared_initial_noise = options_.shared_initial_noise};
+  }
+
+  /// The sampler's steps, or those up to each call that may be jumped from, the whole last. No step is an action, so
+  /// none has a log-probability; first_trained tells the tables apart.
+  [[nodiscard]] std::vector<step_table> tables() const {
+    step_table all = parts_.sampler.table(model_.preconditioner(), options_.horizon);
+    check(all);
+    all.trained = 0;
+    all.first_trained = all.horizon() - 1;
+    if (!options_.jump_from) return {all};
+    std::vector<step_table> jumps;
+    for (int k = *options_.jump_from; k < all.horizon(); ++k) {
+      step_table jump = all;
+      jump.rows.resize(static_cast<std::size_t>(k) + 1);
+      step_row& last = jump.rows.back();
+      last.a = last.skip;
+      last.b = last.out;
+      last.sigma = 0;
+      jump.result = emitted::clean;
+      jump.first_trained = k;
+      jumps.push_back(std::move(jump));
+    }
+    return jumps;
+  }
+
+  /// One of n possibilities of this update.
+  [[nodiscard]] std::size_t drawn(std::size_t n, std::uint64_t which) const {
+    const random_stream source{options_.seed, stream::steps};
+    return source.below(static_cast<std::uint32_t>(n), static_cast<std::uint64_t>(index_), 0, which);
+  }
+  /// Network calls that the gradient goes through.
+  [[nodiscard]] int calls_back() const {
+    const int most = std::min(options_.steps_with_gradient, table().horizon());
+    return options_.random_truncation ? 1 + static_cast<int>(drawn(static_cast<std::size_t>(most), 1)) : most;
+  }
+
+  /// Adds the gradient of the loss of the last rollout, call by call and within one micro-batch by micro-batch.
+  void add_gradient() {
+    const index_t samples = options_.batch();
+    const auto in_parts = [&](const auto& work) { detail::each_part(samples, plan_.rows, work); };
+    of_decoded_.finish(backend_, options_.loss, experience_.rewards(), samples);
+    of_decoded_.pass(backend_, parts_.decode, path().result(), 0, gradient_.view());
+    const int last = table().horizon() - 1, first_call = last - calls_back() + 1;
+    for (int k = last; k >= first_call; --k) {
+      const detail::affine_step by =
+          k == last ? detail::result_of(table()) : detail::next_state(table().rows[static_cast<std::size_t>(k)]);
+      in_parts([&](index_t first, index_t count) {
+        const auto rows = path().rows(k * samples + first, count);
+        const matrix<float> o = output_.view().subview(0, count), g = gradient_.view().subview(first, count);
+        model_.forward(backend_, rows, o, workspace_);
+        backend_.for_each(g.size(), detail::scale<float>{g.data, o.data, by.on_output});
+        if constexpr (goes_back) {
+          if (k > first_call) {
+            const matrix<float> of_states = of_states_.view().subview(0, count);
+            model_.backward(backend_, rows, o, of_states, workspace_);
+            backend_.for_each(g.size(), detail::scale_and_add<float>{g.data, of_states.data, by.on_state});
+            return;
+          }
+        }
+        model_.backward(backend_, rows, o, workspace_);
+      });
+    }
+  }
+
+  /// Moves the parameters along the generator's gradients.
+  void step(update_report& report) {
+    const vec<float> g = model_.gradients();
+    report.gradient_norm = gradient_norm(backend_, g);
+    if (!std::isfinite(report.gradient_norm))
+      throw std::runtime_error(message("direct_reward_gradient: update ", index_, " has the gradient norm ",
+                                       report.gradient_norm, "; the parameters were not moved by it"));
+    parts_.rule.update(backend_, state_, {model_.parameters(), g, average_.view(), options_.average_decay},
+                       {options_.schedule(index_), clip_factor(report.gradient_norm, options_.max_gradient_norm)});
+  }
+
+  /// Made before anything is allocated.
+  [[nodiscard]] memory_plan plan() const {
+    const auto p = static_cast<std::size_t>(model_.parameters().size());
+    const std::size_t copies = 4 + (options_.average_decay > 0 ? 1 : 0);  // parameters, gradients, two moments
+    const index_t samples = options_.batch(), size = model_.sample_size();
+    const memory_plan fixed{
+        .parameters = copies * p * sizeof(float),
+        .trajectory = experience_type::bytes(options_.horizon, experience_settings(), size, decoded_size()) +
+                      static_cast<std::size_t>(samples * size) * sizeof(float) +
+                      decoded_gradient<Backend, decoder_type>::bytes(samples, decoded_size())};
+    return fixed.fitted(options_.memory_budget, samples, row_block_of(model_), [&](index_t at_once) {
+      const index_t rows = std::max(at_once, sampled_at_once()) + (goes_back ? at_once : 0);
+      return model_.workspace_bytes(backend_, at_once) + static_cast<std::size_t>(rows * size) * sizeof(float) +
+             parts_.also.workspace_bytes(backend_, model_, samples, at_once);
+    });
+  }
+
+  Backend& backend_;
+  Generator& model_;
+  Parts parts_;
+  direct_reward_gradient_options options_;
+  std::vector<step_table> tables_;
+  memory_plan plan_;
+  experience_type experience_;
+  typename Generator::workspace_type workspace_;
+  tensor<float, 2, Backend> output_, of_states_;  // of a micro-batch: network outputs, gradients by the states
+  tensor<float, 2, Backend> gradient_;            // of the loss by the state of every sample
+  decoded_gradient<Backend, decoder_type> of_decoded_;
+  typename optimizer_type::template state<Backend> state_;
+  tensor<float, 1, Backend> average_;
+  std::int64_t index_ = 0;
+  bool is_whole_ = true;
+};
+
+}  // namespace fewstep

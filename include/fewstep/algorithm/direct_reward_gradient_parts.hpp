@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/algorithm/memory_plan.hpp>
+#include <fewstep/algorithm/policy_gradient_parts.hpp>
+#include <fewstep/algorithm/reward_loss.hpp>
+#include <fewstep/algorithm/update_report.hpp>
+#include <fewstep/auxiliary/auxiliary_loss.hpp>
+#include <fewstep/core/error.hpp>
+#include <fewstep/decoder/decoder.hpp>
+#include <fewstep/generator/generator.hpp>
+#include <fewstep/optimizer/optimizer.hpp>
+#include <fewstep/reward/differentiable_reward.hpp>
+#include <fewstep/sampler/consistency.hpp>
+#include <fewstep/sampler/sampler.hpp>
+#include <fewstep/sampler/step_table.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace fewstep {
+
+/// What a direct reward gradient is composed of; reward and optimizer must be given.
+template <class Sampler = consistency_sampler, class Reward = no_reward, class Optimizer = no_optimizer,
+          class Decoder = identity_decoder, class Auxiliary = no_auxiliary_loss>
+struct direct_reward_gradient_parts {
+  Sampler sampler{};
+  Reward reward_fn{};
+  Optimizer rule{};
+  Decoder decode{};
+  Auxiliary also{};
+};
+
+struct direct_reward_gradient_options {
+  int horizon = 4;                 ///< network calls per sample
+  int steps_with_gradient = 1;     ///< K: the gradient goes through the last K of them
+  bool random_truncation = false;  ///< K is drawn for each update, uniformly from 1 to steps_with_gradient
+  /// The sampler is left at a random call from this one (from 0) on, drawn for each update, and the clean prediction of
+  /// that call is the result; empty: the result is the sampler's own.
+  std::optional<int> jump_from = {};
+  reward_loss loss{};
+  int prompts_per_update = 16;  ///< drawn with replacement
+  int samples_per_prompt = 1;
+  bool shared_initial_noise = false;  ///< the samples of a prompt start from the same state
+  float max_gradient_norm = 5;        ///< 0: no clipping
+  rate_schedule schedule{};
+  float average_decay = 0;                           ///< of the moving average of the parameters; 0: none is kept
+  std::size_t memory_budget = std::size_t{1} << 30;  ///< bytes of everything the trainer holds; decides the micro-batch
+  std::uint64_t seed = 0;
+
+  /// Samples of one update.
+  [[nodiscard]] index_t batch() const { return index_t{prompts_per_update} * samples_per_prompt; }
+};
+
+/// The options, if they can be used; throws std::invalid_argument naming the one that cannot.
+[[nodiscard]] inline direct_reward_gradient_options checked(const direct_reward_gradient_options& o) {
+  const auto positive = [](const char* name, int value) {
+    expects(value >= 1,
+            [&] { return message("direct_reward_gradient: ", name, " is ", value, "; it must be at least 1"); });
+  };
+  positive("horizon", o.horizon);
+  positive("prompts_per_update", o.prompts_per_update);
+  positive("samples_per_prompt", o.samples_per_prompt);
+  expects(o.steps_with_gradient >= 1 && o.steps_with_gradient <= o.horizon, [&] {
+    return message("direct_reward_gradient: steps_with_gradient is ", o.steps_with_gradient,
+                   "; it must be from 1 to the horizon, ", o.horizon);
+  });
+  expects(!o.jump_from || (*o.jump_from >= 0 && *o.jump_from < o.horizon), [&] {
+    return message("direct_reward_gradient: jump_from is ", *o.jump_from, "; calls are numbered from 0 to ",
+                   o.horizon - 1);
+  });
+  expects(o.average_decay >= 0 && o.average_decay < 1, [&] {
+    return message("direct_reward_gradient: average_decay is ", o.average_decay, "; it must be in [0, 1)");
+  });
+  static_cast<void>(checked(o.loss, "direct_reward_gradient"));
+  return o;
+}
+
+namespace detail {
+
+/// Whether the parts model their concepts; where one does not, the compiler says what is missing.
+template <class Backend, class Generator, class Parts>
+consteval bool require_direct_parts() {
+  if constexpr (!backend<Backend> || !generator<Generator, Backend>) {
+    return false;
+  } else {
+    constexpr bool judged = !std::same_as<decltype(Parts::reward_fn), no_reward>;
+    constexpr bool stepped = !std::same_as<decltype(Parts::rule), no_optimizer>;
+    static_assert(judged,
+                  "fewstep::direct_reward_gradient: there is no reward; give direct_reward_gradient_parts{.reward_fn = "
+                  "...}");
+    static_assert(stepped,
+                  "fewstep::direct_reward_gradient: there is no optimizer; give direct_reward_gradient_parts{.rule = "
+                  "adam{}}");
+    constexpr bool samples = require_sampler<decltype(Parts::sampler), preconditioning_of<Generator>>() &&
+                             require_differentiable_decoder<decltype(Parts::decode), Backend>() &&
+                             require_auxiliary_loss<decltype(Parts::also), Backend, Generator>();
+    if constexpr (judged && stepped)
+      return samples && require_differentiable_reward<decltype(Parts::reward_fn), typename Generator::context_type>() &&
+             require_optimizer<decltype(Parts::rule), Backend>();
+    else
+      return false;
+  }
+}
+
+}  // namespace detail
+
+template <class Backend, class Generator, class Parts,
+          bool Fits = detail::require_backend<Backend>() && detail::require_generator<Generator, Backend>() &&
+                      detail::require_direct_parts<Backend, Generator, Parts>()>
+class direct_reward_gradient;
+
+/// Stands in for a trainer whose parts do not fit: what is missing has been said, and the compiler need not go on about
+/// every consequence.
+template <class Backend, class Generator, class Parts>
+class direct_reward_gradient<Backend, Generator, Parts, false> {
+ public:
+  direct_reward_gradient(Backend&, Generator&, Parts, direct_reward_gradient_options = {}) {}
+  std::int64_t index() const { return {}; }
+  bool is_whole() const { return {}; }
+  memory_plan memory() const { return {}; }
+  step_table table() const { return {}; }
+  Parts& parts();
+  direct_reward_gradient_options options() const { return {}; }
+  vec<const float> average() const { return {}; }
+  std::span<const float> rewards() const { return {}; }
+  std::span<const std::int32_t> prompts() const { return {}; }
+  matrix<const float> samples() const { return {}; }
+  template <class Contexts>
+  update_report update(const Contexts&) {
+    return {};
+  }
+  template <class Contexts>
+  std::vector<update_report> run(const Contexts&, std::int64_t) {
+    return {};
+  }
+  template <class Archive>
+  void serialize(Archive&) {}
+};
+
+}  // namespace fewstep

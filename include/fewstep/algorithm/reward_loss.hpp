@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/element_kernels.hpp>
+#include <fewstep/core/error.hpp>
+#include <fewstep/core/mirror.hpp>
+#include <fewstep/core/view.hpp>
+#include <fewstep/decoder/decoder.hpp>
+#include <fewstep/sampler/step_table.hpp>
+
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <limits>
+#include <span>
+
+namespace fewstep {
+
+/// How rewards become a loss that is differentiated by the samples: -weight r, or with a margin weight max(0, margin -
+/// r), whose gradient ends where the reward is good enough. The loss of a batch is the mean.
+struct reward_loss {
+  float weight = 1;
+  float margin = std::numeric_limits<float>::infinity();
+
+  [[nodiscard]] double value(float r) const {
+    const auto reward = static_cast<double>(r);
+    const double below = std::isinf(margin) ? -reward : std::fmax(0.0, static_cast<double>(margin) - reward);
+    return static_cast<double>(weight) * below;
+  }
+  /// d value / d r.
+  [[nodiscard]] float slope(float r) const { return r < margin ? -weight : 0.0f; }
+};
+
+/// The loss, if it can be used; throws std::invalid_argument naming `who`.
+[[nodiscard]] inline reward_loss checked(const reward_loss& loss, const char* who) {
+  expects(std::isfinite(loss.weight) && loss.weight >= 0,
+          [&] { return message(who, ": weight is ", loss.weight, "; it must be finite and not negative"); });
+  expects(!std::isnan(loss.margin) && loss.margin > -std::numeric_limits<float>::infinity(), [&] {
+    return message(who, ": margin is ", loss.margin, "; give the reward that is good enough, or infinity");
+  });
+  return loss;
+}
+
+namespace detail {
+
+/// data[i] = factor data[i] + by[i].
+template <class T>
+struct scale_and_add {
+  T* data;
+  const T* by;
+  T factor;
+  FEWSTEP_HD void operator()(index_t i) const { data[i] = factor * data[i] + by[i]; }
+};
+
+/// How the state after a row of the step table, or a rollout's result, depends on state x and output o of that row:
+/// on_state x + on_output o + noise.
+struct affine_step {
+  float on_state, on_output;
+};
+[[nodiscard]] inline affine_step next_state(const step_row& row) { return {row.a, row.b}; }
+[[nodiscard]] inline affine_step result_of(const step_table& table) {
+  const step_row& last = table.rows.back();
+  return table.result == emitted::clean ? affine_step{last.skip, last.out} : next_state(last);
+}
+
+}  // namespace detail
+
+/// Gradients of rewards on their way back to samples: those by what the judge saw, [rows, decoded_size] on the host,
+/// become those of the loss, pass the decoder and arrive on the backend.
+template <class Backend, class Decoder>
+class decoded_gradient {
+ public:
+  decoded_gradient() = default;
+  decoded_gradient(Backend& backend, index_t rows, index_t decoded_size)
+      : size_(decoded_size), values_(backend, rows * decoded_size) {}
+
+  [[nodiscard]] static std::size_t bytes(index_t rows, index_t decoded_size) {
+    return static_cast<std::size_t>(rows * decoded_size) * sizeof(float);
+  }
+
+  /// Where a differentiable reward writes d reward / d decoded of the first `rows` rows.
+  [[nodiscard]] matrix<float> host(index_t rows) { return {values_.host().data(), {rows, size_}}; }
+
+  /// d reward becomes d loss, the loss being a mean over `total` rows, and goes to the backend.
+  void finish(Backend& backend, const reward_loss& loss, std::span<const float> rewards, index_t total) {
+    const matrix<float> g = host(static_cast<index_t>(rewards.size()));
+    for (index_t r = 0; r < g.rows(); ++r) {
+      const float slope = loss.slope(rewards[static_cast<std::size_t>(r)]) / static_cast<float>(total);
+      // A gradient that is not wanted may be infinite, as where a reward saturates.
+      for (index_t d = 0; d < size_; ++d) g(r, d) = slope == 0 ? 0.0f : slope * g(r, d);
+    }
+    values_.upload(backend);
+  }
+
+  /// Gradients of samples [first, first + n) of those that were decoded; n are the rows of `to`.
+  void pass(Backend& backend, Decoder& decode, matrix<const float> samples, index_t first, matrix<float> to) {
+    const matrix<const float> g{values_.device() + first * size_, {to.rows(), size_}};
+    decode.backward(backend, samples, g, to);
+  }
+
+ private:
+  index_t size_ = 0;
+  mirrored<float, Backend> values_;
+};
+
+}  // namespace fewstep

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/algorithm/consistency_loss.hpp>
+#include <fewstep/algorithm/consistency_times.hpp>
+#include <fewstep/algorithm/consistency_training.hpp>
+#include <fewstep/auxiliary/auxiliary_loss.hpp>
+#include <fewstep/core/error.hpp>
+#include <fewstep/core/mirror.hpp>
+#include <fewstep/core/random.hpp>
+#include <fewstep/core/tensor.hpp>
+#include <fewstep/generator/preconditioning.hpp>
+#include <fewstep/mdp/transition.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+
+namespace fewstep {
+
+struct consistency_regularizer_options {
+  float weight = 1;           ///< of the loss
+  consistency_times times{};  ///< how t and r are drawn; the stage is the one that pretraining ended with
+  float huber = 0;            ///< c of the pseudo-Huber distance over the whole sample
+};
+
+/// Stands for the rollout's own results as the examples of a consistency_regularizer.
+struct own_results {};
+
+/// Keeps a generator that is trained for a reward a consistency function, so that its few steps go on agreeing: to the
+/// loss is added weight times the consistency loss of consistency_training,
+///   mean of (sqrt(|f(x_t, t) - f(x_r, r)|^2 + c^2) - c) / (t - r),   x_t = signal(t) x + noise(t) z, x_r likewise,
+/// f(x_r, r) being held fixed. The examples x are the results of the rollout with their contexts, or a batch of an
+/// example_source, one for each update (it is asked with the number of the update).
+///
+///   consistency_regularizer(backend, {.weight = 0.1f})                      // the generator's own samples
+///   consistency_regularizer(backend, model, {.weight = 0.1f}, photographs)  // data
+///
+/// Source: Geng et al. 2024 (arXiv:2406.14548) for the loss; reward-guided training with a consistency loss beside the
+/// reward's as in Li et al. 2024, "Reward Guided Latent Consistency Distillation" (arXiv:2403.11027), section 4.
+template <class Backend, class Source = own_results, class Context = char>
+class consistency_regularizer {
+ public:
+  using options = consistency_regularizer_options;
+
+  explicit consistency_regularizer(Backend&, options o = {}) requires std::same_as<Source, own_results>
+      : options_(checked(o)) {}
+  template <class Generator>
+  requires std::same_as<Context, typename Generator::context_type> consistency_regularizer(Backend&, const Generator&,
+                                                                                           options o, Source source)
+      : source_(std::move(source)), options_(checked(o)) {}
+
+  template <class Generator>
+  [[nodiscard]] std::size_t workspace_bytes(const Backend&, const Generator& model, index_t samples,
+                                            index_t rows_at_once) const {
+    const index_t rows = std::min(samples, rows_at_once), size = model.sample_size();
+    return static_cast<std::size_t>(4 * rows * size + 2 * samples + (draws ? samples * size : 0)) * sizeof(float) +
+           static_cast<std::size_t>(samples) * (sizeof(double) + (draws ? sizeof(Context) : 0));
+  }
+
+  template <class Generator>
+  void prepare(Backend& backend, Generator& model, const step_table&, index_t samples, index_t rows_at_once) {
+    static_assert(!discrete_preconditioning<detail::preconditioning_of<Generator>>,
+                  "fewstep::consistency_regularizer: noise levels are drawn from a continuum, but this generator has "
+                  "discrete timesteps");
+    rows_ = std::min(samples, rows_at_once);
+    const index_t size = model.sample_size();
+    for (auto* of_rows : {&noised_, &earlier_, &output_, &earlier_output_}) *of_rows = {backend, {rows_, size}};
+    times_ = {backend, samples};
+    earlier_times_ = {backend, samples};
+    losses_ = {backend, samples};
+    noise_ = {backend, 1};
+    if constexpr (draws) {
+      clean_ = {backend, samples * size};
+      contexts_ = {backend, samples};
+    }
+  }
+
+  template <class Generator>
+  double add_gradient(Backend& backend, Generator& model, typename Generator::workspace_type& workspace,
+                      const trajectory<Backend, typename Generator::context_type>& path, auxiliary_key key) {
+    if (options_.weight == 0) return 0;
+    const index_t samples = path.samples();
+    const auto p = model.preconditioner();
+    // Numbers of samples are below 2^56: those of an update and, above 2^40, of its step.
+    const std::uint64_t number =
+        static_cast<std::uint64_t>(key.update * samples) + (static_cast<std::uint64_t>(key.step) << 40);
+    options_.times.draw(p, {key.seed, stream::training_times}, number, times_.host(), earlier_times_.host());
+    times_.upload(backend);
+    earlier_times_.upload(backend);
+    const batch<typename Generator::context_type> all = examples(backend, model, path, key.update);
+    detail::each_part(samples, rows_, [&](index_t first, index_t count) {
+      const auto at = [count](tensor<float, 2, Backend>& of_rows) { return of_rows.view().subview(0, count); };
+      noise_.host()[0] = {key.seed, number + static_cast<std::uint64_t>(first)};
+      noise_.upload(backend);
+      const batch<typename Generator::context_type> examples = all.subview(first, count);
+      const float* earlier_times = earlier_times_.device() + first;
+      const matrix<float> o = at(output_);
+      noise_examples(backend, noised_examples<decltype(p)>{examples.x, at(noised_), at(earlier_), examples.times.data,
+                                                           earlier_times, p, noise_.device()});
+      model.predict(backend, {at(earlier_), {earlier_times, {count}}, examples.contexts}, at(earlier_output_),
+                    workspace);
+      const batch<typename Generator::context_type> rows{at(noised_), examples.times, examples.contexts};
+      model.forward(backend, rows, o, workspace);
+      apply_loss(backend, consistency_loss<decltype(p)>{
+                              .clean = examples.x,
+                              .noised = rows.x,
+                              .earlier = at(earlier_),
+                              .earlier_output = at(earlier_output_),
+                              .output = o,
+                              .times = examples.times.data,
+                              .earlier_times = earlier_times,
+                              .losses = losses_.device() + first,
+                              .preconditioner = p,
+                              .huber = static_cast<double>(options_.huber),
+                              .sigma_data = 1,
+                              .denoises = false,
+                              .mean_over = static_cast<double>(samples) / static_cast<double>(options_.weight)});
+      model.backward(backend, rows, o, workspace);
+      backend.synchronize();  // before the host writes another noise_
+    });
+    losses_.download(backend);
+    double loss = 0;
+    for (const double of_row : losses_.host())
+      loss += static_cast<double>(options_.weight) * of_row / static_cast<double>(samples);
+    return loss;
+  }
+
+ private:
+  static constexpr bool draws = !std::same_as<Source, own_results>;
+
+  static options checked(const options& o) {
+    expects(std::isfinite(o.weight) && o.weight >= 0, [&] {
+      return message("consistency_regularizer: weight is ", o.weight, "; it must be finite and not negative");
+    });
+    expects(o.times.stage >= 1 && o.times.q > 1 && o.times.log_deviation >= 0 && o.huber >= 0, [&] {
+      return message("consistency_regularizer: stage is ", o.times.stage, ", q ", o.times.q, ", log_deviation ",
+                     o.times.log_deviation, ", huber ", o.huber,
+                     "; stage must be at least 1, q above 1 and the others not negative");
+    });
+    return o;
+  }
+
+  /// Clean samples, the times they are noised to, and contexts.
+  template <class Generator>
+  batch<typename Generator::context_type> examples([[maybe_unused]] Backend& backend,
+                                                   [[maybe_unused]] const Generator& model,
+                                                   const trajectory<Backend, typename Generator::context_type>& path,
+                                                   [[maybe_unused]] std::int64_t update) {
+    if constexpr (draws) {
+      if constexpr (detail::require_example_source<Source, Context>())
+        source_(update, matrix<float>{clean_.host().data(), path.result().extents}, contexts_.host());
+      if constexpr (!on_host<Backend> && requires { model.expect_known(contexts_.host()); })
+        model.expect_known(contexts_.host());
+      clean_.upload(backend);
+      contexts_.upload(backend);
+      return {{clean_.device(), path.result().extents}, times_.view(), contexts_.view()};
+    } else {
+      return {path.result(), times_.view(), path.row_contexts().subview(0, path.samples())};
+    }
+  }
+
+  [[no_unique_address]] Source source_{};
+  options options_;
+  index_t rows_ = 0;
+  tensor<float, 2, Backend> noised_, earlier_, output_, earlier_output_;
+  mirrored<float, Backend> clean_, times_, earlier_times_;
+  mirrored<Context, Backend> contexts_;
+  mirrored<double, Backend> losses_;
+  mirrored<rollout_noise, Backend> noise_;
+};
+
+template <class Backend>
+consistency_regularizer(Backend&, consistency_regularizer_options = {}) -> consistency_regularizer<Backend>;
+template <class Backend, class Generator, class Source>
+consistency_regularizer(Backend&, const Generator&, consistency_regularizer_options, Source)
+    -> consistency_regularizer<Backend, Source, typename Generator::context_type>;
+
+}  // namespace fewstep

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/error.hpp>
+#include <fewstep/core/view.hpp>
+#include <fewstep/reward/check.hpp>
+#include <fewstep/reward/for_each_sample.hpp>
+#include <fewstep/reward/per_sample.hpp>
+#include <fewstep/reward/reward.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <functional>
+#include <span>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace fewstep {
+
+namespace detail {
+
+template <class R, class Context>
+concept has_value_and_gradient = requires(std::unwrap_reference_t<R>& r, matrix<const float> samples,
+                                          std::span<const Context> contexts, std::span<float> out,
+                                          matrix<float> gradient) {
+  { r.value_and_gradient(samples, contexts, out, gradient) } -> std::same_as<void>;
+};
+
+}  // namespace detail
+
+/// A reward that knows its gradient by the sample: value_and_gradient writes the rewards out[B], as the call does, and
+/// gradient[B, D], row i being d out[i] / d samples[i]. All arrays lie in host memory.
+///
+/// Semantics the compiler cannot check:
+///  - out has the values of the call, and the gradient is their derivative, exact almost everywhere;
+///  - row i of the gradient depends on row i of the samples and contexts[i] only, and every value is written;
+///  - what fewstep::reward promises.
+///
+/// Smallest model:
+///   struct brightness {
+///     template <class Context>
+///     void operator()(matrix<const float> samples, std::span<const Context>, std::span<float> out) const { ... }
+///     template <class Context>
+///     void value_and_gradient(matrix<const float> samples, std::span<const Context> contexts, std::span<float> out,
+///                             matrix<float> gradient) const { ... }
+///   };
+/// Models here: differentiable_per_sample (a lambda on one sample), weighted_sum of such; std::ref of any.
+///
+/// Source: the differentiable rewards of Clark et al. 2023, "Directly Fine-Tuning Diffusion Models on Differentiable
+/// Rewards" (arXiv:2309.17400), section 4.
+template <class R, class Context>
+concept differentiable_reward = reward<R, Context> && detail::has_value_and_gradient<R, Context>;
+
+namespace detail {
+
+/// Whether R models differentiable_reward; where it does not, the compiler says what is missing.
+template <class R, class Context>
+consteval bool require_differentiable_reward() {
+  constexpr bool judges = require_reward<R, Context>();
+  static_assert(has_value_and_gradient<R, Context>,
+                "fewstep::differentiable_reward: void value_and_gradient(matrix<const float> samples, std::span<const "
+                "Context> contexts, std::span<float> out, matrix<float> gradient) is missing; wrap a function of one "
+                "sample: differentiable_per_sample(function)");
+  return judges && differentiable_reward<R, Context>;
+}
+
+/// Refuses a gradient that is not of the samples' shape.
+inline void expect_reward_gradient(matrix<const float> samples, matrix<const float> gradient) {
+  expects(samples.extents == gradient.extents, [&] {
+    return message("reward: samples are [", samples.rows(), ", ", samples.cols(), "] but their gradient is [",
+                   gradient.rows(), ", ", gradient.cols(), "]; both must have one shape");
+  });
+}
+
+}  // namespace detail
+
+/// Rewards and their gradient, also of a reward held by std::ref.
+template <class Context, differentiable_reward<Context> Reward>
+void value_and_gradient(Reward& reward_fn, matrix<const float> samples, std::span<const Context> contexts,
+                        std::span<float> out, matrix<float> gradient) {
+  std::unwrap_reference_t<Reward>& held = reward_fn;
+  held.value_and_gradient(samples, contexts, out, gradient);
+}
+
+/// Makes a differentiable reward out of a function of one sample that also writes its gradient:
+///
+///   differentiable_per_sample([](vec<const float> sample, const prompt& p, vec<float> gradient) {
+///     for (index_t d = 0; d < sample.size(); ++d) gradient[d] = 0;
+///     gradient[0] = -2 * (sample[0] - p.target);
+///     return -(sample[0] - p.target) * (sample[0] - p.target);
+///   })
+///
+/// `sample` and `gradient` are [D]. Exceptions and threads are as for per_sample.
+template <class Function>
+class differentiable_per_sample {
+ public:
+  explicit differentiable_per_sample(Function function, per_sample_settings settings = {})
+      : function_(std::move(function)), settings_(settings) {}
+
+  template <class Context>
+  void operator()(matrix<const float> samples, std::span<const Context> contexts, std::span<float> out) {
+    unused_.resize(static_cast<std::size_t>(samples.size()));
+    value_and_gradient(samples, contexts, out, matrix<float>{unused_.data(), samples.extents});
+  }
+
+  template <class Context>
+  void value_and_gradient(matrix<const float> samples, std::span<const Context> contexts, std::span<float> out,
+                          matrix<float> gradient) {
+    constexpr bool judges = std::is_invocable_r_v<float, Function&, vec<const float>, const Context&, vec<float>>;
+    static_assert(judges,
+                  "fewstep::differentiable_per_sample: the function must be callable as f(vec<const float> sample, "
+                  "const Context& context, vec<float> gradient) and return a number");
+    detail::expect_reward_batch(samples, contexts.size(), out.size());
+    detail::expect_reward_gradient(samples, gradient);
+    if constexpr (judges)
+      detail::for_each_sample(samples.rows(), settings_.threads, [&](index_t i) {
+        const auto at = static_cast<std::size_t>(i);
+        out[at] = static_cast<float>(function_(vec<const float>(samples.row(i), {samples.cols()}), contexts[at],
+                                               vec<float>(gradient.row(i), {gradient.cols()})));
+      });
+  }
+
+ private:
+  Function function_;
+  per_sample_settings settings_;
+  std::vector<float> unused_;  // gradients of a call that asks for none
+};
+
+}  // namespace fewstep

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// GRPO's trust region, windows of steps and REBEL on a device: the same results as on the CPU.
+#include "cuda/support.cuh"
+
+#include <fewstep/advantage/group.hpp>
+#include <fewstep/algorithm/grpo.hpp>
+#include <fewstep/algorithm/rebel.hpp>
+#include <fewstep/cuda.cuh>
+#include <fewstep/generator/mlp_generator.hpp>
+#include <fewstep/optimizer/adam.hpp>
+#include <fewstep/reward/per_sample.hpp>
+
+#include <cstdint>
+#include <vector>
+
+using namespace fewstep;
+using namespace fewstep::test;
+
+namespace {
+
+struct nearness {
+  template <class Context>
+  float operator()(vec<const float> x, const Context&) const {
+    return -(x[0] - 0.5f) * (x[0] - 0.5f) - x[1] * x[1];
+  }
+};
+
+/// The figures of some updates on a small perceptron and the parameters after them; make(backend, model, reward, rule)
+/// gives the trainer.
+template <class Backend, class Make>
+std::vector<float> history(Backend& backend, int updates, const Make& make) {
+  mlp_generator<Backend> model(backend, {.network = {.dimension = 5, .classes = 3, .hidden = {16, 24}}, .seed = 1});
+  auto trainer = make(backend, model, per_sample(nearness{}), adam{.learning_rate = 3e-3f});
+  std::vector<float> figures;
+  for (int k = 0; k < updates; ++k) {
+    const update_report r = trainer.update(std::vector<std::int32_t>{0, 1, 2});
+    CHECK(r.gradient_norm > 0);
+    for (const double value :
+         {r.reward_mean, r.loss, r.ratio_deviation, r.approximate_kl, r.policy_kl, r.gradient_norm, r.clip_fraction})
+      figures.push_back(static_cast<float>(value));
+  }
+  const auto p = to_host(backend, model.parameters().data, model.parameters().size());
+  figures.insert(figures.end(), p.begin(), p.end());
+  return figures;
+}
+
+/// On the CPU, on a device with and without recorded work.
+template <class Backend, class Make>
+void compare(int updates, const Make& make) {
+  cpu_backend cpu({.threads = 1});
+  Backend recorded({.graphs = true}), piece_by_piece({.graphs = false});
+  const auto on_device = history(recorded, updates, make);
+  CHECK(relative_error(on_device, history(cpu, updates, make)) < 1e-4);
+  CHECK(same_bits(on_device, history(piece_by_piece, updates, make)));
+}
+
+/// A window of one step of three that slides, an update at each place but two at the first, and comes back.
+struct there_and_back {
+  static constexpr bool noise_elsewhere = false;
+  [[nodiscard]] step_window window(std::int64_t update, int, std::uint64_t) const {
+    constexpr int places[] = {0, 0, 1, 2};
+    return {places[update % 4], 1};
+  }
+};
+
+constexpr grpo_options small{.horizon = 4, .prompts_per_update = 3, .samples_per_prompt = 7, .seed = 5};
+
+}  // namespace
+
+TEMPLATE_LIST_TEST_CASE("a trust region on the policies' divergence is that of the CPU on a device", "[cuda]",
+                        devices) {
+  compare<TestType>(2, [](auto& backend, auto& model, auto reward, auto rule) {
+    return grpo(backend, model, reward, rule, small, cps_sampler{}, divergence_mask{1e-4f});
+  });
+}
+
+TEMPLATE_LIST_TEST_CASE("a window that moves is that of the CPU on a device, recorded for each place", "[cuda]",
+                        devices) {
+  compare<TestType>(9, [](auto& backend, auto& model, auto reward, auto rule) {
+    auto o = small;
+    o.shared_initial_noise = true;
+    return grpo(backend, model, reward, rule, o, cps_sampler{}, divergence_mask{1e-4f}, there_and_back{});
+  });
+}
+
+TEMPLATE_LIST_TEST_CASE("REBEL's steps on a device are those of the CPU", "[cuda]", devices) {
+  compare<TestType>(2, [](auto& backend, auto& model, auto reward, auto rule) {
+    return rebel(backend, model, reward, rule,
+                 {.horizon = 3,
+                  .prompts_per_update = 6,
+                  .samples_per_prompt = 3,
+                  .inner_epochs = 2,
+                  .optimizer_steps = 2,
+                  .seed = 5},
+                 group_advantage{});
+  });
+}
