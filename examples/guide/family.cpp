@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ring.hpp"
 
+#include <cmath>
 #include <cstdio>
 #include <utility>
 #include <vector>
@@ -12,6 +13,13 @@ using fewstep::grpo_options;
 /// What every member gets: so many samples an update, in groups of 16, two optimizer steps on them, four network calls.
 constexpr grpo_options group_settings(std::uint64_t seed) {
   return {.horizon = 4, .prompts_per_update = 16, .samples_per_prompt = 16, .max_gradient_norm = 5, .seed = seed};
+}
+fewstep::rlcm_options consistency_settings(const grpo_options& o) {
+  return {.horizon = o.horizon,
+          .prompts_per_update = o.prompts_per_update,
+          .samples_per_prompt = o.samples_per_prompt,
+          .optimizer_steps = o.optimizer_steps,
+          .seed = o.seed};
 }
 constexpr fewstep::adam rule{.learning_rate = 1e-3f};
 constexpr int updates = 10, runs = 3;
@@ -81,4 +89,41 @@ int main() {
                           fewstep::group_advantage{});
   });
   //! [members]
+
+  // The same question as a slope that a gradient can follow.
+  const auto steep = [](float x) { return 1 / (1 + std::exp(-5 * x)); };
+  auto rightness =
+      fewstep::differentiable_per_sample([&](fewstep::vec<const float> x, std::int32_t, fewstep::vec<float> gradient) {
+        const float r = steep(x[0]);
+        gradient[0] = 5 * r * (1 - r);
+        gradient[1] = 0;
+        return r;
+      });
+  std::puts("\nwith a differentiable reward");
+  //! [differentiable]
+  consistent("rlcm", [&](grpo_options o) {
+    return fewstep::rlcm(backend, generator, rightness, rule, consistency_settings(o), fewstep::group_advantage{});
+  });
+  consistent("rlcm_hybrid", [&](grpo_options o) {
+    return fewstep::rlcm_hybrid(backend, generator, rightness, rule, consistency_settings(o), {.weight = 1},
+                                fewstep::group_advantage{});
+  });
+  consistent("draft, all calls", [&](grpo_options o) {
+    return fewstep::draft(backend, generator, rightness, rule,
+                          {.horizon = o.horizon,
+                           .steps_with_gradient = o.horizon,
+                           .prompts_per_update = o.prompts_per_update,
+                           .samples_per_prompt = o.samples_per_prompt,
+                           .max_gradient_norm = o.max_gradient_norm,
+                           .seed = o.seed});
+  });
+  consistent("refl", [&](grpo_options o) {
+    return fewstep::refl(backend, generator, rightness, rule,
+                         {.horizon = o.horizon,
+                          .prompts_per_update = o.prompts_per_update,
+                          .samples_per_prompt = o.samples_per_prompt,
+                          .max_gradient_norm = o.max_gradient_norm,
+                          .seed = o.seed});
+  });
+  //! [differentiable]
 }

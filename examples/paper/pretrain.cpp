@@ -42,7 +42,9 @@ network<P> untrained(fewstep::cpu_backend& host, const pretrain_settings& s, con
   auto& u = o.network.unet;
   u.height = u.width = side;
   u.widths.assign(s.widths.begin(), s.widths.end());
-  u.encoder_blocks = u.middle_blocks = u.decoder_blocks = 1;
+  u.patch = 1;
+  u.encoder_blocks = u.decoder_blocks = 1;
+  u.middle_blocks = 2;
   u.condition = s.condition;
   return network<P>(host, data.words, o);
 }

@@ -14,11 +14,11 @@ inline const std::filesystem::path default_data = "examples/text_to_emoji/data";
 /// trained from the denoiser.
 struct pretrain_settings {
   std::filesystem::path data = default_data, output = "pretrained";
-  std::int64_t denoiser_steps = 9000, consistency_steps = 6000;
+  std::int64_t denoiser_steps = 8000, consistency_steps = 6000;
   int batch = 64;
-  std::vector<std::int64_t> widths = {32, 56};
-  std::int64_t text_width = 64, condition = 96;
-  float denoiser_rate = 1.5e-3f, consistency_rate = 6e-4f;
+  std::vector<std::int64_t> widths = {32, 48};
+  std::int64_t text_width = 64, condition = 64;
+  float denoiser_rate = 1.2e-3f, consistency_rate = 8e-4f;
   float beta2 = 0.99f;
   float log_time_mean = -0.4f, log_time_deviation = 1.6f;
   float huber = 0.083f;

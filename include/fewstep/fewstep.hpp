@@ -6,7 +6,6 @@
 
 // The concepts.
 #include <fewstep/advantage/advantage.hpp>
-#include <fewstep/auxiliary/auxiliary_loss.hpp>
 #include <fewstep/backend/backend.hpp>
 #include <fewstep/decoder/decoder.hpp>
 #include <fewstep/generator/generator.hpp>
@@ -15,7 +14,6 @@
 #include <fewstep/objective/trajectory_objective.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
 #include <fewstep/regularizer/regularizer.hpp>
-#include <fewstep/reward/differentiable_reward.hpp>
 #include <fewstep/reward/reward.hpp>
 #include <fewstep/sampler/sampler.hpp>
 #include <fewstep/selection/step_selection.hpp>
@@ -33,6 +31,7 @@
 #include <fewstep/algorithm/rebel.hpp>
 #include <fewstep/algorithm/rlcm.hpp>
 #include <fewstep/algorithm/rlcm_hybrid.hpp>
+#include <fewstep/auxiliary/auxiliary_loss.hpp>
 #include <fewstep/auxiliary/consistency_regularizer.hpp>
 #include <fewstep/auxiliary/last_step_reward.hpp>
 #include <fewstep/backend/cpu/backend.hpp>
@@ -64,6 +63,8 @@
 #include <fewstep/optimizer/sgd.hpp>
 #include <fewstep/regularizer/kl_to_reference.hpp>
 #include <fewstep/reward/async.hpp>
+#include <fewstep/reward/differentiable_per_sample.hpp>
+#include <fewstep/reward/differentiable_reward.hpp>
 #include <fewstep/reward/per_sample.hpp>
 #include <fewstep/reward/weighted_sum.hpp>
 #include <fewstep/sampler/consistency.hpp>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every function object of the library that a device is to run, launched as a kernel. This program is compiled and
 // linked, not run.
+#include <fewstep/algorithm/reward_loss.hpp>
 #include <fewstep/core/elementary.hpp>
 #include <fewstep/core/random.hpp>
 #include <fewstep/cuda.cuh>
@@ -115,6 +116,7 @@ int main() {
   backend.for_each(1, fewstep::detail::scale<float>{});
   backend.for_each(1, fewstep::detail::scale_by<float>{});
   backend.for_each(1, fewstep::detail::add_into<float>{});
+  backend.for_each(1, fewstep::detail::scale_and_add<float>{});
   backend.for_each(1, fewstep::detail::join_columns<float>{});
   backend.for_each(1, fewstep::detail::join_columns<float, fewstep::observation_conditioning<observation>>{});
   backend.for_each(1, fewstep::detail::pair_rows<fewstep::token_list>{});

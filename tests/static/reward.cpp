@@ -2,6 +2,7 @@
 #include "archetype/reward.hpp"
 
 #include <fewstep/reward/async.hpp>
+#include <fewstep/reward/differentiable_per_sample.hpp>
 #include <fewstep/reward/differentiable_reward.hpp>
 #include <fewstep/reward/per_sample.hpp>
 #include <fewstep/reward/reward.hpp>

@@ -12,7 +12,7 @@
 
 namespace fewstep {
 
-/// Pairs of times of a consistency loss: Geng et al. 2024 (arXiv:2406.14548), section 3. ln t ~ N(log_mean,
+/// Pairs of times of a consistency loss: Geng et al. 2024 (arXiv:2406.14548). ln t ~ N(log_mean,
 /// log_deviation^2), kept within the model's times, and r = max(0, t (1 - q^-stage (1 + k sigmoid(-b t)))); in stage 0
 /// r = 0.
 struct consistency_times {

@@ -86,14 +86,16 @@ template <class Backend, class Generator, class Reward, class Optimizer, class S
 
 }  // namespace detail
 
-/// Direct reward fine-tuning, DRaFT-K: Clark, Vicol, Swersky and Fleet 2023 (arXiv:2309.17400), section 4: the gradient
-/// of the reward through the last K of the sampler's calls. With random_truncation it is AlignProp's randomized
-/// truncated backpropagation (Prabhudesai et al. 2023, arXiv:2310.03739, section 4), K being one draw an update.
+/// Direct reward fine-tuning, DRaFT-K: Clark, Vicol, Swersky and Fleet 2023 (arXiv:2309.17400): the gradient of the
+/// reward through the last K of the sampler's calls. With random_truncation it is AlignProp's randomized truncated
+/// backpropagation (Prabhudesai et al. 2023, arXiv:2310.03739), K being one draw an update.
 ///
 /// The sampler is the consistency sampler, or LCM's where the generator has discrete timesteps, whose last clean
 /// prediction is judged; another may be given: draft(backend, model, judge, adamw{}, {.horizon = 50}, ddim_sampler{}).
 /// `also` is a loss beside it, such as a consistency_regularizer. Backend and generator must outlive the trainer.
 ///
+/// With a few steps let K be the horizon: the last call of a consistency sampler hardly moves the result, so what makes
+/// it do so is large, and goes into the earlier calls, which K = 1 does not see. It then wants a small learning rate.
 /// A reward that is ascended directly is soon exploited: watch a second one, and stop early.
 template <class Backend, class Generator, class Reward, class Optimizer, class Sampler = detail::own_sampler,
           class Auxiliary = no_auxiliary_loss>

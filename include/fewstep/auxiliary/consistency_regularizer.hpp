@@ -35,13 +35,14 @@ struct own_results {};
 /// loss is added weight times the consistency loss of consistency_training,
 ///   mean of (sqrt(|f(x_t, t) - f(x_r, r)|^2 + c^2) - c) / (t - r),   x_t = signal(t) x + noise(t) z, x_r likewise,
 /// f(x_r, r) being held fixed. The examples x are the results of the rollout with their contexts, or a batch of an
-/// example_source, one for each update (it is asked with the number of the update).
+/// example_source, one for each update (it is asked with the number of the update,
+/// which is below 0 where a gradient is only measured).
 ///
 ///   consistency_regularizer(backend, {.weight = 0.1f})                      // the generator's own samples
 ///   consistency_regularizer(backend, model, {.weight = 0.1f}, photographs)  // data
 ///
 /// Source: Geng et al. 2024 (arXiv:2406.14548) for the loss; reward-guided training with a consistency loss beside the
-/// reward's as in Li et al. 2024, "Reward Guided Latent Consistency Distillation" (arXiv:2403.11027), section 4.
+/// reward's as in Li et al. 2024, "Reward Guided Latent Consistency Distillation" (arXiv:2403.11027).
 template <class Backend, class Source = own_results, class Context = char>
 class consistency_regularizer {
  public:

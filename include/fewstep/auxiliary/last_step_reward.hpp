@@ -26,15 +26,17 @@ namespace fewstep {
 ///
 ///   loss = mean over samples of -weight r(decode(f)), or weight max(0, margin - r(decode(f))).
 ///
-/// With weight 1, no margin and a policy gradient whose advantage is the reward, the sum is the gradient of the
-/// expected reward. This is the last-step term of a hybrid policy gradient; direct_reward_gradient goes further back.
+/// This is the last-step term of a hybrid policy gradient. A policy gradient is a mean over samples and trained steps:
+/// where its advantage is the reward and log-probabilities are sums over D (reduction::sum), a weight of 1 / trained
+/// steps and no margin make the two the gradient of the expected reward together, up to that factor; with
+/// reduction::mean it is 1 / (D * trained steps). direct_reward_gradient goes further back than one call.
 ///
 ///   auto trainer = policy_gradient(backend, model, policy_gradient_parts{...,
 ///       .also = last_step_reward(backend, std::ref(judge), {.weight = 1})}, {});
 ///
 /// The reward is asked once more for every optimizer step, as the parameters have moved. The gradient by the decoded
-/// sample is that of Clark et al. 2023 (DRaFT-1, arXiv:2309.17400, section 4.1); the margin is that of Xu et al. 2023
-/// (ReFL, arXiv:2304.05977, section 4).
+/// sample is that of Clark et al. 2023 (DRaFT-1, arXiv:2309.17400); the margin is that of Xu et al. 2023 (ReFL,
+/// arXiv:2304.05977, algorithm 1).
 template <class Backend, class Reward, class Decoder = identity_decoder>
 class last_step_reward {
  public:

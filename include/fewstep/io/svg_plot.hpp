@@ -119,7 +119,8 @@ void for_each_run(std::size_t count, const Usable& usable, const Draw& draw) {
   return out;
 }
 
-[[nodiscard]] inline std::string svg_line(const plot_series& series, const plot_frame& frame, std::string_view colour) {
+[[nodiscard]] inline std::string svg_line(const plot_series& series, const plot_frame& frame, std::string_view colour,
+                                          std::string_view dashes) {
   std::string out;
   const auto finite = [&](std::size_t i) { return std::isfinite(series.x[i]) && std::isfinite(series.y[i]); };
   for_each_run(series.x.size(), finite, [&](std::size_t first, std::size_t last) {
@@ -133,9 +134,9 @@ void for_each_run(std::size_t count, const Usable& usable, const Draw& draw) {
     std::string line;
     for (auto i = first; i < last; ++i) line += frame.point(series.x[i], series.y[i]) + " ";
     line.pop_back();
-    out +=
-        message("<polyline fill=\"none\" stroke=\"", colour,
-                "\" stroke-width=\"2.2\" stroke-linejoin=\"round\" stroke-linecap=\"round\" points=\"", line, "\"/>\n");
+    out += message("<polyline fill=\"none\" stroke=\"", colour,
+                   "\" stroke-width=\"2.2\" stroke-linejoin=\"round\" stroke-linecap=\"round\"", dashes, " points=\"",
+                   line, "\"/>\n");
   });
   return out;
 }
@@ -163,6 +164,12 @@ void for_each_run(std::size_t count, const Usable& usable, const Draw& draw) {
 [[nodiscard]] inline std::string svg_plot(const plot_settings& settings, std::span<const plot_series> all) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
   constexpr std::array<std::string_view, 6> colours{"#2563eb", "#ea580c", "#059669", "#9333ea", "#db2777", "#0891b2"};
+  // More series than colours are told apart by dashes.
+  const auto colour_of = [&](std::size_t i) { return colours[i % colours.size()]; };
+  const auto dashes_of = [&](std::size_t i) {
+    constexpr std::array<std::string_view, 3> kinds{"", " stroke-dasharray=\"7 6\"", " stroke-dasharray=\"1 5\""};
+    return kinds[i / colours.size() % kinds.size()];
+  };
   double x_low = infinity, x_high = -infinity, y_low = infinity, y_high = -infinity;
   const auto widen = [](double& low, double& high, double value) {
     if (!std::isfinite(value)) return;
@@ -216,15 +223,15 @@ void for_each_run(std::size_t count, const Usable& usable, const Draw& draw) {
   }
   line(left, bottom, right, bottom, "#9ca3af");
 
-  for (std::size_t i = 0; i < all.size(); ++i) out += detail::svg_band(all[i], frame, colours[i % colours.size()]);
-  for (std::size_t i = 0; i < all.size(); ++i) out += detail::svg_line(all[i], frame, colours[i % colours.size()]);
+  for (std::size_t i = 0; i < all.size(); ++i) out += detail::svg_band(all[i], frame, colour_of(i));
+  for (std::size_t i = 0; i < all.size(); ++i) out += detail::svg_line(all[i], frame, colour_of(i), dashes_of(i));
 
   for (std::size_t i = 0; i < places.size(); ++i) {
     const double at_x = left + places[i].first;
     const double at_y = first_legend_row + 22.0 * places[i].second;
     out += message("<line x1=\"", detail::decimal(at_x, 1), "\" y1=\"", detail::decimal(at_y, 1), "\" x2=\"",
-                   detail::decimal(at_x + 18, 1), "\" y2=\"", detail::decimal(at_y, 1), "\" stroke=\"",
-                   colours[i % colours.size()], "\" stroke-width=\"3\" stroke-linecap=\"round\"/>\n");
+                   detail::decimal(at_x + 18, 1), "\" y2=\"", detail::decimal(at_y, 1), "\" stroke=\"", colour_of(i),
+                   "\" stroke-width=\"3\" stroke-linecap=\"round\"", dashes_of(i), "/>\n");
     out += detail::svg_text(at_x + 26, at_y + 4, all[i].name, {12, "#374151"});
   }
   out += detail::svg_text((left + right) / 2, settings.height - 16.0, settings.x_label, {13, "#374151", "middle"});

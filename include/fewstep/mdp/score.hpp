@@ -137,22 +137,20 @@ FEWSTEP_HD scored score_of(double log_pi, compared_squares squares, const step_r
                variance = static_cast<double>(row.sigma) * static_cast<double>(row.sigma);
   transition t{log_ratio, advantage, row.sigma, row.b, step};
   t.duration = row.duration;
-  scored done{};
+  double divergence = 0;
   if constexpr (needs_old_outputs<Objective>) {
-    done.result.divergence = squares.old * b * b * reduce / (2.0 * variance);
-    t.divergence = static_cast<float>(done.result.divergence);
+    divergence = squares.old * b * b * reduce / (2.0 * variance);
+    t.divergence = static_cast<float>(divergence);
   }
   const surrogate s = value(t);
-  done.result.log_probability = log_pi;
-  done.result.log_ratio = log_ratio;
-  done.result.ratio = exp_float(log_ratio);
-  done.result.value = s.value;
-  done.result.reference_kl = squares.reference * b * b * reduce / (2.0 * variance);
-  done.on_residual = static_cast<float>(-static_cast<double>(s.slope) * b * reduce / variance / rows);
-  done.on_reference = static_cast<float>(static_cast<double>(coefficient) * b * b * reduce / variance / rows);
+  float on_old = 0;
   if constexpr (needs_old_outputs<Objective>)
-    done.on_old = static_cast<float>(-static_cast<double>(s.divergence_slope) * b * b * reduce / variance / rows);
-  return done;
+    on_old = static_cast<float>(-static_cast<double>(s.divergence_slope) * b * b * reduce / variance / rows);
+  return {{log_pi, log_ratio, exp_float(log_ratio), s.value, squares.reference * b * b * reduce / (2.0 * variance),
+           divergence},
+          static_cast<float>(-static_cast<double>(s.slope) * b * reduce / variance / rows),
+          static_cast<float>(static_cast<double>(coefficient) * b * b * reduce / variance / rows),
+          on_old};
 }
 
 }  // namespace detail

@@ -212,7 +212,4 @@ class held_out_samples {
   std::optional<comparison> scratch_;
 };
 
-template <class Backend, class Generator, class Prompts, class... Rest>
-held_out_samples(Backend&, Generator&, step_table, const Prompts&, Rest...) -> held_out_samples<Backend, Generator>;
-
 }  // namespace fewstep

@@ -15,6 +15,7 @@
 #include <fewstep/mdp/rollout.hpp>
 #include <fewstep/optimizer/adam.hpp>
 #include <fewstep/optimizer/sgd.hpp>
+#include <fewstep/reward/differentiable_per_sample.hpp>
 #include <fewstep/reward/differentiable_reward.hpp>
 #include <fewstep/sampler/ddim.hpp>
 

@@ -34,7 +34,7 @@ TEST_CASE("held-out samples come from the same noise at every look, and follow t
   cpu_backend backend({.threads = 2});
   gaussian_consistency model;
   const std::vector<std::int32_t> prompts{3, 5};
-  held_out_samples held_out(backend, model, two_steps(), std::span<const std::int32_t>(prompts), 4, std::uint64_t{9});
+  held_out_samples held_out(backend, model, two_steps(), prompts, 4, std::uint64_t{9});
   const auto first = held_out.draw();
   const std::vector<float> kept(first.begin(), first.end());
   CHECK(held_out.contexts().size() == 8);
@@ -54,7 +54,7 @@ TEST_CASE("held-out figures are means over prompts with their errors") {
   cpu_backend backend({.threads = 1});
   gaussian_consistency model;
   const std::vector<std::int32_t> prompts{1, 2, 6};
-  held_out_samples held_out(backend, model, two_steps(), std::span<const std::int32_t>(prompts), 2);
+  held_out_samples held_out(backend, model, two_steps(), prompts, 2);
   held_out.draw();
   auto of_context = fewstep::per_sample(&context_value);
   const auto figure = held_out.judged(of_context);
@@ -77,7 +77,7 @@ TEST_CASE("the divergence from a reference is the closed form of two Gaussians o
   gaussian_consistency model, reference;
   model.mean = 0.7f;
   const std::vector<std::int32_t> prompts{0, 1};
-  held_out_samples held_out(backend, model, two_steps(), std::span<const std::int32_t>(prompts), 3);
+  held_out_samples held_out(backend, model, two_steps(), prompts, 3);
   held_out.draw();
   const auto table = two_steps();
   const double shift = (0.7 - 0.3) * (1 - gaussian_consistency::shrinking(static_cast<double>(first_time)));
@@ -95,7 +95,7 @@ TEST_CASE("a look at held-out samples allocates nothing, and refuses what it can
   fewstep::mlp_generator<cpu_backend> model(backend, {.network = {.dimension = 3, .classes = 4}});
   const std::vector<std::int32_t> prompts{0, 1, 2, 3};
   const auto table = fewstep::consistency_sampler{}.table(model.preconditioner(), 3);
-  held_out_samples held_out(backend, model, table, std::span<const std::int32_t>(prompts), 1);
+  held_out_samples held_out(backend, model, table, prompts, 1);
   held_out.draw();
   const std::size_t before = fewstep::test::allocations;
   held_out.draw();

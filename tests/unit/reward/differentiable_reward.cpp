@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fewstep/reward/differentiable_per_sample.hpp>
 #include <fewstep/reward/differentiable_reward.hpp>
 #include <fewstep/reward/weighted_sum.hpp>
 

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "child_run.hpp"
+
+#include <fewstep/io/file.hpp>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+namespace paper {
+
+int run_this_program(const std::vector<std::string>& arguments) {
+  std::vector<std::string> words{"paper"};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  for (auto& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  std::fflush(nullptr);
+  const ::pid_t child = ::fork();
+  if (child < 0) fewstep::detail::throw_io_error(errno, "cannot start a run");
+  if (child == 0) {
+#ifdef __linux__
+    ::prctl(PR_SET_PDEATHSIG, SIGINT);
+#endif
+    ::execv("/proc/self/exe", argv.data());
+    ::_exit(127);
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0)
+    if (errno != EINTR) fewstep::detail::throw_io_error(errno, "cannot wait for a run");
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+}  // namespace paper

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "child_run.hpp"
+#include "plan.hpp"
+#include "run_record.hpp"
+#include "study_settings.hpp"
+#include "text_to_emoji/interrupt.hpp"
+
+#include <fewstep/core/error.hpp>
+#include <fewstep/io/atomic_file.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <stdexcept>
+#include <string>
+
+namespace paper {
+
+namespace fs = std::filesystem;
+using fewstep::message;
+
+namespace {
+
+/// What a run of the search came to. Without figures `status` says why.
+struct searched {
+  std::string method;
+  double learning_rate = 0;
+  std::string status;
+  double reward = 0, height = 0, retrieval = 0, diversity = 0;
+
+  [[nodiscard]] bool is_sound() const { return status == "finished"; }
+};
+
+searched read_searched(const std::string& method, double rate, const fs::path& folder) {
+  searched s{method, rate, "finished"};
+  try {
+    const run_record run = read_run(folder);
+    s.reward = run.held_out["reward"].back();
+    s.height = fewstep::mean_height(run.over("training_seconds", "reward"));
+    s.retrieval = run.held_out["retrieval"].back();
+    s.diversity = run.held_out["diversity"].back();
+  } catch (const std::runtime_error& error) {
+    std::fprintf(stderr, "paper search: %s\n", error.what());
+    s.status = "failed";
+  }
+  return s;
+}
+
+std::string table_of(const std::vector<searched>& all) {
+  std::string text = "method,learning_rate,final_reward,mean_reward,retrieval,diversity,status\n";
+  for (const auto& s : all) {
+    text += s.method + "," + shortest(s.learning_rate);
+    for (const double value : {s.reward, s.height, s.retrieval, s.diversity})
+      text += "," + (s.is_sound() ? shortest(value) : std::string());
+    text += "," + s.status + "\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+int search(const search_settings& s) {
+  fewstep::expects(!s.methods.empty() && !s.rates.empty() && s.seconds > 0, [&] {
+    return message("search: ", s.methods.size(), " methods, ", s.rates.size(), " rates and ", s.seconds,
+                   " seconds; give at least one of each");
+  });
+  fewstep::require_writable_directory(s.output);
+  std::vector<double> rates = s.rates;
+  std::sort(rates.begin(), rates.end());
+  std::vector<searched> all;
+  for (const auto& method : s.methods)
+    for (const double rate : rates) {
+      planned_run run;
+      run.label = method + "_" + shortest(rate);
+      run.method = method;
+      run.learning_rate = rate;
+      run.seed = s.seed;
+      run.seconds = s.seconds;
+      run.evaluations = s.evaluations;
+      const fs::path folder = s.output / run.label;
+      if (!is_finished(folder)) {
+        std::printf("paper search: %s, learning rate %s\n", method.c_str(), shortest(rate).c_str());
+        const int status = run_this_program(train_arguments(run, s.reward, folder, s.threads, s.more));
+        if (status == text_to_emoji::interrupted_status || text_to_emoji::interrupted()) {
+          std::printf("interrupted; the same command goes on\n");
+          return text_to_emoji::interrupted_status;
+        }
+      }
+      all.push_back(read_searched(method, rate, folder));
+      fewstep::write_atomically(s.output / "search.csv", table_of(all));
+    }
+
+  std::printf("%s", table_of(all).c_str());
+  bool complete = true;
+  for (const auto& method : s.methods) {
+    const searched* best = nullptr;
+    for (const auto& one : all)
+      if (one.method == method && one.is_sound() && (best == nullptr || one.reward > best->reward)) best = &one;
+    complete = complete && best != nullptr;
+    if (best == nullptr) {
+      std::printf("%s: no rate came to an end\n", method.c_str());
+      continue;
+    }
+    const bool at_end = best->learning_rate == rates.front() || best->learning_rate == rates.back();
+    std::printf("%s: best learning rate %s%s\n", method.c_str(), shortest(best->learning_rate).c_str(),
+                at_end ? ", at the end of the grid: search on beyond it by --rates" : "");
+  }
+  std::printf("written: %s\n", (s.output / "search.csv").c_str());
+  return complete ? 0 : 1;
+}
+
+}  // namespace paper

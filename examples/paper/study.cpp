@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "child_run.hpp"
+#include "plan.hpp"
+#include "run_record.hpp"
+#include "study_settings.hpp"
+#include "text_to_emoji/interrupt.hpp"
+
+#include <fewstep/core/error.hpp>
+#include <fewstep/io/atomic_file.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <stdexcept>
+#include <string>
+
+namespace paper {
+
+namespace fs = std::filesystem;
+
+int study(const study_settings& s) {
+  study_plan plan = make_plan(s.plan, s.hours);
+  plan.reward = s.reward;
+  plan.output = s.output.generic_string();
+  for (auto& run : plan.runs) run.arguments = train_arguments(run, s.reward, s.output / run.folder(), s.threads, s.more);
+  fewstep::require_writable_directory(s.output);
+
+  // The machines are those that have run something: a study may go on elsewhere.
+  const fs::path file = s.output / "plan.json";
+  nlohmann::json machines = nlohmann::json::array();
+  if (fs::exists(file)) {
+    const auto old = read_json(file);
+    if (old.value("plan", nlohmann::json()) != to_json(plan))
+      throw std::runtime_error(fewstep::message(file.string(),
+                                                ": the folder holds a study with other settings; give those again to "
+                                                "go on with it, or name another folder by --output"));
+    machines = old.value("machines", machines);
+  }
+  const auto facts = to_json(this_machine(s.threads));
+  const auto unfinished = [&](const planned_run& run) { return !is_finished(s.output / run.folder()); };
+  if (std::any_of(plan.runs.begin(), plan.runs.end(), unfinished) &&
+      std::find(machines.begin(), machines.end(), facts) == machines.end())
+    machines.push_back(facts);
+  fewstep::write_atomically(file, nlohmann::json{{"plan", to_json(plan)}, {"machines", machines}}.dump(1) + "\n");
+
+  double planned = 0;
+  for (const auto& run : plan.runs) planned += run.seconds;
+  std::printf("paper study: %zu runs, %.0f s of training in all\n", plan.runs.size(), planned);
+  for (std::size_t i = 0; i < plan.runs.size(); ++i) {
+    const planned_run& run = plan.runs[i];
+    if (!unfinished(run)) continue;
+    std::printf("paper study: run %zu of %zu: %s, seed %llu, %.0f s\n", i + 1, plan.runs.size(), run.label.c_str(),
+                static_cast<unsigned long long>(run.seed), run.seconds);
+    const int status = run_this_program(run.arguments);
+    if (status == text_to_emoji::interrupted_status || text_to_emoji::interrupted()) {
+      std::printf("interrupted; the same command goes on\n");
+      return text_to_emoji::interrupted_status;
+    }
+    if (status != 0)
+      throw std::runtime_error(fewstep::message((s.output / run.folder()).string(), ": the run ended with exit status ",
+                                                status, "; the same command goes on with it"));
+  }
+  return report({.studies = {s.output}, .results = s.results, .search = s.search});
+}
+
+}  // namespace paper
