@@ -68,10 +68,8 @@ int main() {
   flowing("mix_grpo, window of 2", [&](grpo_options o) {
     return fewstep::mix_grpo(backend, flow, on_the_right, rule, o, {.length = 2, .every = 5});
   });
-  flowing("flow_grpo_fast, window of 1", [&](grpo_options o) {
-    o.shared_initial_noise = true;
-    return fewstep::flow_grpo_fast(backend, flow, on_the_right, rule, o, {.length = 1});
-  });
+  flowing("flow_grpo_fast, window of 1",
+          [&](grpo_options o) { return fewstep::flow_grpo_fast(backend, flow, on_the_right, rule, o, {.length = 1}); });
   flowing("grpo_guard", [&](grpo_options o) {
     return fewstep::grpo_guard(backend, flow, on_the_right, rule, o, {.clip_range = 0.1f});
   });

@@ -29,9 +29,8 @@ constexpr double training_share = 0.85;
 budgets budgets_of(const std::string& name) {
   if (name == "default") return {2, 3, 1, 4, 1.5, 1, 20};
   if (name == "full") return {24, 5, 3, 8, 3, 1, 40};
-  fewstep::expects(name == "tiny", [&] {
-    return fewstep::message("study: there is no plan '", name, "'; use tiny, default or full");
-  });
+  fewstep::expects(name == "tiny",
+                   [&] { return fewstep::message("study: there is no plan '", name, "'; use tiny, default or full"); });
   return {0.02, 2, 1, 2, 1, 1, 5};
 }
 
@@ -57,7 +56,7 @@ std::string shortest(double value) {
 
 study_plan make_plan(const std::string& name, double hours) {
   const budgets b = budgets_of(name);
-  std::vector<std::string> family{"rebel",     "grpo",      "cps_grpo",   "mix_grpo",   "flow_dppo",
+  std::vector<std::string> family{"rebel",     "grpo",       "cps_grpo",    "mix_grpo", "flow_dppo",
                                   "flow_grpo", "grpo_guard", "rlcm_hybrid", "draft"};
   std::vector<int> horizons{4, 2};
   if (name == "tiny") {
@@ -65,8 +64,7 @@ study_plan make_plan(const std::string& name, double hours) {
     horizons = {2};
   }
   const auto count = [](const auto& list) { return static_cast<double>(list.size()); };
-  const double parts =
-      b.seeds * (2 * b.main + count(horizons) * b.horizon) + b.family_seeds * count(family) * b.family;
+  const double parts = b.seeds * (2 * b.main + count(horizons) * b.horizon) + b.family_seeds * count(family) * b.family;
   study_plan plan;
   plan.name = name;
   plan.hours = hours > 0 ? hours : b.hours;
@@ -85,20 +83,27 @@ study_plan make_plan(const std::string& name, double hours) {
     run.horizon = horizon;
     add(run, b.seeds);
   }
-  for (const auto& method : family)
-    add(planned(method, method, {figure_family}, b, unit * b.family), b.family_seeds);
+  for (const auto& method : family) add(planned(method, method, {figure_family}, b, unit * b.family), b.family_seeds);
   return plan;
 }
 
 std::vector<std::string> train_arguments(const planned_run& run, const std::string& reward,
                                          const std::filesystem::path& folder, int threads,
                                          const std::vector<std::string>& more) {
-  std::vector<std::string> all{"train",           "--method",     run.method,
-                               "--reward",        reward,         "--learning-rate",
-                               shortest(run.learning_rate),       "--seed",
-                               std::to_string(run.seed),          "--seconds",
-                               shortest(run.seconds),             "--evaluations",
-                               std::to_string(run.evaluations),   "--label",
+  std::vector<std::string> all{"train",
+                               "--method",
+                               run.method,
+                               "--reward",
+                               reward,
+                               "--learning-rate",
+                               shortest(run.learning_rate),
+                               "--seed",
+                               std::to_string(run.seed),
+                               "--seconds",
+                               shortest(run.seconds),
+                               "--evaluations",
+                               std::to_string(run.evaluations),
+                               "--label",
                                run.label};
   if (run.horizon > 0) all.insert(all.end(), {"--horizon", std::to_string(run.horizon)});
   if (threads > 0) all.insert(all.end(), {"--threads", std::to_string(threads)});

@@ -21,8 +21,8 @@ struct planned_run {
   int horizon = 0;  ///< 0: the method's own
   double learning_rate = 0;
   std::uint64_t seed = 0;
-  double seconds = 0;   ///< of training
-  int evaluations = 0;  ///< after the first
+  double seconds = 0;                       ///< of training
+  int evaluations = 0;                      ///< after the first
   std::vector<std::string> arguments = {};  ///< of the program, `train` first
 
   /// Of its results, in the folder of the study.

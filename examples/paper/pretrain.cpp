@@ -70,8 +70,8 @@ bool train(fewstep::cpu_backend& host, const pretrain_settings& s, const emoji_d
   const fs::path folder = s.output / p.name, checkpoint = folder / "checkpoint.safetensors";
   fewstep::require_writable_directory(folder);
   const auto o = options(s, p);
-  fewstep::consistency_training trainer(
-      host, model, fewstep::adam{.learning_rate = p.learning_rate, .beta2 = s.beta2}, o);
+  fewstep::consistency_training trainer(host, model, fewstep::adam{.learning_rate = p.learning_rate, .beta2 = s.beta2},
+                                        o);
   const auto content = [&](auto& archive) {
     archive.must_match("learning_rate", p.learning_rate);
     archive("trainer", trainer);
@@ -83,9 +83,8 @@ bool train(fewstep::cpu_backend& host, const pretrain_settings& s, const emoji_d
   std::fflush(stdout);
 
   const std::vector<std::string> columns{"stage", "loss", "gradient_norm"};
-  auto table = trainer.index() > 0
-                   ? fewstep::metrics_csv::resume_at(folder / "loss.csv", columns, trainer.index())
-                   : fewstep::metrics_csv(folder / "loss.csv", columns);
+  auto table = trainer.index() > 0 ? fewstep::metrics_csv::resume_at(folder / "loss.csv", columns, trainer.index())
+                                   : fewstep::metrics_csv(folder / "loss.csv", columns);
   small_examples source(data, o.seed);
   {
     fewstep::progress_bar bar(p.steps, p.name);

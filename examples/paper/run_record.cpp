@@ -2,119 +2,165 @@
 #include "run_record.hpp"
 
 #include <fewstep/core/error.hpp>
-#include <fewstep/io/file.hpp>
+#include <fewstep/io/atomic_file.hpp>
+
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
+#include <array>
+#include <fstream>
 #include <stdexcept>
-#include <string_view>
+#include <string>
+#include <vector>
 
 namespace paper {
-
-namespace fs = std::filesystem;
-using fewstep::message;
-
 namespace {
 
-std::string text_of_file(const fs::path& path) {
-  const auto bytes = fewstep::read_file(path);
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+namespace fs = std::filesystem;
+using json = nlohmann::ordered_json;
+
+struct metric {
+  const char* name;
+  double fewstep::update_report::*value;
+};
+constexpr std::array metrics = {metric{"reward_mean", &fewstep::update_report::reward_mean},
+                                metric{"reward_error", &fewstep::update_report::reward_error},
+                                metric{"loss", &fewstep::update_report::loss},
+                                metric{"ratio_deviation", &fewstep::update_report::ratio_deviation},
+                                metric{"clip_fraction", &fewstep::update_report::clip_fraction},
+                                metric{"approximate_kl", &fewstep::update_report::approximate_kl},
+                                metric{"gradient_norm", &fewstep::update_report::gradient_norm},
+                                metric{"sampling_seconds", &fewstep::update_report::sampling_seconds},
+                                metric{"training_seconds", &fewstep::update_report::training_seconds}};
+
+std::vector<std::string> with_costs(std::initializer_list<const char*> more) {
+  std::vector<std::string> columns{"seconds", "reward_queries", "sampling_calls", "training_passes"};
+  columns.insert(columns.end(), more.begin(), more.end());
+  return columns;
 }
 
-std::vector<std::string_view> split(std::string_view line) {
-  std::vector<std::string_view> fields;
-  for (;;) {
-    const auto comma = line.find(',');
-    fields.push_back(line.substr(0, comma));
-    if (comma == line.npos) return fields;
-    line.remove_prefix(comma + 1);
+std::vector<std::string> curve_columns() {
+  auto columns = with_costs({});
+  for (const auto& m : metrics) columns.emplace_back(m.name);
+  return columns;
+}
+
+fewstep::metrics_csv open(const fs::path& path, std::vector<std::string> columns, bool resumes, std::int64_t index) {
+  return resumes ? fewstep::metrics_csv::resume_at(path, std::move(columns), index)
+                 : fewstep::metrics_csv(path, std::move(columns));
+}
+
+std::vector<double> costs(std::int64_t index, double seconds, const update_cost& cost) {
+  return {seconds, static_cast<double>(index * cost.reward_queries), static_cast<double>(index * cost.sampling_calls),
+          static_cast<double>(index * cost.training_passes)};
+}
+
+/// The double that is written as the float is.
+double as_written(float value) {
+  std::string text;
+  fewstep::append_number(text, value);
+  return std::stod(text);
+}
+
+json as_json(const train_settings& s) {
+  return {{"data", s.data.string()},
+          {"models", s.models.string()},
+          {"method", s.method},
+          {"reward", s.reward},
+          {"horizon", s.horizon},
+          {"guidance", as_written(s.guidance)},
+          {"learning_rate", as_written(s.learning_rate)},
+          {"prompts", s.prompts},
+          {"samples", s.samples},
+          {"optimizer_steps", s.optimizer_steps},
+          {"updates", s.updates},
+          {"budget_seconds", s.budget_seconds},
+          {"evaluate_every", s.evaluate_every},
+          {"evaluation_prompts", s.evaluation_prompts},
+          {"evaluation_samples", s.evaluation_samples},
+          {"final_prompts", s.final_prompts},
+          {"final_samples", s.final_samples},
+          {"seed", s.seed},
+          {"threads", s.threads}};
+}
+
+json as_json(const figures& f) { return {{"bytes", f.bytes}, {"retrieval", f.retrieval}, {"diversity", f.diversity}}; }
+figures figures_from(const json& j) { return {j.at("bytes"), j.at("retrieval"), j.at("diversity")}; }
+
+json read_json(const fs::path& path) {
+  std::ifstream file(path);
+  try {
+    return json::parse(file);
+  } catch (const json::exception& error) {
+    throw std::runtime_error(fewstep::message(path.string(), ": cannot be read: ", error.what()));
   }
-}
-
-template <class... Parts>
-void require(bool condition, const Parts&... parts) {
-  if (!condition) throw std::runtime_error(message(parts...));
 }
 
 }  // namespace
 
-const std::vector<double>& number_table::operator[](const std::string& heading) const {
-  const auto found = std::find(headings.begin(), headings.end(), heading);
-  require(found != headings.end(), path.string(), ": has no column '", heading, "'");
-  return columns[static_cast<std::size_t>(found - headings.begin())];
+void begin_or_continue(const train_settings& s) {
+  const fs::path path = s.output / "settings.json";
+  const json mine = as_json(s);
+  if (fs::exists(path)) {
+    const json theirs = read_json(path);
+    for (const auto& [name, value] : mine.items())
+      fewstep::expects(theirs.contains(name) && theirs.at(name) == value, [&] {
+        return fewstep::message(s.output.string(), ": holds a run whose ", name, " is ",
+                                theirs.contains(name) ? theirs.at(name).dump() : "not said", " and not ", value.dump(),
+                                "; give the same settings, or another --output");
+      });
+    return;
+  }
+  for (const char* name : {"checkpoint.safetensors", "result.json"}) fs::remove(s.output / name);
+  fewstep::write_atomically(path, mine.dump(2) + "\n");
 }
 
-number_table read_number_table(const fs::path& path) {
-  const std::string text = text_of_file(path);
-  number_table table{path, {}, {}};
-  std::string_view rest = text;
-  for (int line = 1; !rest.empty(); ++line) {
-    const auto end = rest.find('\n');
-    require(end != rest.npos, path.string(), ":", line, ": the line has no end; the file is damaged");
-    const auto fields = split(rest.substr(0, end));
-    rest.remove_prefix(end + 1);
-    if (line == 1) {
-      table.headings.assign(fields.begin(), fields.end());
-      table.columns.resize(fields.size());
-      continue;
+bool is_finished(const fs::path& folder) { return fs::exists(folder / "result.json"); }
+
+void write_result(const fs::path& folder, const run_result& r) {
+  const json j{{"before", as_json(r.before)},
+               {"after", as_json(r.after)},
+               {"updates", r.updates},
+               {"seconds", r.seconds},
+               {"seconds_a_picture", r.seconds_a_picture},
+               {"network_calls", r.network_calls}};
+  fewstep::write_atomically(folder / "result.json", j.dump(2) + "\n");
+}
+
+run_result read_result(const fs::path& folder) {
+  const json j = read_json(folder / "result.json");
+  return {figures_from(j.at("before")), figures_from(j.at("after")), j.at("updates"), j.at("seconds"),
+          j.at("seconds_a_picture"),    j.at("network_calls")};
+}
+
+void save_before_and_after(const fs::path& path, std::span<const float> before, std::span<const float> after,
+                           int samples) {
+  const auto size = static_cast<std::size_t>(picture_size), apart = static_cast<std::size_t>(samples) * size;
+  const std::size_t names = std::min<std::size_t>(12, before.size() / apart);
+  std::vector<float> pictures;
+  for (const auto row : {before, after})
+    for (std::size_t p = 0; p < names; ++p) {
+      const auto picture = row.subspan(p * apart, size);
+      pictures.insert(pictures.end(), picture.begin(), picture.end());
     }
-    require(fields.size() == table.headings.size(), path.string(), ":", line, ": has ", fields.size(), " fields for ",
-            table.headings.size(), " columns; the file is damaged");
-    for (std::size_t i = 0; i < fields.size(); ++i) {
-      double value = 0;
-      const auto [last, error] = std::from_chars(fields[i].data(), fields[i].data() + fields[i].size(), value);
-      require(error == std::errc{} && last == fields[i].data() + fields[i].size(), path.string(), ":", line, ": '",
-              fields[i], "' is no number; the file is damaged");
-      table.columns[i].push_back(value);
-    }
-  }
-  return table;
+  save_grid(path, pictures, static_cast<int>(names), 4);
 }
 
-nlohmann::json read_json(const fs::path& path) {
-  try {
-    return nlohmann::json::parse(text_of_file(path));
-  } catch (const nlohmann::json::exception& error) {
-    throw std::runtime_error(message(path.string(), ": is damaged: ", error.what()));
-  }
+run_tables::run_tables(const fs::path& folder, std::int64_t index)
+    : curve_(open(folder / "curve.csv", curve_columns(), index > 0, index)),
+      held_out_(open(folder / "held_out.csv", with_costs({"bytes", "retrieval", "diversity"}), index > 0, index)) {}
+
+void run_tables::add(std::int64_t index, double seconds, const update_cost& cost,
+                     const fewstep::update_report& report) {
+  auto row = costs(index, seconds, cost);
+  for (const auto& m : metrics) row.push_back(report.*m.value);
+  curve_.append(index, row);
 }
 
-bool is_finished(const fs::path& folder) {
-  if (!fs::exists(folder / "summary.json")) return false;
-  const auto summary = read_json(folder / "summary.json");
-  return !summary.is_object() || summary.value("finished", false);
-}
-
-run_record read_run(const fs::path& folder) {
-  require(fs::is_directory(folder), folder.string(), ": there is no such run; start it by `paper study`");
-  require(fs::exists(folder / "settings.json"), folder.string(), ": is no folder of a run, for it has no settings.json");
-  require(is_finished(folder), folder.string(), ": the run has not finished; the same `paper study` goes on with it");
-  run_record run;
-  run.folder = folder;
-  run.settings = read_json(folder / "settings.json");
-  run.summary = read_json(folder / "summary.json");
-  run.curve = read_number_table(folder / "curve.csv");
-  run.held_out = read_number_table(folder / "held_out.csv");
-
-  const auto& table = run.held_out;
-  require(table.rows() >= 2, table.path.string(), ": has ", table.rows(),
-          " rows; a finished run has one before its first update and one after its last");
-  const auto& updates = table["update"];
-  const double last = run.summary.value("updates", -1.0);
-  require(updates.front() == 0 && updates.back() == last, table.path.string(), ": goes from update ", updates.front(),
-          " to ", updates.back(), ", but the summary has ", last, " updates; the folder is damaged");
-  for (const char* name : {"update", "training_seconds", "reward_queries", "network_calls"}) {
-    const auto& x = table[name];
-    for (std::size_t i = 0; i < x.size(); ++i)
-      require(std::isfinite(x[i]) && (i == 0 || x[i] > x[i - 1]), table.path.string(), ":", i + 2, ": ", name, " is ",
-              x[i], ", which does not rise; the file is damaged");
-  }
-  for (const char* name : {"reward", "retrieval", "diversity"})
-    for (std::size_t i = 0; i < table.rows(); ++i)
-      require(std::isfinite(table[name][i]), table.path.string(), ":", i + 2, ": ", name, " is ", table[name][i],
-              "; the run diverged");
-  return run;
+void run_tables::add(std::int64_t index, double seconds, const update_cost& cost, const figures& f) {
+  auto row = costs(index, seconds, cost);
+  row.insert(row.end(), {f.bytes, f.retrieval, f.diversity});
+  held_out_.append(index, row);
 }
 
 }  // namespace paper

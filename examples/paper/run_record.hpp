@@ -1,51 +1,53 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <fewstep/monitor/seed_curves.hpp>
+#include "figures.hpp"
+#include "learner.hpp"
+#include "settings.hpp"
 
-#include <nlohmann/json.hpp>
+#include <fewstep/algorithm/update_report.hpp>
+#include <fewstep/io/metrics_csv.hpp>
 
 #include <cstdint>
 #include <filesystem>
-#include <string>
-#include <vector>
+#include <span>
+
+/// What a run leaves in its folder: settings.json, curve.csv (a row for each update), held_out.csv (a row for each
+/// examination on names that are not trained on), result.json at its end.
 
 namespace paper {
 
-/// A table of numbers under headings.
-struct number_table {
-  std::filesystem::path path;
-  std::vector<std::string> headings;
-  std::vector<std::vector<double>> columns;  ///< all of the same length
-
-  [[nodiscard]] std::size_t rows() const { return columns.empty() ? 0 : columns.front().size(); }
-  /// Throws std::runtime_error naming the file if there is none of this name.
-  [[nodiscard]] const std::vector<double>& operator[](const std::string& heading) const;
+struct run_result {
+  figures before, after;  ///< on held-out names
+  std::int64_t updates = 0;
+  double seconds = 0;  ///< of training
+  double seconds_a_picture = 0;
+  int network_calls = 0;  ///< for a picture
 };
 
-/// Throws std::runtime_error naming file and line for what is no such table, a last line without its end included.
-[[nodiscard]] number_table read_number_table(const std::filesystem::path& path);
+/// Writes settings.json; throws if the folder has a run with other settings.
+void begin_or_continue(const train_settings& s);
 
-/// The results of a finished `paper train`.
-struct run_record {
-  std::filesystem::path folder;
-  nlohmann::json settings, summary;
-  number_table curve, held_out;
-
-  /// A column of the held-out evaluations over another one, e.g. "reward" over "training_seconds".
-  [[nodiscard]] fewstep::run_curve over(const std::string& x, const std::string& y) const {
-    return {held_out[x], held_out[y]};
-  }
-};
-
-/// Whether there is a folder with a finished run. What is damaged counts as finished: reading says what is wrong.
 [[nodiscard]] bool is_finished(const std::filesystem::path& folder);
+void write_result(const std::filesystem::path& folder, const run_result& r);
+[[nodiscard]] run_result read_result(const std::filesystem::path& folder);
 
-/// Throws std::runtime_error naming the folder or the file if the run is missing, has not finished, or its files are
-/// damaged or contradict one another.
-[[nodiscard]] run_record read_run(const std::filesystem::path& folder);
+/// The first picture of up to twelve names, before above and after below.
+void save_before_and_after(const std::filesystem::path& path, std::span<const float> before,
+                           std::span<const float> after, int samples);
 
-/// Throws std::runtime_error naming the file if it is missing or no JSON.
-[[nodiscard]] nlohmann::json read_json(const std::filesystem::path& path);
+/// The two tables, which have no gap or duplicate after a resume at update `index`.
+class run_tables {
+ public:
+  run_tables(const std::filesystem::path& folder, std::int64_t index);
+
+  void add(std::int64_t index, double seconds, const update_cost& cost, const fewstep::update_report& report);
+  void add(std::int64_t index, double seconds, const update_cost& cost, const figures& f);
+  /// The update of the last examination; -1: there was none.
+  [[nodiscard]] std::int64_t last_examined() const { return held_out_.last_update().value_or(-1); }
+
+ private:
+  fewstep::metrics_csv curve_, held_out_;
+};
 
 }  // namespace paper

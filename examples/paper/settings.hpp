@@ -8,7 +8,7 @@
 
 namespace paper {
 
-inline const std::filesystem::path default_data = "examples/text_to_emoji/data";
+inline const std::filesystem::path default_data = "examples/text_to_emoji/data", default_models = "examples/paper";
 
 /// The two models that are compared; the defaults made those that come with the repository. The consistency model is
 /// trained from the denoiser.
@@ -29,7 +29,37 @@ struct pretrain_settings {
   int checkpoint_every = 250;
 };
 
+/// Both models as they come, drawing in several ways.
+struct evaluate_settings {
+  std::filesystem::path data = default_data, models = default_models;
+  std::filesystem::path output;  ///< folder of picture grids; empty: none
+  int prompts = 50, samples = 16;
+  int threads = 0;
+};
+
+/// One run of reinforcement learning; 0 leaves a setting to the method.
+struct train_settings {
+  std::filesystem::path data = default_data, models = default_models, output = "run";
+  std::string method = "rlcm";             ///< or ddpo
+  std::string reward = "compressibility";  ///< or incompressibility
+  int horizon = 0;                         ///< network calls of a picture
+  float guidance = 1;                      ///< of ddpo, in sampling and training
+  float learning_rate = 0;
+  int prompts = 64, samples = 1;  ///< of one update
+  int optimizer_steps = 0;        ///< of one update
+  std::int64_t updates = 100;
+  double budget_seconds = 0;  ///< of training: the run ends at the first examination after them; 0: no limit
+  int evaluate_every = 0;     ///< updates from one examination on held-out names to the next
+  int evaluation_prompts = 32, evaluation_samples = 2;
+  int final_prompts = 91, final_samples = 4;  ///< of the examination at the end
+  std::uint64_t seed = 0;
+  int threads = 0;
+  int checkpoint_every = 10;
+};
+
 /// Each returns the exit status of the program; errors are exceptions.
 int pretrain(const pretrain_settings& settings);
+int evaluate(const evaluate_settings& settings);
+int train(const train_settings& settings);
 
 }  // namespace paper

@@ -21,7 +21,8 @@ int study(const study_settings& s) {
   study_plan plan = make_plan(s.plan, s.hours);
   plan.reward = s.reward;
   plan.output = s.output.generic_string();
-  for (auto& run : plan.runs) run.arguments = train_arguments(run, s.reward, s.output / run.folder(), s.threads, s.more);
+  for (auto& run : plan.runs)
+    run.arguments = train_arguments(run, s.reward, s.output / run.folder(), s.threads, s.more);
   fewstep::require_writable_directory(s.output);
 
   // The machines are those that have run something: a study may go on elsewhere.

@@ -68,15 +68,14 @@ template <class Backend, class Generator, class Reward, class Optimizer, class R
               all_steps{}, std::move(regularize));
 }
 
-/// The same with noise of one strength at all times and one initial noise a prompt: DanceGRPO (Xue et al. 2025,
-/// arXiv:2505.07818). Published with 12 samples a prompt and 16 steps.
+/// The same with noise of one strength at all times, one initial noise a prompt and the group's own deviation (o.scale
+/// and o.shared_initial_noise are set so): DanceGRPO (Xue et al. 2025, arXiv:2505.07818). Published with 12 samples a
+/// prompt and 16 steps, of which 60 % are trained.
 template <class Backend, class Generator, class Reward, class Optimizer, class Regularizer = no_regularizer>
 [[nodiscard]] auto dance_grpo(Backend& backend, Generator& model, Reward reward_fn, Optimizer rule,
-                              grpo_options o = {.horizon = 16,
-                                                .samples_per_prompt = 12,
-                                                .scale = group_scale::group_std,
-                                                .shared_initial_noise = true},
-                              Regularizer regularize = {}) {
+                              grpo_options o = {.horizon = 16, .samples_per_prompt = 12}, Regularizer regularize = {}) {
+  o.scale = group_scale::group_std;
+  o.shared_initial_noise = true;
   return grpo(backend, model, std::move(reward_fn), std::move(rule), o, dance_sde_sampler{}, clipped_surrogate{},
               all_steps{}, std::move(regularize));
 }
@@ -101,11 +100,12 @@ template <class Backend, class Generator, class Reward, class Optimizer, class R
 }
 
 /// The samples of a prompt share the ODE up to a step drawn for each update, part there, and learn from it and its
-/// neighbour only: Flow-GRPO-Fast (Liu et al. 2025, arXiv:2505.05470, its fast variant).
+/// neighbour only (o.shared_initial_noise is set): Flow-GRPO-Fast (Liu et al. 2025, arXiv:2505.05470, its fast
+/// variant).
 template <class Backend, class Generator, class Reward, class Optimizer, class Regularizer = no_regularizer>
 [[nodiscard]] auto flow_grpo_fast(Backend& backend, Generator& model, Reward reward_fn, Optimizer rule,
-                                  grpo_options o = {.shared_initial_noise = true}, random_window window = {},
-                                  Regularizer regularize = {}) {
+                                  grpo_options o = {}, random_window window = {}, Regularizer regularize = {}) {
+  o.shared_initial_noise = true;
   return grpo(backend, model, std::move(reward_fn), std::move(rule), o, flow_sde_sampler{}, clipped_surrogate{}, window,
               std::move(regularize));
 }

@@ -121,7 +121,7 @@ class policy_gradient {
     return update_range<policy_gradient>(*this, std::move(contexts), updates);
   }
 
-  /// The rollout of the next update and its rewards and advantages.
+  /// The rollout of the next update and its rewards and advantages; the same again until train() has been called.
   void sample(std::span<const context_type> contexts) {
     collect(contexts, index_);
     is_whole_ = false;
@@ -183,6 +183,8 @@ class policy_gradient {
     const step_table& all = steps_.full();
     archive.must_match("first_trained", all.first_trained);
     archive.must_match("trained", all.trained);
+    archive.must_match("trained_at_once", table().trained);
+    archive.must_match("shared_initial_noise", options_.shared_initial_noise);
     archive.must_match("reduction", options_.over);
     archive.must_match("inner_epochs", options_.inner_epochs);
     archive.must_match("optimizer_steps", options_.optimizer_steps);

@@ -38,8 +38,9 @@ struct rebel_options {
 ///   ( (1/eta) ((log pi - log pi_old)(y) - (log pi - log pi_old)(y')) - (A(y) - A(y')) )^2
 ///
 /// with log pi the sum over the trained steps. No clip range, no critic. A minibatch keeps the samples of a prompt
-/// together; from the second optimizer step on, log-ratios cost a prediction of each of its rows.
-/// Backend, generator and the regularizer's reference must outlive the trainer.
+/// together; from the second optimizer step on, log-ratios cost a prediction of each of its rows. A KL to a reference
+/// is summed over the steps too, where the other algorithms take its mean. Backend, generator and the regularizer's
+/// reference must outlive the trainer.
 template <class Backend, class Generator, class Reward, class Optimizer, class Advantage = prompt_buffer_advantage,
           class Regularizer = no_regularizer>
 [[nodiscard]] auto rebel(Backend& backend, Generator& model, Reward reward_fn, Optimizer rule, rebel_options o = {},

@@ -57,7 +57,7 @@ void visit_options(preference_options& o, const Field& field) {
 
 template <class Backend, class Network>
 void write_judge(Backend& backend, safetensors_writer& file, const char* key,
-                 const judge_model<Backend, Network>& model, vec<const float> parameters) {
+                 const judge_model<Backend, Network>& model, vec<const float> parameters, element_type type) {
   expects(parameters.size() == model.layout().size(), [&] {
     return message("saving a judge: ", parameters.size(), " parameters given, but the model has ",
                    model.layout().size());
@@ -71,7 +71,7 @@ void write_judge(Backend& backend, safetensors_writer& file, const char* key,
   file.metadata(vocabulary_key, words);
   fetched<float, Backend> host(backend, parameters.size());
   add_slices(file, model.layout(), {host.fetch(backend, parameters.data, 0, parameters.size()), parameters.extents},
-             element_type::f32);
+             type);
 }
 
 template <class Model, class Backend>
@@ -106,9 +106,9 @@ template <class Model, class Backend>
 /// Writes the model with `parameters` (its own, or an average of them) as weights.
 template <class Backend>
 void save_two_tower(Backend& backend, const std::filesystem::path& path, const two_tower<Backend>& model,
-                    vec<const float> parameters) {
+                    vec<const float> parameters, element_type type = element_type::f32) {
   safetensors_writer file;
-  detail::write_judge(backend, file, detail::two_tower_key, model, parameters);
+  detail::write_judge(backend, file, detail::two_tower_key, model, parameters, type);
   file.write(path);
 }
 
@@ -121,9 +121,10 @@ template <class Backend>
 /// Writes the model with `parameters` as weights, and how its outputs are read.
 template <class Backend>
 void save_preference_model(Backend& backend, const std::filesystem::path& path, const preference_model<Backend>& model,
-                           vec<const float> parameters, reward_scale scale = {}) {
+                           vec<const float> parameters, reward_scale scale = {},
+                           element_type type = element_type::f32) {
   safetensors_writer file;
-  detail::write_judge(backend, file, detail::preference_model_key, model, parameters);
+  detail::write_judge(backend, file, detail::preference_model_key, model, parameters, type);
   file.metadata(detail::reward_scale_key, nlohmann::json{{"mean", scale.mean}, {"deviation", scale.deviation}}.dump());
   file.write(path);
 }

@@ -22,8 +22,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 using fewstep::cpu_backend;
@@ -37,8 +37,8 @@ using process = fewstep::test::affine_toy::process;
 namespace {
 
 constexpr double theta = 0.3, target = 1;
-constexpr int samples = 512, updates = 300;
-// The estimates are means over 300 independent rollouts: beyond 6 standard errors by chance fewer than once in 10^7.
+constexpr int samples = 512, updates = 200;
+// The estimates are means over 200 independent rollouts: beyond 6 standard errors by chance fewer than once in 10^7.
 constexpr double errors = 6;
 
 /// Any sampler, by the table that it makes: one type of trainer for all of them.

@@ -159,12 +159,13 @@ TEST_CASE("samples of a prompt that share their initial noise part where the win
   const bool shared = GENERATE(true, false);
   cpu_backend backend({.threads = 1});
   watched model(process::flow);
-  auto trainer = fewstep::flow_grpo_fast(backend, model, judge(quadratic_reward{}), fewstep::sgd{0},
-                                         {.horizon = horizon,
-                                          .prompts_per_update = prompts,
-                                          .samples_per_prompt = n,
-                                          .shared_initial_noise = shared,
-                                          .optimizer_steps = 1});
+  auto trainer = fewstep::grpo(backend, model, judge(quadratic_reward{}), fewstep::sgd{0},
+                               {.horizon = horizon,
+                                .prompts_per_update = prompts,
+                                .samples_per_prompt = n,
+                                .shared_initial_noise = shared,
+                                .optimizer_steps = 1},
+                               fewstep::flow_sde_sampler{}, fewstep::clipped_surrogate{}, fewstep::random_window{});
   int least = horizon, most = 0;
   for (int update = 0; update < 12; ++update) {
     model.seen.clear();

@@ -100,15 +100,15 @@ TEST_CASE("the policy gradient and the last step's are the gradient of the expec
   // last call accounts for 1 - s_last and the actions, over whose steps a policy gradient is a mean, for the rest.
   cpu_backend backend({.threads = 1});
   toy model;
-  const std::vector<float> times = GENERATE(std::vector<float>{4, 1}, std::vector<float>{4, 1.5f, 0.7f});
-  const int horizon = static_cast<int>(times.size()), actions = horizon - 1;
+  const std::vector<float> grid = GENERATE(std::vector<float>{4, 1}, std::vector<float>{4, 1.5f, 0.7f});
+  const int horizon = static_cast<int>(grid.size()), actions = horizon - 1;
   const float weight = 1 / static_cast<float>(actions);
   constexpr std::uint64_t seed = 11;
   constexpr int samples = 8192, updates = 18;
   const policy_gradient_options options{
       .horizon = horizon, .prompts_per_update = 1, .samples_per_prompt = samples, .over = reduction::sum, .seed = seed};
   const auto make = [&](auto also) {
-    policy_gradient_parts parts{.sampler = consistency_sampler{.times = times},
+    policy_gradient_parts parts{.sampler = consistency_sampler{.times = grid},
                                 .reward_fn = quadratic_reward{target},
                                 .advantage_of = raw_advantage{},
                                 .objective_of = reinforce{},
@@ -127,8 +127,8 @@ TEST_CASE("the policy gradient and the last step's are the gradient of the expec
     call.push_back(sum.back() - policy.back());
   }
   double product = 1;
-  for (const float time : times) product *= toy::shrinking(static_cast<double>(time));
-  const double last = toy::shrinking(static_cast<double>(times.back()));
+  for (const float time : grid) product *= toy::shrinking(static_cast<double>(time));
+  const double last = toy::shrinking(static_cast<double>(grid.back()));
   const double slope =
       -2 * toy::dimension * (static_cast<double>(model.mean) * (1 - product) - static_cast<double>(target)) / actions;
   const auto near = [&](const std::vector<double>& estimates, double expected) {

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "artist.hpp"
+#include "text_to_emoji/drawing.hpp"
+
+#include <fewstep/backend/cpu/backend.hpp>
+#include <fewstep/core/tensor.hpp>
+#include <fewstep/generator/guided.hpp>
+#include <fewstep/generator/rescaled.hpp>
+#include <fewstep/generator/text_unet.hpp>
+#include <fewstep/io/text_unet_file.hpp>
+#include <fewstep/mdp/rollout.hpp>
+#include <fewstep/mdp/trajectory.hpp>
+#include <fewstep/sampler/ddim.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <filesystem>
+
+namespace paper {
+
+/// The model of RLCM, and how it draws: as text_to_emoji does.
+struct consistency_policy {
+  fewstep::text_unet<fewstep::cpu_backend> model;
+
+  consistency_policy(fewstep::cpu_backend& host, const std::filesystem::path& file, const drawing&)
+      : model(fewstep::load_consistency_model(host, file)) {}
+
+  [[nodiscard]] auto& network() { return model; }
+  [[nodiscard]] static int calls_per_step() { return 1; }
+  [[nodiscard]] fewstep::step_table table(const drawing& d) const {
+    return text_to_emoji::drawing_table(model.preconditioner(), text_to_emoji::times_for(d.steps));
+  }
+};
+
+/// The model of DDPO: the denoiser in the variance-preserving process, guided where the scale is not 1.
+struct diffusion_policy {
+  fewstep::text_unet<fewstep::cpu_backend, fewstep::variance_preserving<fewstep::edm_denoiser>> base;
+  fewstep::guided<fewstep::cpu_backend, decltype(base)> model;
+
+  diffusion_policy(fewstep::cpu_backend& host, const std::filesystem::path& file, const drawing& d)
+      : base(fewstep::load_text_unet<fewstep::variance_preserving<fewstep::edm_denoiser>>(host, file)),
+        model(host, base, {.scale = d.guidance}),
+        calls_(d.guidance == 1.0f ? 1 : 2) {}
+
+  [[nodiscard]] auto& network() { return base; }
+  [[nodiscard]] int calls_per_step() const { return calls_; }
+  [[nodiscard]] fewstep::step_table table(const drawing& d) const {
+    return fewstep::ddim_sampler{.eta = d.eta}.table(base.preconditioner(), d.steps);
+  }
+
+ private:
+  int calls_;
+};
+
+/// Pictures [contexts, D], clamped to [-1, 1].
+template <class Model>
+[[nodiscard]] std::vector<float> draw_with(fewstep::cpu_backend& host, Model& model, const fewstep::step_table& table,
+                                           std::span<const fewstep::token_list> contexts,
+                                           fewstep::rollout_noise noise) {
+  using fewstep::index_t;
+  constexpr std::size_t at_once = 64;
+  const index_t size = model.sample_size();
+  auto workspace = model.make_workspace(host, 0);
+  fewstep::tensor<float, 2, fewstep::cpu_backend> output(host, {at_once, size});
+  std::vector<float> pictures;
+  while (!contexts.empty()) {
+    const auto part = contexts.first(std::min(at_once, contexts.size()));
+    const auto count = static_cast<index_t>(part.size());
+    fewstep::trajectory<fewstep::cpu_backend, fewstep::token_list> path(host, table, count, size);
+    for (index_t i = 0; i < count; ++i) path.set_context(i, part[static_cast<std::size_t>(i)]);
+    fewstep::rollout(host, model, workspace, path, output.view(), noise, fewstep::reduction::mean, 0, count);
+    const auto result = path.result();
+    for (index_t i = 0; i < result.size(); ++i) pictures.push_back(std::clamp(result.data[i], -1.0f, 1.0f));
+    contexts = contexts.subspan(part.size());
+    noise.first += part.size();
+  }
+  return pictures;
+}
+
+}  // namespace paper
