@@ -2,17 +2,30 @@
 #include "artist.hpp"
 
 #include "models.hpp"
+#include "text_to_emoji/drawing.hpp"
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/sampler/ddim.hpp>
 
 namespace paper {
 namespace {
 
+fewstep::step_table table_of(const drawing& d, const fewstep::edm_consistency& p) {
+  return text_to_emoji::drawing_table(p, text_to_emoji::times_for(d.steps));
+}
+
+template <class Preconditioning>
+fewstep::step_table table_of(const drawing& d, const Preconditioning& p) {
+  return fewstep::ddim_sampler{.eta = d.eta}.table(p, d.steps);
+}
+
 template <class Policy>
 class artist_with final : public artist {
  public:
-  artist_with(fewstep::cpu_backend& host, const std::filesystem::path& file, const drawing& d)
-      : host_(&host), policy_(host, file, d), table_(policy_.table(d)) {}
+  artist_with(fewstep::cpu_backend& host, const std::filesystem::path& models, const drawing& d)
+      : host_(&host),
+        policy_(host, Policy::file(models), d.guidance),
+        table_(table_of(d, policy_.network().preconditioner())) {}
 
   [[nodiscard]] fewstep::token_list encode(const std::string& prompt) const override {
     return policy_.model.encode(prompt);
@@ -36,9 +49,9 @@ std::string name_of(const drawing& d) {
   return fewstep::message("DDIM, ", d.steps, " steps, eta ", d.eta, ", guidance ", d.guidance);
 }
 
-std::unique_ptr<artist> load_artist(fewstep::cpu_backend& host, const std::filesystem::path& model, const drawing& d) {
-  if (d.by_denoiser) return std::make_unique<artist_with<diffusion_policy>>(host, model, d);
-  return std::make_unique<artist_with<consistency_policy>>(host, model, d);
+std::unique_ptr<artist> load_artist(fewstep::cpu_backend& host, const std::filesystem::path& models, const drawing& d) {
+  if (d.by_denoiser) return std::make_unique<artist_with<diffusion_policy>>(host, models, d);
+  return std::make_unique<artist_with<consistency_policy>>(host, models, d);
 }
 
 }  // namespace paper

@@ -39,8 +39,8 @@ struct drawing {
 
 [[nodiscard]] std::string name_of(const drawing& d);
 
-/// An artist with the model of a file; the backend must outlive it.
-[[nodiscard]] std::unique_ptr<artist> load_artist(fewstep::cpu_backend& host, const std::filesystem::path& model,
+/// An artist with the model in the folder; the backend must outlive it.
+[[nodiscard]] std::unique_ptr<artist> load_artist(fewstep::cpu_backend& host, const std::filesystem::path& models,
                                                   const drawing& d);
 
 }  // namespace paper

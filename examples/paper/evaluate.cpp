@@ -57,7 +57,7 @@ int evaluate(const evaluate_settings& s) {
   const text_to_emoji::name_index index(data);
   std::vector<std::int32_t> all(data.names.size());
   std::iota(all.begin(), all.end(), 0);
-  const auto exam = examination::of(all, s.prompts, s.samples);
+  const examination exam{.names = some_of(all, s.prompts), .samples = s.samples};
   if (!s.output.empty()) fewstep::require_writable_directory(s.output);
 
   std::printf("%zu names x %d pictures; JPEG bytes above the %td of a blank picture; %d threads\n\n", exam.names.size(),
@@ -72,8 +72,7 @@ int evaluate(const evaluate_settings& s) {
                                   {.by_denoiser = true, .steps = 50, .guidance = 3},
                                   {.by_denoiser = true, .steps = 50, .guidance = 5}};
   for (std::size_t i = 0; i < ways.size(); ++i) {
-    const auto a = load_artist(
-        host, s.models / (ways[i].by_denoiser ? "denoiser.safetensors" : "consistency.safetensors"), ways[i]);
+    const auto a = load_artist(host, s.models, ways[i]);
     const auto begin = std::chrono::steady_clock::now();
     const auto pictures = exam.draw(*a, data);
     const std::chrono::duration<double, std::milli> taken = std::chrono::steady_clock::now() - begin;

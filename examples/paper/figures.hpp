@@ -22,14 +22,19 @@ struct figures {
   double diversity = 0;  ///< root mean square difference of two pictures of a prompt
 };
 
+/// Share of the pictures [names * samples, 768] whose name is among the five nearest.
+[[nodiscard]] double retrieval(fewstep::cpu_backend& host, std::span<const float> pictures,
+                               std::span<const std::int32_t> names, int samples,
+                               const text_to_emoji::name_index& index);
+
+/// At most `count` of the names, evenly spread.
+[[nodiscard]] std::vector<std::int32_t> some_of(std::span<const std::int32_t> names, int count);
+
 /// Names to be drawn and judged, and how many pictures of each.
 struct examination {
   std::vector<std::int32_t> names;
   int samples = 4;
   std::uint64_t seed = 20240403;  ///< of the noise, which is that of every examination with these names
-
-  /// At most `count` of the names, evenly spread.
-  [[nodiscard]] static examination of(std::span<const std::int32_t> names, int count, int samples);
 
   /// Pictures [names * samples, 768].
   [[nodiscard]] std::vector<float> draw(artist& a, const emoji_data& data) const;

@@ -3,38 +3,80 @@
 
 #include <fewstep/core/error.hpp>
 
+#include <array>
+#include <string_view>
+
 namespace paper {
+namespace {
+
+/// What a method is trained with unless it is asked for.
+struct method_defaults {
+  std::string_view name;
+  decltype(&make_learner) make;
+  int horizon, prompts, samples, optimizer_steps;
+  bool takes_kl = false;
+};
+
+/// 64 pictures an update for all; network calls and optimizer steps as published, or nearly so.
+constexpr std::array<method_defaults, 14> methods{{{"rlcm", make_consistency_learner, 8, 64, 1, 1, true},
+                                                   {"reinforce", make_consistency_learner, 8, 64, 1, 1},
+                                                   {"rebel", make_consistency_learner, 8, 32, 2, 1},
+                                                   {"grpo", make_consistency_learner, 8, 8, 8, 2, true},
+                                                   {"cps_grpo", make_consistency_learner, 8, 8, 8, 2},
+                                                   {"flow_dppo", make_consistency_learner, 8, 8, 8, 2},
+                                                   {"rlcm_hybrid", make_direct_learner, 8, 64, 1, 1},
+                                                   {"draft", make_direct_learner, 4, 64, 1, 1},
+                                                   {"refl", make_direct_learner, 8, 64, 1, 1},
+                                                   {"ddpo", make_diffusion_learner, 50, 64, 1, 4, true},
+                                                   {"ddpo_sf", make_diffusion_learner, 50, 64, 1, 1},
+                                                   {"flow_grpo", make_flow_learner, 10, 8, 8, 2, true},
+                                                   {"mix_grpo", make_flow_learner, 10, 8, 8, 2},
+                                                   {"grpo_guard", make_flow_learner, 10, 8, 8, 2}}};
+
+const method_defaults& defaults_of(const std::string& name) {
+  std::string names;
+  for (const auto& m : methods) {
+    if (m.name == name) return m;
+    names += fewstep::message(names.empty() ? "" : ", ", m.name);
+  }
+  throw std::invalid_argument(fewstep::message("there is no method '", name, "'; use one of ", names));
+}
+
+}  // namespace
 
 train_settings settled(train_settings s) {
-  fewstep::expects(s.method == "rlcm" || s.method == "ddpo",
-                   [&] { return fewstep::message("there is no method '", s.method, "'; use rlcm or ddpo"); });
-  const bool is_ddpo = s.method == "ddpo";
-  fewstep::expects(is_ddpo || s.guidance == 1.0f, [&] {
-    return fewstep::message("--guidance is ", s.guidance, " but the method is ", s.method,
-                            ", whose model is not guided; leave it at 1, or use ddpo");
+  const auto& method = defaults_of(s.method);
+  const auto at_least = [](const char* option, double value, double least) {
+    fewstep::expects(value >= least,
+                     [&] { return fewstep::message(option, " is ", value, "; it must be at least ", least); });
+  };
+  at_least("--updates", static_cast<double>(s.updates), 0);
+  at_least("--seconds", s.seconds, 0);
+  at_least("--evaluations", s.evaluations, 1);
+  at_least("--evaluation-prompts", s.evaluation_prompts, 2);
+  at_least("--evaluation-samples", s.evaluation_samples, 2);
+  at_least("--checkpoint-every", s.checkpoint_every, 1);
+  fewstep::expects(s.updates > 0 || s.seconds > 0,
+                   "the run has no end; say how long it is by --seconds, by --updates, or both");
+  fewstep::expects(s.guidance == 1.0f || method.make == make_diffusion_learner, [&] {
+    return fewstep::message("--guidance is ", s.guidance, ", but ", s.method,
+                            " trains a model that is not guided; leave it at 1, or use ddpo");
   });
-  fewstep::expects(s.updates >= 1 && s.checkpoint_every >= 1 && s.evaluation_samples >= 2 && s.final_samples >= 2, [&] {
-    return fewstep::message("--updates is ", s.updates, ", --checkpoint-every ", s.checkpoint_every,
-                            ", --evaluation-samples ", s.evaluation_samples, ", --final-samples ", s.final_samples,
-                            "; the first two must be at least 1, the others 2");
+  fewstep::expects(s.kl == 0.0f || method.takes_kl, [&] {
+    return fewstep::message("--kl is ", s.kl, ", which ", s.method,
+                            " does not take here; leave it at 0, or use rlcm, grpo, ddpo or flow_grpo");
   });
-  if (s.horizon == 0) s.horizon = is_ddpo ? 50 : 4;
-  if (s.learning_rate == 0.0f) s.learning_rate = is_ddpo ? 3e-4f : 3e-4f;
-  if (s.optimizer_steps == 0) s.optimizer_steps = is_ddpo ? 4 : 1;
-  if (s.evaluate_every == 0) s.evaluate_every = is_ddpo ? 4 : 20;
+  if (s.label.empty()) s.label = s.method;
+  if (s.horizon == 0) s.horizon = method.horizon;
+  if (s.prompts == 0) s.prompts = method.prompts;
+  if (s.samples == 0) s.samples = method.samples;
+  if (s.optimizer_steps == 0) s.optimizer_steps = method.optimizer_steps;
   return s;
 }
 
-std::filesystem::path model_of(const train_settings& s) {
-  return s.models / (s.method == "ddpo" ? "denoiser.safetensors" : "consistency.safetensors");
-}
-
-drawing drawing_of(const train_settings& s) {
-  return {.by_denoiser = s.method == "ddpo", .steps = s.horizon, .guidance = s.guidance, .eta = 1};
-}
-
-std::unique_ptr<learner> make_learner(fewstep::cpu_backend& host, const train_settings& s) {
-  return s.method == "ddpo" ? make_ddpo(host, s) : make_rlcm(host, s);
+std::unique_ptr<learner> make_learner(fewstep::cpu_backend& host, const train_settings& s,
+                                      const prompt_texts& prompts) {
+  return defaults_of(s.method).make(host, s, prompts);
 }
 
 }  // namespace paper

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "settings.hpp"
+#include "study/study_settings.hpp"
 #include "text_to_emoji/interrupt.hpp"
 
 #include <CLI/CLI.hpp>
@@ -47,24 +48,68 @@ void add_train(CLI::App& app, train_settings& s) {
   command.add_option("--data", s.data, "folder of the pictures");
   command.add_option("--models", s.models, "folder of denoiser.safetensors and consistency.safetensors");
   command.add_option("--output", s.output, "folder of the run");
-  command.add_option("--method", s.method)->check(CLI::IsMember({"rlcm", "ddpo"}));
+  command.add_option("--method", s.method,
+                     "rlcm, reinforce, rebel, grpo, cps_grpo, flow_dppo, rlcm_hybrid, draft, refl of the consistency "
+                     "model; ddpo, ddpo_sf, flow_grpo, mix_grpo, grpo_guard of the denoiser");
+  command.add_option("--label", s.label, "name in a report; empty: the method");
   command.add_option("--reward", s.reward)->check(CLI::IsMember({"compressibility", "incompressibility"}));
-  command.add_option("--horizon", s.horizon, "network calls of a picture");
+  command.add_option("--horizon", s.horizon, "steps of a picture");
   command.add_option("--guidance", s.guidance, "of ddpo, in sampling and training; 1: none");
   command.add_option("--learning-rate", s.learning_rate);
+  command.add_option(
+      "--kl", s.kl, "coefficient of the KL to the model that training begins with, for rlcm, grpo, ddpo and flow_grpo");
   command.add_option("--prompts", s.prompts, "of one update");
   command.add_option("--samples", s.samples, "of one prompt");
   command.add_option("--optimizer-steps", s.optimizer_steps, "of one update");
-  command.add_option("--updates", s.updates);
-  command.add_option("--budget-seconds", s.budget_seconds, "of training; 0: no limit");
-  command.add_option("--evaluate-every", s.evaluate_every, "updates");
-  command.add_option("--evaluation-prompts", s.evaluation_prompts, "held-out names judged along the way");
+  command.add_option("--updates", s.updates, "0: as many as there is time for");
+  command.add_option("--seconds", s.seconds, "of training, evaluations excluded; 0: as many as the updates take");
+  command.add_option("--evaluations", s.evaluations,
+                     "on held-out names, evenly spread, after the one before training; the last at the end");
+  command.add_option("--evaluation-prompts", s.evaluation_prompts, "held-out names");
   command.add_option("--evaluation-samples", s.evaluation_samples, "of each of these");
-  command.add_option("--final-prompts", s.final_prompts, "held-out names judged at the end");
-  command.add_option("--final-samples", s.final_samples, "of each of these");
+  command.add_option("--stop", s.stop,
+                     "end early by a figure of held_out.csv: \"retrieval<0.15\", \"kl>20\", \"reward<best+2:3\" (no "
+                     "more than 2 above its best at three evaluations in a row); several rules: the first that holds");
   command.add_option("--seed", s.seed);
   command.add_option("--threads", s.threads, "0: all");
   command.add_option("--checkpoint-every", s.checkpoint_every, "updates");
+}
+
+void add_search(CLI::App& app, search_settings& s) {
+  auto& command = *app.add_subcommand("search",
+                                      "Search for learning rates, with the same rates, seconds and seed for every "
+                                      "method; goes on with what the folder has");
+  command.add_option("--output", s.output, "folder of the runs and of search.csv");
+  command.add_option("--methods", s.methods)->delimiter(',');
+  command.add_option("--rates", s.rates, "learning rates")->delimiter(',');
+  command.add_option("--reward", s.reward);
+  command.add_option("--seconds", s.seconds, "of training, each run");
+  command.add_option("--seed", s.seed, "none that the study uses");
+  command.add_option("--evaluations", s.evaluations, "of each run, after the first");
+  command.add_option("--threads", s.threads, "0: all");
+  command.add_option("train", s.more, "further arguments of `paper train`, after --");
+}
+
+void add_study(CLI::App& app, study_settings& s) {
+  auto& command = *app.add_subcommand("study",
+                                      "Train RLCM, DDPO and the family around them over seeds, and report; goes on "
+                                      "with what the folder has");
+  command.add_option("--plan", s.plan, "seconds, 2 hours or a day on two cores")
+      ->check(CLI::IsMember({"tiny", "default", "full"}));
+  command.add_option("--output", s.output, "folder of the runs");
+  command.add_option("--results", s.results, "the page; what it shows goes to the folder of the same name");
+  command.add_option("--search", s.search, "search.csv of `paper search`, to be shown");
+  command.add_option("--reward", s.reward);
+  command.add_option("--hours", s.hours, "of all runs together; 0: those of the plan");
+  command.add_option("--threads", s.threads, "0: all");
+  command.add_option("train", s.more, "further arguments of `paper train`, after --");
+}
+
+void add_report(CLI::App& app, report_settings& s) {
+  auto& command = *app.add_subcommand("report", "Write the page of finished studies");
+  command.add_option("studies", s.studies, "folders of `paper study`")->required();
+  command.add_option("--results", s.results, "the page; what it shows goes to the folder of the same name");
+  command.add_option("--search", s.search, "search.csv of `paper search`, to be shown");
 }
 
 }  // namespace
@@ -81,10 +126,19 @@ int main(int argc, char** argv) {
   train_settings training;
   add_evaluate(app, evaluating);
   add_train(app, training);
+  search_settings searching;
+  study_settings studying;
+  report_settings reporting;
+  add_search(app, searching);
+  add_study(app, studying);
+  add_report(app, reporting);
   CLI11_PARSE(app, argc, argv);
 
   try {
     text_to_emoji::watch_for_interrupts();
+    if (app.got_subcommand("search")) return search(searching);
+    if (app.got_subcommand("study")) return study(studying);
+    if (app.got_subcommand("report")) return report(reporting);
     if (app.got_subcommand("pretrain")) return pretrain(pretraining);
     if (app.got_subcommand("train")) return train(training);
     return evaluate(evaluating);

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "artist.hpp"
-#include "text_to_emoji/drawing.hpp"
-
 #include <fewstep/backend/cpu/backend.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/guided.hpp>
@@ -12,46 +9,62 @@
 #include <fewstep/io/text_unet_file.hpp>
 #include <fewstep/mdp/rollout.hpp>
 #include <fewstep/mdp/trajectory.hpp>
-#include <fewstep/sampler/ddim.hpp>
+#include <fewstep/sampler/step_table.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <filesystem>
+#include <span>
+#include <vector>
 
 namespace paper {
 
-/// The model of RLCM, and how it draws: as text_to_emoji does.
+/// The consistency model.
 struct consistency_policy {
   fewstep::text_unet<fewstep::cpu_backend> model;
 
-  consistency_policy(fewstep::cpu_backend& host, const std::filesystem::path& file, const drawing&)
+  consistency_policy(fewstep::cpu_backend& host, const std::filesystem::path& file, float = 1)
       : model(fewstep::load_consistency_model(host, file)) {}
 
+  [[nodiscard]] static std::filesystem::path file(const std::filesystem::path& models) {
+    return models / "consistency.safetensors";
+  }
   [[nodiscard]] auto& network() { return model; }
   [[nodiscard]] static int calls_per_step() { return 1; }
-  [[nodiscard]] fewstep::step_table table(const drawing& d) const {
-    return text_to_emoji::drawing_table(model.preconditioner(), text_to_emoji::times_for(d.steps));
-  }
 };
 
-/// The model of DDPO: the denoiser in the variance-preserving process, guided where the scale is not 1.
+/// The denoiser in the variance-preserving process of DDPO, guided where the scale is not 1.
 struct diffusion_policy {
   fewstep::text_unet<fewstep::cpu_backend, fewstep::variance_preserving<fewstep::edm_denoiser>> base;
   fewstep::guided<fewstep::cpu_backend, decltype(base)> model;
 
-  diffusion_policy(fewstep::cpu_backend& host, const std::filesystem::path& file, const drawing& d)
+  diffusion_policy(fewstep::cpu_backend& host, const std::filesystem::path& file, float guidance)
       : base(fewstep::load_text_unet<fewstep::variance_preserving<fewstep::edm_denoiser>>(host, file)),
-        model(host, base, {.scale = d.guidance}),
-        calls_(d.guidance == 1.0f ? 1 : 2) {}
+        model(host, base, {.scale = guidance}),
+        calls_(guidance == 1.0f ? 1 : 2) {}
 
+  [[nodiscard]] static std::filesystem::path file(const std::filesystem::path& models) {
+    return models / "denoiser.safetensors";
+  }
   [[nodiscard]] auto& network() { return base; }
   [[nodiscard]] int calls_per_step() const { return calls_; }
-  [[nodiscard]] fewstep::step_table table(const drawing& d) const {
-    return fewstep::ddim_sampler{.eta = d.eta}.table(base.preconditioner(), d.steps);
-  }
 
  private:
   int calls_;
+};
+
+/// The denoiser as a straight-line flow.
+struct flow_policy {
+  fewstep::text_unet<fewstep::cpu_backend, fewstep::straight_line<fewstep::edm_denoiser>> model;
+
+  flow_policy(fewstep::cpu_backend& host, const std::filesystem::path& file, float = 1)
+      : model(fewstep::load_text_unet<fewstep::straight_line<fewstep::edm_denoiser>>(host, file)) {}
+
+  [[nodiscard]] static std::filesystem::path file(const std::filesystem::path& models) {
+    return diffusion_policy::file(models);
+  }
+  [[nodiscard]] auto& network() { return model; }
+  [[nodiscard]] static int calls_per_step() { return 1; }
 };
 
 /// Pictures [contexts, D], clamped to [-1, 1].

@@ -14,7 +14,7 @@ inline const std::filesystem::path default_data = "examples/text_to_emoji/data",
 /// trained from the denoiser.
 struct pretrain_settings {
   std::filesystem::path data = default_data, output = "pretrained";
-  std::int64_t denoiser_steps = 8000, consistency_steps = 6000;
+  std::int64_t denoiser_steps = 8000, consistency_steps = 5000;
   int batch = 64;
   std::vector<std::int64_t> widths = {32, 48};
   std::int64_t text_width = 64, condition = 64;
@@ -40,21 +40,22 @@ struct evaluate_settings {
 /// One run of reinforcement learning; 0 leaves a setting to the method.
 struct train_settings {
   std::filesystem::path data = default_data, models = default_models, output = "run";
-  std::string method = "rlcm";             ///< or ddpo
+  std::string method = "rlcm", label;      ///< label: its name in a report; empty: the method
   std::string reward = "compressibility";  ///< or incompressibility
-  int horizon = 0;                         ///< network calls of a picture
+  int horizon = 0;                         ///< steps of a picture
   float guidance = 1;                      ///< of ddpo, in sampling and training
-  float learning_rate = 0;
-  int prompts = 64, samples = 1;  ///< of one update
-  int optimizer_steps = 0;        ///< of one update
-  std::int64_t updates = 100;
-  double budget_seconds = 0;  ///< of training: the run ends at the first examination after them; 0: no limit
-  int evaluate_every = 0;     ///< updates from one examination on held-out names to the next
-  int evaluation_prompts = 32, evaluation_samples = 2;
-  int final_prompts = 91, final_samples = 4;  ///< of the examination at the end
+  float learning_rate = 1e-4f;
+  float kl = 0;  ///< coefficient of the KL to the model that training begins with; 0: none, as published
+  int prompts = 0, samples = 0;  ///< of one update
+  int optimizer_steps = 0;       ///< of one update
+  std::int64_t updates = 0;      ///< 0: as many as there is time for
+  double seconds = 0;            ///< of training, evaluations excluded; 0: as many as the updates take
+  int evaluations = 10;          ///< on held-out names, after the one before training; the last at the end
+  int evaluation_prompts = 45, evaluation_samples = 4;
+  std::vector<std::string> stop;  ///< rules that end it early by these evaluations; see parse_stop_rule
   std::uint64_t seed = 0;
   int threads = 0;
-  int checkpoint_every = 10;
+  int checkpoint_every = 5;
 };
 
 /// Each returns the exit status of the program; errors are exceptions.

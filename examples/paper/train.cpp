@@ -4,16 +4,18 @@
 #include "run_record.hpp"
 #include "settings.hpp"
 #include "small_data.hpp"
+#include "stop_rule.hpp"
 #include "text_to_emoji/interrupt.hpp"
 #include "text_to_emoji/run_loop.hpp"
 
-#include <fewstep/core/error.hpp>
 #include <fewstep/io/file.hpp>
 #include <fewstep/io/progress_bar.hpp>
 
 #include <algorithm>
-#include <chrono>
+#include <cmath>
 #include <cstdio>
+#include <optional>
+#include <string>
 #include <vector>
 
 namespace paper {
@@ -21,89 +23,140 @@ namespace {
 
 namespace fs = std::filesystem;
 
+std::vector<std::string> texts(const emoji_data& data, std::span<const std::int32_t> names) {
+  std::vector<std::string> all;
+  for (const std::int32_t name : names) all.push_back(data.names[static_cast<std::size_t>(name)]);
+  return all;
+}
+
+fewstep::early_stopping stopping(const train_settings& s) {
+  std::vector<fewstep::stop_rule> rules;
+  for (const std::string& rule : s.stop) rules.push_back(parse_stop_rule(rule));
+  return fewstep::early_stopping(std::move(rules));
+}
+
 /// A run in its folder.
 class training_run {
  public:
   training_run(fewstep::cpu_backend& host, const train_settings& s, const emoji_data& data)
-      : host_(host), settings_(s), data_(data), index_(data), learner_(make_learner(host, s)) {
-    if (fs::exists(checkpoint())) learner_->load_checkpoint(checkpoint(), seconds_);
-    for (const auto name : data.tuning)
-      contexts_.push_back(learner_->encode(data.names[static_cast<std::size_t>(name)]));
+      : host_(host),
+        settings_(s),
+        stopping_(stopping(s)),
+        held_out_(some_of(data.held_back, s.evaluation_prompts)),
+        index_(data),
+        learner_(make_learner(host, s, {texts(data, data.tuning), texts(data, held_out_)})),
+        seconds_(restored()),
+        tables_(s.output, learner_->index()) {
+    for (const auto& [update, figures] : tables_.evaluations()) stopped_ = stopping_.look(update, figures);
   }
 
-  /// Trains until the updates or the seconds are used up or Ctrl-C; whether they are.
+  /// Trains until it is over or Ctrl-C; whether it is over.
   bool train() {
-    run_tables tables(settings_.output, learner_->index());
-    fewstep::progress_bar bar(settings_.updates, settings_.method);
-    while (true) {
-      if (tables.last_examined() < learner_->index()) examine(tables);
-      if (is_over() || text_to_emoji::interrupted()) break;
-      const std::int64_t every = settings_.evaluate_every, next = (learner_->index() / every + 1) * every;
-      text_to_emoji::run_steps(
-          *learner_, std::min(next, settings_.updates), settings_.checkpoint_every, [&] { update(tables, bar); },
-          [&] { learner_->save_checkpoint(checkpoint(), seconds_); });
-    }
+    evaluations_ = tables_.last_evaluated() < 0 ? -1 : due();
+    if (evaluations_ < 0) evaluate();
+    fewstep::progress_bar bar(per_cent, settings_.label);
+    text_to_emoji::run_steps_until(
+        *learner_, [&] { return is_over(); }, settings_.checkpoint_every, [&] { update(bar); },
+        [&] { learner_->save_checkpoint(checkpoint(), seconds_); });
     return is_over();
   }
 
-  /// Judges pictures of all held-out names before and after, and keeps the model.
-  void finish() {
-    const auto exam = examination::of(data_.held_back, settings_.final_prompts, settings_.final_samples);
-    const auto base = load_artist(host_, model_of(settings_), drawing_of(settings_));
-    const auto before = exam.draw(*base, data_);
-    const auto begin = std::chrono::steady_clock::now();
-    const auto after = exam.draw(*learner_, data_);
-    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
-    save_before_and_after(settings_.output / "before_after.png", before, after, settings_.final_samples);
+  /// The last evaluation, pictures, model and summary.
+  run_summary finish() {
+    const evaluated last = evaluation();
+    if (tables_.last_evaluated() < learner_->index()) tables_.add(learner_->index(), seconds_, learner_->cost(), last);
+    draw_before_and_after(last.pictures.pictures);
     learner_->save_model(settings_.output / "model.safetensors");
-    write_result(settings_.output,
-                 {.before = exam.judge(host_, before, index_),
-                  .after = exam.judge(host_, after, index_),
-                  .updates = learner_->index(),
-                  .seconds = seconds_,
-                  .seconds_a_picture = taken.count() / static_cast<double>(exam.names.size()) / exam.samples,
-                  .network_calls = learner_->network_calls()});
+    const run_summary summary{learner_->index(), seconds_, learner_->seconds_per_image(), last, stopped_};
+    write_summary(settings_, summary);
+    return summary;
   }
 
  private:
+  static constexpr int per_cent = 100;
+
   [[nodiscard]] fs::path checkpoint() const { return settings_.output / "checkpoint.safetensors"; }
-  [[nodiscard]] bool is_over() const {
-    return learner_->index() >= settings_.updates ||
-           (settings_.budget_seconds > 0 && seconds_ >= settings_.budget_seconds);
+
+  /// Reads the checkpoint if there is one; the seconds of training so far.
+  [[nodiscard]] double restored() const {
+    double seconds = 0;
+    if (fs::exists(checkpoint())) learner_->load_checkpoint(checkpoint(), seconds);
+    return seconds;
   }
 
-  void update(run_tables& tables, fewstep::progress_bar& bar) {
-    const auto report = learner_->update(contexts_);
+  [[nodiscard]] bool is_over() const { return stopped_ || progress() >= 1; }
+  /// 1 when the updates or the seconds are used up.
+  [[nodiscard]] double progress() const {
+    double most = 0;
+    if (settings_.updates > 0) most = static_cast<double>(learner_->index()) / static_cast<double>(settings_.updates);
+    if (settings_.seconds > 0) most = std::max(most, seconds_ / settings_.seconds);
+    return most;
+  }
+  /// Evaluations that should have been made by now, after the one before training.
+  [[nodiscard]] int due() const { return static_cast<int>(std::min(progress(), 1.0) * settings_.evaluations + 1e-9); }
+
+  void update(fewstep::progress_bar& bar) {
+    const auto report = learner_->update();
     seconds_ += report.sampling_seconds + report.training_seconds;
-    tables.add(learner_->index(), seconds_, learner_->cost(), report);
-    bar.update(learner_->index(), {{"reward", report.reward_mean}, {"clip", report.clip_fraction}});
+    tables_.add(learner_->index(), seconds_, learner_->cost(), report);
+    bar.update(static_cast<std::int64_t>(std::min(progress(), 1.0) * per_cent), {{"update", learner_->index()},
+                                                                                 {"seconds", seconds_},
+                                                                                 {"reward", report.reward_mean},
+                                                                                 {"clip", report.clip_fraction}});
+    if (progress() < 1 && due() > evaluations_) evaluate();
   }
 
-  void examine(run_tables& tables) {
-    const auto exam = examination::of(data_.held_back, settings_.evaluation_prompts, settings_.evaluation_samples);
-    tables.add(learner_->index(), seconds_, learner_->cost(), exam.judge(host_, exam.draw(*learner_, data_), index_));
+  [[nodiscard]] evaluated evaluation() {
+    evaluated e{learner_->examine(), 0};
+    const auto& pictures = e.pictures.pictures;
+    e.retrieval = retrieval(host_, {pictures.data, static_cast<std::size_t>(pictures.size())}, held_out_,
+                            settings_.evaluation_samples, index_);
+    return e;
+  }
+
+  void evaluate() {
+    const evaluated e = evaluation();
+    tables_.add(learner_->index(), seconds_, learner_->cost(), e);
+    stopped_ = stopping_.look(learner_->index(), held_out_figures(e));
+    evaluations_ = due();
+  }
+
+  /// The first picture of up to twelve names, before above and after below.
+  void draw_before_and_after(fewstep::matrix<const float> after) const {
+    const auto size = static_cast<std::size_t>(picture_size), names = std::min<std::size_t>(12, held_out_.size());
+    const std::vector<float> before = learner_->base_pictures();
+    std::vector<float> pictures;
+    for (const float* row : {before.data(), after.data})
+      for (std::size_t p = 0; p < names; ++p) {
+        const float* picture = row + p * static_cast<std::size_t>(settings_.evaluation_samples) * size;
+        pictures.insert(pictures.end(), picture, picture + size);
+      }
+    save_grid(settings_.output / "pictures.png", pictures, static_cast<int>(names), 4);
   }
 
   fewstep::cpu_backend& host_;
   const train_settings& settings_;
-  const emoji_data& data_;
+  fewstep::early_stopping stopping_;
+  std::optional<std::string> stopped_;
+  std::vector<std::int32_t> held_out_;
   text_to_emoji::name_index index_;
   std::unique_ptr<learner> learner_;
-  std::vector<fewstep::token_list> contexts_;
-  double seconds_ = 0;
+  double seconds_;
+  run_tables tables_;
+  int evaluations_ = -1;
 };
 
 }  // namespace
 
 int train(const train_settings& asked) {
   const train_settings s = settled(asked);
+  (void)stopping(s).look(0, held_out_figures({}));  // throws if a rule names no figure
   fewstep::require_writable_directory(s.output);
+  begin_or_continue(s);
   if (is_finished(s.output)) {
-    begin_or_continue(s);
     std::printf("%s: finished already\n", s.output.c_str());
     return 0;
   }
-  begin_or_continue(s);
   const auto data = emoji_data::load(s.data);
   fewstep::cpu_backend host({.threads = s.threads});
   training_run run(host, s, data);
@@ -111,11 +164,11 @@ int train(const train_settings& asked) {
     std::printf("interrupted; the same command goes on\n");
     return text_to_emoji::interrupted_status;
   }
-  run.finish();
-  const run_result r = read_result(s.output);
-  std::printf("%s: %lld updates in %.1f s, held-out JPEG bytes %.1f to %.1f, retrieval %.1f %% to %.1f %%\n",
-              s.output.c_str(), static_cast<long long>(r.updates), r.seconds, r.before.bytes, r.after.bytes,
-              100 * r.before.retrieval, 100 * r.after.retrieval);
+  const run_summary summary = run.finish();
+  std::printf("%s: %lld updates in %.1f s; held-out reward %.1f, retrieval %.1f %%\n", s.output.c_str(),
+              static_cast<long long>(summary.updates), summary.training_seconds, summary.last.pictures.reward.mean,
+              100 * summary.last.retrieval);
+  if (summary.stopped) std::printf("stopped early: %s\n", summary.stopped->c_str());
   return 0;
 }
 

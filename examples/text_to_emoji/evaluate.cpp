@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evaluation.hpp"
+#include "picture_size_reward.hpp"
 #include "runtime.hpp"
 #include "settings.hpp"
 
@@ -56,7 +57,9 @@ real_figures judge_real(fewstep::cpu_backend& host, const emoji_data& data, std:
       real.retrieval += name_index::is_near(index.distances(picture, data.captions[i].style), name) ? 1.0 : 0.0;
       pictures_judged += 1;
     }
-    const auto judged = judge(host, std::move(pictures), std::span(&name, 1), index, {});
+    const std::vector<fewstep::token_list> no_contexts(pictures.size() / picture_values);
+    const auto judged =
+        judge(host, std::move(pictures), no_contexts, std::span(&name, 1), index, {picture_size_reward{}});
     real.bytes += judged.figures[bytes_figure][0] / static_cast<double>(names.size());
     real.diversity += judged.figures[diversity_figure][0] / static_cast<double>(names.size());
   }
@@ -89,7 +92,7 @@ int evaluate(const evaluate_settings& s) {
   for (const int steps : s.steps) {
     fewstep::expects(steps >= 1, [&] { return fewstep::message("--steps has ", steps, "; use 1 or more"); });
     const auto judged = evaluation_plan{.times = times_for(steps), .samples = s.samples}
-                            .run(host, *model, groups, index, {.threads = host.threads()})
+                            .run(host, *model, groups, index, {picture_size_reward{.threads = host.threads()}})
                             .front();
     std::printf("%-16s %14.1f %% %16.1f %% %12.1f %10.4f\n",
                 fewstep::message(steps, steps == 1 ? " step" : " steps").c_str(),

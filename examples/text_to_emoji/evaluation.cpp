@@ -51,7 +51,8 @@ double distance(std::span<const float> a, std::span<const float> b) {
 
 std::string number(std::size_t which, double value, bool with_sign = false) {
   std::array<char, 32> text{};
-  const char* formats[][2] = {{"%.4f", "%+.4f"}, {"%.1f", "%+.1f"}, {"%.1f %%", "%+.1f %%"}, {"%.4f", "%+.4f"}};
+  const char* formats[][2] = {{"%.4f", "%+.4f"}, {"%.1f", "%+.1f"}, {"%.1f %%", "%+.1f %%"},
+                              {"%.4f", "%+.4f"}, {"%.4f", "%+.4f"}, {"%.4f", "%+.4f"}};
   std::snprintf(text.data(), text.size(), formats[which][with_sign ? 1 : 0],
                 which == retrieval_figure ? 100 * value : value);
   return text.data();
@@ -79,8 +80,9 @@ std::vector<prompt_group> evaluation_groups(const emoji_data& data, int prompts)
   return {std::move(held_back), std::move(tuning), std::move(unseen)};
 }
 
-judged_pictures judge(fewstep::cpu_backend& host, std::vector<float> pictures, std::span<const std::int32_t> names,
-                      const name_index& index, const picture_size_reward& reward_fn) {
+judged_pictures judge(fewstep::cpu_backend& host, std::vector<float> pictures,
+                      std::span<const fewstep::token_list> contexts, std::span<const std::int32_t> names,
+                      const name_index& index, const picture_judges& judges) {
   judged_pictures judged{std::move(pictures), {}};
   const std::size_t count = judged.pictures.size() / picture_values, samples = count / names.size();
   const fewstep::matrix<const float> rows{judged.pictures.data(),
@@ -89,11 +91,8 @@ judged_pictures judge(fewstep::cpu_backend& host, std::vector<float> pictures, s
     return std::span<const float>(judged.pictures).subspan(i * picture_values, picture_values);
   };
 
-  const std::vector<fewstep::token_list> no_contexts(count);
-  std::vector<float> rewards(count);
-  reward_fn(rows, std::span(no_contexts), std::span(rewards));
   std::vector<index_t> bytes(count);
-  fewstep::jpeg_byte_counts(rows, bytes, {.threads = reward_fn.threads});
+  fewstep::jpeg_byte_counts(rows, bytes, {.threads = host.threads()});
   const auto floor = static_cast<double>(fewstep::jpeg_floor(emoji_data::side, emoji_data::side));
   std::vector<double> is_near(count);
   host.parallel_for(static_cast<index_t>(count), [&](auto&, int, index_t i) {
@@ -101,11 +100,25 @@ judged_pictures judge(fewstep::cpu_backend& host, std::vector<float> pictures, s
     is_near[at] = name_index::is_near(index.distances(picture(at)), names[at / samples]) ? 1.0 : 0.0;
   });
 
-  for (auto& of_prompts : judged.figures) of_prompts.assign(names.size(), 0.0);
-  auto& [of_reward, of_bytes, of_retrieval, of_diversity] = judged.figures;
+  const auto judge_by = [&](const emoji_reward& reward, std::size_t which) {
+    if (!reward) return;
+    std::vector<float> rewards(count);
+    reward(rows, contexts, rewards);
+    auto& of_prompts = judged.figures[which];
+    of_prompts.assign(names.size(), 0.0);
+    for (std::size_t i = 0; i < count; ++i)
+      of_prompts[i / samples] += static_cast<double>(rewards[i]) / static_cast<double>(samples);
+  };
+  judge_by(judges.reward, reward_figure);
+  judge_by(judges.alignment, alignment_figure);
+  judge_by(judges.preference, preference_figure);
+
+  for (const figure which : {bytes_figure, retrieval_figure, diversity_figure})
+    judged.figures[which].assign(names.size(), 0.0);
+  auto &of_bytes = judged.figures[bytes_figure], &of_retrieval = judged.figures[retrieval_figure],
+       &of_diversity = judged.figures[diversity_figure];
   for (std::size_t p = 0; p < names.size(); ++p) {
     for (std::size_t i = p * samples; i < (p + 1) * samples; ++i) {
-      of_reward[p] += static_cast<double>(rewards[i]) / static_cast<double>(samples);
       of_bytes[p] += (static_cast<double>(bytes[i]) - floor) / static_cast<double>(samples);
       of_retrieval[p] += is_near[i] / static_cast<double>(samples);
       for (std::size_t j = p * samples; j < i; ++j)
@@ -117,14 +130,14 @@ judged_pictures judge(fewstep::cpu_backend& host, std::vector<float> pictures, s
 
 std::vector<judged_pictures> evaluation_plan::run(fewstep::cpu_backend& host, painter& artist,
                                                   std::span<const prompt_group> groups, const name_index& index,
-                                                  const picture_size_reward& reward_fn) const {
+                                                  const picture_judges& judges) const {
   std::vector<judged_pictures> results;
   std::uint64_t first = 0;
   for (const prompt_group& group : groups) {
     std::vector<fewstep::token_list> contexts;
     for (const std::string& prompt : group.prompts)
       contexts.insert(contexts.end(), static_cast<std::size_t>(samples), artist.encode(prompt));
-    results.push_back(judge(host, artist.draw(contexts, times, seed, first), group.names, index, reward_fn));
+    results.push_back(judge(host, artist.draw(contexts, times, seed, first), contexts, group.names, index, judges));
     first += std::uint64_t{1} << 32;
   }
   return results;
@@ -136,6 +149,7 @@ std::vector<compared_figure> compare(std::span<const prompt_group> groups, std::
   for (std::size_t g = 0; g < groups.size(); ++g)
     for (std::size_t which = 0; which < figure_names.size(); ++which) {
       const auto &old_values = before[g].figures[which], &new_values = after[g].figures[which];
+      if (old_values.empty()) continue;
       const auto n = static_cast<double>(old_values.size());
       std::vector<double> differences;
       for (std::size_t p = 0; p < old_values.size(); ++p) differences.push_back(new_values[p] - old_values[p]);

@@ -3,8 +3,8 @@
 
 #include "drawing.hpp"
 #include "emoji_data.hpp"
+#include "emoji_reward.hpp"
 #include "name_index.hpp"
-#include "picture_size_reward.hpp"
 #include "runtime.hpp"
 
 #include <fewstep/backend/cpu/backend.hpp>
@@ -29,8 +29,21 @@ struct prompt_group {
 /// headline, first), names that it uses, and (style, name) pairs that pretraining has not seen either.
 [[nodiscard]] std::vector<prompt_group> evaluation_groups(const emoji_data& data, int prompts);
 
-inline constexpr std::array figure_names = {"reward", "JPEG bytes above the floor", "top-5 retrieval", "diversity"};
-enum figure : std::size_t { reward_figure, bytes_figure, retrieval_figure, diversity_figure };
+inline constexpr std::array figure_names = {"reward",    "JPEG bytes above the floor", "top-5 retrieval",
+                                            "diversity", "text-picture alignment",     "preference reward"};
+enum figure : std::size_t {
+  reward_figure,
+  bytes_figure,
+  retrieval_figure,
+  diversity_figure,
+  alignment_figure,
+  preference_figure
+};
+
+/// What gives the first and the last two figures. Empty ones are left out of the table.
+struct picture_judges {
+  emoji_reward reward, alignment = {}, preference = {};
+};
 
 /// Pictures of one group, and the mean of each figure over the samples of each prompt: [figure][prompt].
 struct judged_pictures {
@@ -38,12 +51,12 @@ struct judged_pictures {
   std::array<std::vector<double>, figure_names.size()> figures;
 };
 
-/// Judges pictures [prompts * samples, picture], those of a prompt standing together. Retrieval is the share of the
-/// samples whose prompt's name is among the five nearest; diversity the root mean square difference of pixel values
-/// (from -1 to 1) between two samples of a prompt, averaged over pairs.
+/// Judges pictures [prompts * samples, picture], those of a prompt standing together, each made for its context.
+/// Retrieval is the share of the samples whose prompt's name is among the five nearest; diversity the root mean square
+/// difference of pixel values (from -1 to 1) between two samples of a prompt, averaged over pairs.
 [[nodiscard]] judged_pictures judge(fewstep::cpu_backend& host, std::vector<float> pictures,
-                                    std::span<const std::int32_t> names, const name_index& index,
-                                    const picture_size_reward& reward_fn);
+                                    std::span<const fewstep::token_list> contexts, std::span<const std::int32_t> names,
+                                    const name_index& index, const picture_judges& judges);
 
 /// Draws `samples` pictures for every prompt of the groups, with noise that depends on group and place only.
 struct evaluation_plan {
@@ -53,7 +66,7 @@ struct evaluation_plan {
 
   [[nodiscard]] std::vector<judged_pictures> run(fewstep::cpu_backend& host, painter& artist,
                                                  std::span<const prompt_group> groups, const name_index& index,
-                                                 const picture_size_reward& reward_fn) const;
+                                                 const picture_judges& judges) const;
 };
 
 /// One line of the table: means over prompts, and the paired difference with its 95 % interval, the prompts being the

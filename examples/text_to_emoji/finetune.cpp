@@ -57,28 +57,30 @@ double as_written(float value) {
 nlohmann::ordered_json as_json(const finetune_settings& s) {
   std::vector<double> times;
   for (const float time : s.times) times.push_back(as_written(time));
-  return {{"backend", s.backend},
-          {"checkpoint", s.checkpoint.string()},
-          {"data", s.data.string()},
-          {"reward", s.task},
-          {"updates", s.updates},
-          {"horizon", s.horizon},
-          {"times", times},
-          {"first_trained", s.first_trained},
-          {"prompts", s.prompts},
-          {"samples", s.samples},
-          {"learning_rate", as_written(s.learning_rate)},
-          {"kl", as_written(s.kl)},
-          {"clip", as_written(s.clip)},
-          {"last_step", s.last_step},
-          {"advantage", s.advantage},
-          {"lora", s.lora},
-          {"memory_budget", s.memory_budget},
-          {"seed", s.seed},
-          {"threads", s.threads},
-          {"checkpoint_every", s.checkpoint_every},
-          {"evaluation_prompts", s.evaluation_prompts},
-          {"evaluation_samples", s.evaluation_samples}};
+  nlohmann::ordered_json json{{"backend", s.backend},
+                              {"checkpoint", s.checkpoint.string()},
+                              {"data", s.data.string()},
+                              {"reward", s.task},
+                              {"updates", s.updates},
+                              {"horizon", s.horizon},
+                              {"times", times},
+                              {"first_trained", s.first_trained},
+                              {"prompts", s.prompts},
+                              {"samples", s.samples},
+                              {"learning_rate", as_written(s.learning_rate)},
+                              {"kl", as_written(s.kl)},
+                              {"clip", as_written(s.clip)},
+                              {"last_step", s.last_step},
+                              {"advantage", s.advantage},
+                              {"lora", s.lora},
+                              {"memory_budget", s.memory_budget},
+                              {"seed", s.seed},
+                              {"threads", s.threads},
+                              {"checkpoint_every", s.checkpoint_every},
+                              {"evaluation_prompts", s.evaluation_prompts},
+                              {"evaluation_samples", s.evaluation_samples}};
+  if (is_learned(s.task)) json["judge"] = s.judge.string();
+  return json;
 }
 
 void check(const finetune_settings& s) {
@@ -98,6 +100,21 @@ void check(const finetune_settings& s) {
   fewstep::expects(s.kl >= 0, [&] { return message("--kl is ", s.kl, "; use 0 (none) or more"); });
 }
 
+/// The reward, and the models that come with the repository where they are found and know the generator's words.
+picture_judges judges_of(const finetune_settings& s, const fewstep::vocabulary& words, int threads) {
+  const auto found = [&](const char* task, const std::filesystem::path& model) -> emoji_reward {
+    if (!std::filesystem::exists(model)) return {};
+    try {
+      return make_reward(task, model, words, threads);
+    } catch (const std::runtime_error& error) {
+      std::fprintf(stderr, "warning: pictures are not judged by the %s: %s\n", task, error.what());
+      return {};
+    }
+  };
+  return {make_reward(s.task, s.judge, words, threads), found("alignment", default_two_tower),
+          found("preference", default_preference)};
+}
+
 std::string megabytes(std::size_t bytes) {
   std::array<char, 32> text{};
   std::snprintf(text.data(), text.size(), "%.1f MB", static_cast<double>(bytes) / 1e6);
@@ -111,7 +128,10 @@ void announce(const finetune_settings& s, int threads, const emoji_data& data, f
   for (const float time : facts.times) times += message(times.empty() ? "" : ", ", time);
   std::printf("model        %s: %td parameters, %s\n", s.checkpoint.c_str(), facts.parameters,
               facts.has_adapters ? message(facts.trained, " in adapters trained").c_str() : "all trained");
-  std::printf("reward       %s (JPEG size in kB at quality 95)\n", s.task.c_str());
+  std::printf("reward       %s (%s)\n", s.task.c_str(),
+              s.task == "alignment" ? message("cosine similarity of picture and prompt by ", s.judge.string()).c_str()
+              : s.task == "preference" ? message("by ", s.judge.string()).c_str()
+                                       : "JPEG size in kB at quality 95");
   std::printf("update       %d prompts of %zu x %d samples, %d network calls at noise %s; last step: %s\n", s.prompts,
               data.tuning.size(), s.samples, s.horizon, times.c_str(), s.last_step.c_str());
   std::printf("objective    clip range %g, KL coefficient %g, %s advantage, Adam at %g\n",
@@ -168,10 +188,11 @@ void plot_rewards(const finetune_settings& s) {
     curve.low.push_back(reward - error);
     curve.high.push_back(reward + error);
   }
-  fewstep::write_svg_plot(
-      s.output / "reward.svg",
-      {.title = s.task + ": mean reward and its standard error", .x_label = "update", .y_label = "reward (kB)"},
-      std::span(&curve, 1));
+  fewstep::write_svg_plot(s.output / "reward.svg",
+                          {.title = s.task + ": mean reward and its standard error",
+                           .x_label = "update",
+                           .y_label = is_learned(s.task) ? "reward" : "reward (kB)"},
+                          std::span(&curve, 1));
 }
 
 /// The first sample of up to twelve held-back prompts, before above and after below.
@@ -212,11 +233,11 @@ int finetune(const finetune_settings& settings) {
   const name_index index(data);
   const auto groups = evaluation_groups(data, s.evaluation_prompts);
   const evaluation_plan plan{.times = s.times, .samples = s.evaluation_samples};
-  const auto reward_fn = picture_size_reward::of(s.task, host.threads());
+  const auto judges = judges_of(s, task->before().words(), host.threads());
   std::printf("judging %zu prompts x %d samples before the fine-tuning\n",
               groups[0].prompts.size() + groups[1].prompts.size() + groups[2].prompts.size(), s.evaluation_samples);
   std::fflush(stdout);
-  const auto before = plan.run(host, task->before(), groups, index, reward_fn);
+  const auto before = plan.run(host, task->before(), groups, index, judges);
 
   train(s, data, *task);
   plot_rewards(s);
@@ -229,7 +250,7 @@ int finetune(const finetune_settings& settings) {
   task->save_model(s.output / "model.safetensors");
   std::printf("judging the same prompts and noise after it\n");
   std::fflush(stdout);
-  const auto after = plan.run(host, task->after(), groups, index, reward_fn);
+  const auto after = plan.run(host, task->after(), groups, index, judges);
   draw_before_and_after(s, before[0], after[0]);
   const auto figures = compare(groups, before, after);
   fewstep::write_atomically(s.output / "evaluation.csv", as_csv(figures));

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "emoji_generator.hpp"
-#include "picture_size_reward.hpp"
+#include "emoji_reward.hpp"
 #include "settings.hpp"
 
 #include <fewstep/advantage/batch.hpp>
@@ -65,7 +65,7 @@ class chosen_advantage {
 template <class Backend, class Regularizer = fewstep::no_regularizer>
 [[nodiscard]] auto make_trainer(Backend& backend, emoji_generator<Backend>& model, const finetune_settings& s,
                                 Regularizer regularize = {}) {
-  return fewstep::rlcm(backend, model, fewstep::async(picture_size_reward::of(s.task)),
+  return fewstep::rlcm(backend, model, fewstep::async(make_reward(s.task, s.judge, model.words())),
                        fewstep::adam{.learning_rate = s.learning_rate},
                        {.horizon = s.horizon,
                         .first_trained = s.first_trained,

@@ -24,6 +24,7 @@ class finetuning_on final : public finetuning {
       : backend_(&backend),
         settings_(s),
         base_checksum_(fewstep::crc32c(fewstep::read_file(s.checkpoint))),
+        judge_checksum_(is_learned(s.task) ? fewstep::crc32c(fewstep::read_file(s.judge)) : 0),
         model_(model),
         before_(make_painter(backend, std::move(base))),
         after_(make_painter(backend, std::move(model))),
@@ -61,6 +62,7 @@ class finetuning_on final : public finetuning {
       const finetune_settings& s = settings_;
       archive.must_match("base_checksum", base_checksum_);
       archive.must_match("reward", s.task);
+      if (is_learned(s.task)) archive.must_match("judge_checksum", judge_checksum_);
       archive.must_match("updates", s.updates);
       archive.must_match("learning_rate", s.learning_rate);
       archive.must_match("kl", s.kl);
@@ -74,7 +76,7 @@ class finetuning_on final : public finetuning {
 
   Backend* backend_;
   finetune_settings settings_;
-  std::uint32_t base_checksum_;
+  std::uint32_t base_checksum_, judge_checksum_;
   std::shared_ptr<generator_type> model_;
   std::unique_ptr<painter> before_, after_;
   trainer_type trainer_;

@@ -46,7 +46,9 @@ void add_finetune(CLI::App& app, finetune_settings& s, bool& only_test) {
   command.add_option("--checkpoint", s.checkpoint, "the pretrained model");
   command.add_option("--data", s.data, "folder of the pictures");
   command.add_option("--output", s.output, "folder for all results");
-  command.add_option("--reward", s.task)->check(CLI::IsMember({"compressibility", "incompressibility"}));
+  command.add_option("--reward", s.task)
+      ->check(CLI::IsMember({"compressibility", "incompressibility", "alignment", "preference"}));
+  command.add_option("--judge", s.judge, "the model of the reward alignment (a two-tower) or preference");
   command.add_option("--updates", s.updates);
   command.add_option("--horizon", s.horizon, "network calls per sample");
   command.add_option("--times", s.times, "noise levels of the network calls, falling, in place of --horizon")

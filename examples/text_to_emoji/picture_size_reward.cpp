@@ -8,7 +8,8 @@ namespace text_to_emoji {
 
 picture_size_reward picture_size_reward::of(const std::string& task, int threads) {
   fewstep::expects(task == "compressibility" || task == "incompressibility", [&] {
-    return fewstep::message("there is no reward '", task, "'; use compressibility or incompressibility");
+    return fewstep::message("there is no reward '", task,
+                            "'; use compressibility, incompressibility, alignment or preference");
   });
   return {task == "compressibility", threads};
 }

@@ -24,16 +24,17 @@ template <class Trainer>
   return trainer.index() == before;
 }
 
-/// Calls step() until the trainer's index is `total` or Ctrl-C is pressed, and save() after every `every` steps and at
+/// Calls step() until is_over() or Ctrl-C is pressed, and save() after every `every` steps and at
 /// the end of either; never twice in the same state, and not before the first step of a resumed run. Where a step
 /// throws before it has moved anything (its reward failed, say), the state is saved before the exception goes on.
-template <class Trainer, class Step, class Save>
-void run_steps(const Trainer& trainer, std::int64_t total, std::int64_t every, const Step& step, const Save& save) {
+template <class Trainer, class IsOver, class Step, class Save>
+void run_steps_until(const Trainer& trainer, const IsOver& is_over, std::int64_t every, const Step& step,
+                     const Save& save) {
   std::int64_t saved = trainer.index() > 0 ? trainer.index() : -1;
   const auto save_once = [&] {
     if (std::exchange(saved, trainer.index()) != trainer.index()) save();
   };
-  while (trainer.index() < total && !interrupted()) {
+  while (!is_over() && !interrupted()) {
     const std::int64_t before = trainer.index();
     try {
       step();
@@ -48,6 +49,13 @@ void run_steps(const Trainer& trainer, std::int64_t total, std::int64_t every, c
     if (trainer.index() % every == 0) save_once();
   }
   save_once();
+}
+
+/// The same until the trainer's index is `total`.
+template <class Trainer, class Step, class Save>
+void run_steps(const Trainer& trainer, std::int64_t total, std::int64_t every, const Step& step, const Save& save) {
+  run_steps_until(
+      trainer, [&] { return trainer.index() >= total; }, every, step, save);
 }
 
 /// The first `count` numbers of every line of a table that the run has written, its headings left out.

@@ -11,6 +11,9 @@ namespace text_to_emoji {
 /// Where the repository keeps the pictures and the pretrained model.
 inline const std::filesystem::path default_data = "examples/text_to_emoji/data";
 inline const std::filesystem::path default_checkpoint = "examples/text_to_emoji/base.safetensors";
+/// And the models that judge pictures, made by the program `judges`.
+inline const std::filesystem::path default_two_tower = "examples/judges/two_tower.safetensors";
+inline const std::filesystem::path default_preference = "examples/judges/preference.safetensors";
 
 /// Consistency pretraining; the defaults made the checkpoint that comes with the repository.
 struct pretrain_settings {
@@ -37,7 +40,8 @@ struct pretrain_settings {
 struct finetune_settings {
   std::string backend = "cpu";  ///< or cuda
   std::filesystem::path checkpoint = default_checkpoint, data = default_data, output = "demo";
-  std::string task = "compressibility";  ///< or incompressibility
+  std::string task = "compressibility";  ///< or incompressibility, alignment, preference
+  std::filesystem::path judge;           ///< the model of the last two; empty: the one that comes with the repository
   int updates = 22;
   int horizon = 4;
   std::vector<float> times;       ///< noise levels of the network calls; empty: those that suit the horizon
@@ -60,7 +64,8 @@ struct finetune_settings {
 };
 
 /// The settings with what they leave open: the noise levels of the network calls (those asked for by --times say the
-/// horizon) and the first call that is trained. Without a KL the objective is the published one, which trains all.
+/// horizon), the first call that is trained (without a KL the objective is the published one, which trains all) and the
+/// model that judges.
 [[nodiscard]] finetune_settings settled(finetune_settings settings);
 
 struct sample_settings {

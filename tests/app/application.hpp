@@ -23,13 +23,14 @@ struct ending {
   [[nodiscard]] bool died_by(int signal) const { return WIFSIGNALED(status) && WTERMSIG(status) == signal; }
 };
 
-/// A run of text_to_emoji (its path and that of its data are compile definitions).
+/// A run of text_to_emoji or of another program (their paths and that of the data are compile definitions).
 class application {
  public:
   /// `largest_file` bytes is what a file may grow to; 0: no limit.
-  application(std::vector<std::string> arguments, std::filesystem::path log, unsigned long largest_file = 0)
+  application(std::vector<std::string> arguments, std::filesystem::path log, unsigned long largest_file = 0,
+              const char* program = TEXT_TO_EMOJI)
       : log_(std::move(log)) {
-    arguments.insert(arguments.begin(), TEXT_TO_EMOJI);
+    arguments.insert(arguments.begin(), program);
     std::vector<char*> argv;
     for (auto& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "paper/comparison.hpp"
-#include "paper/plan.hpp"
-#include "paper/run_record.hpp"
-#include "paper/study_settings.hpp"
+#include "paper/study/comparison.hpp"
+#include "paper/study/finished_run.hpp"
+#include "paper/study/plan.hpp"
+#include "paper/study/study_settings.hpp"
 #include "test.hpp"
 #include "unit/io/temporary_directory.hpp"
 
@@ -54,7 +54,8 @@ class made_up_study {
         for (const double value : values) held_out += "," + paper::shortest(value);
         held_out += "\n";
       }
-      put_text(folder / "settings.json", nlohmann::json{{"method", label}, {"seed", seed}, {"label", label}}.dump());
+      put_text(folder / "settings.json",
+               nlohmann::json{{"method", label}, {"seed", seed}, {"horizon", label == "rlcm" ? 8 : 2}}.dump());
       put_text(folder / "summary.json",
                nlohmann::json{{"finished", true}, {"updates", update}, {"seconds_per_image", 0.0125}}.dump());
       put_text(folder / "held_out.csv", held_out);
@@ -172,18 +173,19 @@ TEST_CASE("the page has the figures of the runs, and the same runs give the same
   put_text(study.run("rlcm", 1) / "pictures.png", "a picture");
 
   const std::string page = page_of(study.folder(), place / "docs" / "results.md");
-  // Final rewards -700 + 300 + {-4 - 2, 0, 4 + 2} but for what is missing from saturation, 0.4 of DDPO's.
-  CHECK_THAT(page, contains("| RLCM | 3 | -700 | -400 [-406, -394] | ± 15 | 50.0 → 40.0 % | 0.400 → 0.400 | 0.250 → "
-                            "0.250 | 1.00 | 200 | 12800 | 0.0125 |"));
-  CHECK_THAT(page, contains("| DDPO | 3 | -700 | -400 [-406, -394] | ± 15 |"));
+  // Final rewards -700 + 300 + {-4 - 2, 0, 4 + 2}, less what is missing from saturation, 0.4 of DDPO's. Student's
+  // interval is 4.303 * 6 / sqrt(3).
+  CHECK_THAT(page, contains("| RLCM | 3 | -700.0 | -400.0 [-406.0, -394.0] | ± 14.9 | 50.0 → 40.0 % | 0.400 → 0.400 | "
+                            "0.250 → 0.250 | 1.00 | 200 | 12800 | 0.0125 |"));
+  CHECK_THAT(page, contains("| DDPO | 3 | -700.0 | -400.4 [-406.4, -394.4] | ± 14.9 |"));
   CHECK_THAT(page, contains("| a processor | 2 | 2 | g++ 12 | 2026-01-02 |"));
   CHECK_THAT(page, contains("paper train --method rlcm --output study/rlcm_seed1  # and seed 2, 3\n"));
   CHECK_THAT(page, contains("paper report study\n"));
   // All runs end after 1000 s, DDPO after 40 updates of 64 samples; RLCM has those after 200 s.
   CHECK_THAT(page, contains("|  | seeds | before | after 1000 s | after 2560 samples | at the end | which is after |"));
-  CHECK_THAT(page, contains("| RLCM | 3 | -700 [-704, -696] | -400 [-406, -394] | -400 [-404, -396] |"));
-  CHECK_THAT(page, contains("| REBEL | 1 | -704 | -406 | -404 | -406 | 1000 s, 6400 samples |"));
-  CHECK_THAT(page, contains("RLCM, 2 steps"));
+  CHECK_THAT(page, contains("| RLCM | 3 | -700.0 | -400.0 [-406.0, -394.0] | -400.0 [-404.0, -396.0] |"));
+  CHECK_THAT(page, contains("| REBEL | 1 | -704.0 | -406.0 | -404.4 | -406.0 | 1000 s, 6400 samples |"));
+  CHECK_THAT(page, contains("| RLCM, 8 steps | 3 |") && contains("| RLCM, 2 steps | 3 |"));
   CHECK_THAT(page, contains("it counts as converged"));
   CHECK_THAT(page, contains("![RLCM](results/rlcm.png)"));
   CHECK_THAT(page, contains("results/why.md would be shown here"));
@@ -211,7 +213,6 @@ TEST_CASE("the page says whether DDPO has converged, and has a ratio only if it 
   CHECK(converged == (slope == 0.0));
   CHECK((page.find("**DDPO not converged**") != page.npos) == !converged);
   CHECK((page.find("The ratio is") != page.npos) == converged);
-  CHECK((page.find("17 times") != page.npos) == converged);
 }
 
 TEST_CASE("one seed does not tell whether DDPO has converged") {
@@ -288,7 +289,7 @@ TEST_CASE("a plan's training times add up to its hours, less what evaluations ta
       const auto plan = paper::make_plan(name, hours);
       double seconds = 0;
       for (const auto& run : plan.runs) seconds += run.seconds;
-      CHECK(seconds == Approx(0.85 * 3600 * plan.hours));
+      CHECK(seconds == Approx(0.8 * 3600 * plan.hours).margin(0.5 * static_cast<double>(plan.runs.size())));
       CHECK((hours == 0 || plan.hours == hours));
       CHECK(paper::to_json(paper::plan_of(paper::to_json(plan))) == paper::to_json(plan));
     }

@@ -308,8 +308,9 @@ void score_rows(device_backend<Device>& backend, const scored_rows<Objective>& a
 
 }  // namespace detail
 
-/// score_transition of every row, fused: x, x', o and the outputs it is compared with are read once (rows that do not fit
-/// in a block's memory, or are too few to fill the GPU with a block each, twice), and the gradient is written over o.
+/// score_transition of every row, fused: x, x', o and the outputs it is compared with are read once (rows that do not
+/// fit in a block's memory, or are too few to fill the GPU with a block each, twice), and the gradient is written over
+/// o.
 template <class Device, objective Objective>
 void score_rows(device_backend<Device>& backend, const scored_rows<Objective>& a) {
   detail::score_rows(backend, a, detail::long_rows::automatic);

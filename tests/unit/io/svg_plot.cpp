@@ -77,6 +77,15 @@ TEST_CASE("svg_plot: bands, gaps, single points, legend", "[io]") {
   CHECK(count(fewstep::svg_plot({}, std::span(all).first(1)), ">first<") == 0);
 }
 
+TEST_CASE("svg_plot: more series than colours are told apart by dashes", "[io]") {
+  std::vector<plot_series> all;
+  for (int i = 0; i < 7; ++i) all.push_back({std::to_string(i), {0, 1}, {0.0 + i, 1.0 + i}, {}, {}});
+  const auto svg = fewstep::svg_plot({}, all);
+  CHECK(well_formed(svg));
+  CHECK(count(svg, "stroke-dasharray") == 2);  // the last curve, and its line in the legend
+  CHECK(count(fewstep::svg_plot({}, std::span(all).first(6)), "stroke-dasharray") == 0);
+}
+
 TEST_CASE("svg_plot: text is escaped", "[io]") {
   const std::vector<plot_series> all{{"<a> & \"b\"", {0, 1}, {0, 1}, {}, {}}, {"c", {0, 1}, {1, 0}, {}, {}}};
   const auto svg = fewstep::svg_plot({.title = "x < y & z", .x_label = "</svg>\x01", .y_label = "\u03bc \"q\""}, all);

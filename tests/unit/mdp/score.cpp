@@ -142,8 +142,8 @@ TEST_CASE("a ratio of exactly 1 gives the surrogate and REINFORCE the same bits"
   const double old = log_probability(t.view(), t.o.data(), dimension, reduction::mean);
   score_transition(t.view(), clipped.data(), dimension, reduction::mean, fewstep::clipped_surrogate{1e-4f}, old, 0.37f,
                    0, 64.0, {}, 0.0f);
-  score_transition(t.view(), plain.data(), dimension, reduction::mean, fewstep::reinforce{}, old, 0.37f, 0, 64.0,
-                   {}, 0.0f);
+  score_transition(t.view(), plain.data(), dimension, reduction::mean, fewstep::reinforce{}, old, 0.37f, 0, 64.0, {},
+                   0.0f);
   CHECK(fewstep::test::same_bits(clipped, plain));
 }
 

@@ -42,10 +42,8 @@ const std::vector<std::int32_t> contexts{0};
 TEST_CASE("the gradient's variance and expectation are those of the estimator, and fall as one over the batch") {
   constexpr int rollouts = 4000;
   rig<fewstep::test::raw_advantage> small(8), large(32);
-  const auto of_small =
-      fewstep::measure_gradient(small.backend, small.model, small.trainer, contexts, rollouts);
-  const auto of_large =
-      fewstep::measure_gradient(large.backend, large.model, large.trainer, contexts, rollouts);
+  const auto of_small = fewstep::measure_gradient(small.backend, small.model, small.trainer, contexts, rollouts);
+  const auto of_large = fewstep::measure_gradient(large.backend, large.model, large.trainer, contexts, rollouts);
 
   // x_1 = m_0 + sigma z and the reward is m_1 = f(x_1): a sample's estimate is r (sum_d z_d / (3 sigma)) dm_0/dmean, in
   // all three dimensions alike, so that E = s_1 (1 - s_0) / 3 from the one dimension that the reward sees.

@@ -30,7 +30,7 @@ double loss_of_pairs(const std::vector<double>& log_ratios, const std::vector<fl
 }  // namespace
 
 TEST_CASE("REBEL's value and slopes are those of its regression, for pairs and for groups") {
-  const std::size_t n = GENERATE(2, 3, 5), count = 4 * n;
+  const std::size_t n = GENERATE(std::size_t{2}, std::size_t{3}, std::size_t{5}), count = 4 * n;
   const float eta = GENERATE(1.0f, 0.25f);
   const unsigned seed = 5;
   CAPTURE(seed, n, eta);

@@ -2,8 +2,8 @@
 // The page of results and what it shows, from the folders of studies and from nothing else: the same folders give the
 // same bytes.
 #include "comparison.hpp"
+#include "finished_run.hpp"
 #include "plan.hpp"
-#include "run_record.hpp"
 #include "study_settings.hpp"
 
 #include <fewstep/core/error.hpp>
@@ -18,6 +18,7 @@
 #include <cstdio>
 #include <limits>
 #include <map>
+#include <numeric>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -41,13 +42,17 @@ std::string fixed(double value, int digits) {
   return {text.data(), end};
 }
 
-/// Digits after the point that show numbers of this size to a thousandth.
+/// Digits after the point for numbers of this size.
 int digits_for(double size) {
   const double s = std::abs(size);
-  return s >= 100 ? 0 : s >= 10 ? 1 : s >= 1 ? 2 : s >= 0.1 ? 3 : 4;
+  return s >= 1000 ? 0 : s >= 10 ? 1 : s >= 1 ? 2 : s >= 0.1 ? 3 : 4;
 }
 
-double mean(const std::vector<double>& values) { return fewstep::detail::mean_of(values); }
+double mean(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+std::string rounded(double value) { return fixed(value, digits_for(value)); }
 
 std::string interval_text(const mean_interval& m, int digits) {
   return message(fixed(m.mean, digits), " [", fixed(m.low, digits), ", ", fixed(m.high, digits), "]");
@@ -144,14 +149,14 @@ class page {
   }
 
   void add(const fs::path& study, const planned_run& plan) {
-    run_record run = read_run(study / plan.folder());
+    finished_run run = read_finished_run(study / plan.folder());
     const bool same = run.settings.value("method", std::string()) == plan.method &&
                       run.settings.value("seed", std::uint64_t{0}) == plan.seed;
     if (!same)
       throw std::runtime_error(message(run.folder.string(), ": is no run of ", plan.method, " with seed ", plan.seed,
                                        ", which the plan has there"));
     auto at = std::find_if(all_.begin(), all_.end(), [&](const auto& group) { return group.label == plan.label; });
-    if (at == all_.end()) at = all_.insert(all_.end(), {plan.label, plan.figures, {}, {}});
+    if (at == all_.end()) at = all_.insert(all_.end(), {plan.label, name_of(plan.label), plan.figures, {}, {}});
     for (const auto& other : at->plans)
       if (other.seed == plan.seed)
         throw std::runtime_error(
@@ -165,7 +170,7 @@ class page {
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
     std::sort(order.begin(), order.end(),
               [&](std::size_t a, std::size_t b) { return group.plans[a].seed < group.plans[b].seed; });
-    labelled_runs sorted{group.label, group.figures, {}, {}};
+    labelled_runs sorted{group.label, group.name, group.figures, {}, {}};
     for (const std::size_t i : order) {
       sorted.plans.push_back(std::move(group.plans[i]));
       sorted.runs.push_back(std::move(group.runs[i]));
@@ -187,7 +192,7 @@ class page {
   /// All curves: of training and of the held-out evaluations as the runs wrote them.
   void write_tables() const {
     for (const auto& [name, table] :
-         {std::pair{"training.csv", &run_record::curve}, std::pair{"held_out.csv", &run_record::held_out}}) {
+         {std::pair{"training.csv", &finished_run::curve}, std::pair{"held_out.csv", &finished_run::held_out}}) {
       std::string text;
       std::vector<std::string> headings;
       for (const auto& group : all_)
@@ -212,7 +217,7 @@ class page {
   [[nodiscard]] std::string link(const std::string& name) const { return assets_.filename().string() + "/" + name; }
 
   /// The curve up to a training time.
-  static fewstep::run_curve up_to(const run_record& run, const std::string& x, double seconds) {
+  static fewstep::run_curve up_to(const finished_run& run, const std::string& x, double seconds) {
     fewstep::run_curve curve = run.over(x, "reward");
     const auto& times = run.held_out[seconds_name];
     if (times.back() <= seconds) return curve;
@@ -236,7 +241,7 @@ class page {
       std::vector<fewstep::run_curve> runs;
       for (const auto& run : group.runs) runs.push_back(up_to(run, x, seconds));
       const auto curves = fewstep::mean_over_seeds(runs);
-      fewstep::plot_series one{.name = name_of(group.label), .x = curves.x, .y = curves.mean};
+      fewstep::plot_series one{.name = group.name, .x = curves.x, .y = curves.mean};
       if (group.runs.size() > 1) one.low = curves.low, one.high = curves.high;
       series.push_back(std::move(one));
       for (std::size_t i = 0; i < curves.x.size(); ++i) {
@@ -289,6 +294,12 @@ class page {
     text_ += "```\n\n";
   }
 
+  [[nodiscard]] static std::string meaning_of(const std::string& reward) {
+    if (reward == "compressibility") return ", minus the bytes by which a picture as a JPEG exceeds a blank one";
+    if (reward == "incompressibility") return ", the bytes by which a picture as a JPEG exceeds a blank one";
+    return {};
+  }
+
   void write_head() {
     text_ += "# RLCM beside DDPO\n\n";
     text_ += "Made by\n\n```\npaper report";
@@ -296,7 +307,7 @@ class page {
     if (!s_.search.empty()) text_ += " --search " + quoted(s_.search.generic_string());
     text_ += message(
         "\n```\n\nfrom the runs of `paper study`, and not edited; the same runs give the same page. The reward is ",
-        reward_, reward_ == "compressibility" ? ", minus the bytes of the picture as a JPEG" : "",
+        reward_, meaning_of(reward_),
         ". Everything is measured on prompts that training never sees, with the same noise each time. Training time is "
         "wall-clock time of sampling, judging and training, without the evaluations.\n\n");
     text_ += heading({"machine", "cores", "threads", "compiler", "date"});
@@ -317,13 +328,13 @@ class page {
             "diversity", "colourfulness", "KL to base",    "updates",      "samples judged", "s an image"};
   }
   void summary_row(const labelled_runs& g) {
-    text_ += row({name_of(g.label), std::to_string(g.runs.size()),
-                  fixed(mean(g.first("reward")), digits_for(mean(g.first("reward")))), with_interval(g.last("reward")),
-                  student_text(g.last("reward")), change(g.first("retrieval"), g.last("retrieval"), 100, 1, " %"),
-                  change(g.first("diversity"), g.last("diversity"), 1, 3),
-                  change(g.first("other_reward"), g.last("other_reward"), 1, 3), fixed(mean(g.last("kl")), 2),
-                  fixed(mean(g.last("update")), 0), fixed(mean(g.last(queries_name)), 0),
-                  fixed(mean(g.summary("seconds_per_image")), 4)});
+    text_ +=
+        row({g.name, std::to_string(g.runs.size()), rounded(mean(g.first("reward"))), with_interval(g.last("reward")),
+             student_text(g.last("reward")), change(g.first("retrieval"), g.last("retrieval"), 100, 1, " %"),
+             change(g.first("diversity"), g.last("diversity"), 1, 3),
+             change(g.first("other_reward"), g.last("other_reward"), 1, 3), rounded(mean(g.last("kl"))),
+             fixed(mean(g.last("update")), 0), fixed(mean(g.last(queries_name)), 0),
+             fixed(mean(g.summary("seconds_per_image")), 4)});
   }
   void summary_table(const settings_list& groups) {
     text_ += heading(summary_headings());
@@ -348,27 +359,29 @@ class page {
   }
 
   void write_times(const time_comparison& t) {
-    text_ += "### Time to DDPO's reward\n\n";
+    text_ +=
+        "### Time to DDPO's reward\n\nThe paper says 17 times less training time than DDPO, on its aesthetic task "
+        "(Oertell et al. 2024). Here:\n\n";
     if (t.points < 3 || find("ddpo")->runs.size() < 2) {
       text_ += message("**DDPO not converged**, as far as can be told: ",
                        t.points < 3 ? "its last fifth has fewer than 3 evaluations" : "one seed has no interval",
                        ". No ratio of times is given.\n\n");
       return;
     }
-    const int digits = digits_for(60 * t.slope.mean);
+    const int digits = digits_for(60 * std::max(std::abs(t.slope.low), std::abs(t.slope.high)));
     const auto a_minute = [&](mean_interval m) {
       return interval_text({60 * m.mean, 60 * m.low, 60 * m.high}, digits);
     };
     const std::string slope = message(a_minute(t.slope), " a minute (Student: ", a_minute(t.student), ")");
     if (!t.converged) {
-      text_ +=
-          message("**DDPO not converged**: over the last fifth of its training its held-out reward has the slope ",
-                  slope, ", which is not 0. Its final reward is one of the budget, so no ratio of times is given.\n\n");
+      text_ += message(
+          "**DDPO not converged**: over the last fifth of its training its held-out reward has the slope ", slope,
+          ", an interval without 0. Its final reward is one of the budget, so no ratio of times is given.\n\n");
       return;
     }
     text_ += message("Over the last fifth of its training DDPO's held-out reward has the slope ", slope,
-                     ", an interval with 0 in it: it counts as converged. It ends at ",
-                     fixed(t.level, digits_for(t.level)), ", where it is first after ", fixed(t.slow_time, 0), " s. ");
+                     ", an interval with 0 in it: it counts as converged. It ends at ", rounded(t.level),
+                     ", where it is first after ", fixed(t.slow_time, 0), " s. ");
     if (!t.fast_time)
       text_ += "RLCM does not get there.\n\n";
     else if (*t.fast_time <= 0)
@@ -377,12 +390,15 @@ class page {
       text_ += message("RLCM is there, and stays, after ", fixed(*t.fast_time, 1), " s. The ratio is **",
                        fixed(t.slow_time / *t.fast_time, 1), "** [", fixed(t.ratio.low, 1), ", ",
                        fixed(t.ratio.high, 1), "] (bootstrap over the seeds of both; 0: not reached).\n\n");
-    text_ += "The paper says 17 times less training time than DDPO, on its aesthetic task (Oertell et al. 2024).\n\n";
   }
 
   void write_horizon() {
     settings_list groups = in(figure_horizon);
     if (groups.size() < 2) return;
+    for (auto& group : groups)
+      if (const auto horizon = group.runs.front().settings.find("horizon");
+          horizon != group.runs.front().settings.end() && horizon->is_number_integer())
+        group.name = message("RLCM, ", horizon->get<int>(), " steps");
     text_ += "## Horizon\n\nRLCM with fewer steps: each sample costs less, and has fewer chances to get better.\n\n";
     command(groups);
     table_at_equal(groups);
@@ -418,7 +434,7 @@ class page {
                       message("after ", fixed(queries, 0), " samples"), "at the end", "which is after"});
     for (const auto& g : groups)
       text_ += row(
-          {name_of(g.label), std::to_string(g.runs.size()), with_interval(g.first("reward")),
+          {g.name, std::to_string(g.runs.size()), rounded(mean(g.first("reward"))),
            with_interval(g.at(seconds_name, seconds, "reward")), with_interval(g.at(queries_name, queries, "reward")),
            with_interval(g.last("reward")),
            message(fixed(mean(g.last(seconds_name)), 0), " s, ", fixed(mean(g.last(queries_name)), 0), " samples")});
@@ -458,7 +474,7 @@ class page {
       const fs::path picture = group.runs.front().folder / "pictures.png";
       if (!fs::exists(picture)) continue;
       fewstep::write_atomically(assets_ / (group.label + ".png"), fewstep::read_file(picture));
-      shown += message(name_of(group.label), ", seed ", group.plans.front().seed, ":\n\n![", name_of(group.label), "](",
+      shown += message(group.name, ", seed ", group.plans.front().seed, ":\n\n![", group.name, "](",
                        link(group.label + ".png"), ")\n\n");
     }
     if (!shown.empty())

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "child_run.hpp"
+#include "finished_run.hpp"
 #include "plan.hpp"
-#include "run_record.hpp"
 #include "study_settings.hpp"
 #include "text_to_emoji/interrupt.hpp"
 
@@ -37,7 +37,7 @@ int study(const study_settings& s) {
     machines = old.value("machines", machines);
   }
   const auto facts = to_json(this_machine(s.threads));
-  const auto unfinished = [&](const planned_run& run) { return !is_finished(s.output / run.folder()); };
+  const auto unfinished = [&](const planned_run& run) { return !has_finished(s.output / run.folder()); };
   if (std::any_of(plan.runs.begin(), plan.runs.end(), unfinished) &&
       std::find(machines.begin(), machines.end(), facts) == machines.end())
     machines.push_back(facts);

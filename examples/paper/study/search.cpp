@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "child_run.hpp"
+#include "finished_run.hpp"
 #include "plan.hpp"
-#include "run_record.hpp"
 #include "study_settings.hpp"
 #include "text_to_emoji/interrupt.hpp"
 
@@ -10,8 +10,8 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace paper {
 
@@ -30,19 +30,15 @@ struct searched {
   [[nodiscard]] bool is_sound() const { return status == "finished"; }
 };
 
-searched read_searched(const std::string& method, double rate, const fs::path& folder) {
-  searched s{method, rate, "finished"};
-  try {
-    const run_record run = read_run(folder);
-    s.reward = run.held_out["reward"].back();
-    s.height = fewstep::mean_height(run.over("training_seconds", "reward"));
-    s.retrieval = run.held_out["retrieval"].back();
-    s.diversity = run.held_out["diversity"].back();
-  } catch (const std::runtime_error& error) {
-    std::fprintf(stderr, "paper search: %s\n", error.what());
-    s.status = "failed";
-  }
-  return s;
+searched searched_in(const fs::path& folder, const std::string& method, double rate) {
+  const finished_run run = read_finished_run(folder);
+  return {method,
+          rate,
+          "finished",
+          run.held_out["reward"].back(),
+          fewstep::mean_height(run.over("training_seconds", "reward")),
+          run.held_out["retrieval"].back(),
+          run.held_out["diversity"].back()};
 }
 
 std::string table_of(const std::vector<searched>& all) {
@@ -77,15 +73,17 @@ int search(const search_settings& s) {
       run.seconds = s.seconds;
       run.evaluations = s.evaluations;
       const fs::path folder = s.output / run.label;
-      if (!is_finished(folder)) {
+      int status = 0;
+      if (!has_finished(folder)) {
         std::printf("paper search: %s, learning rate %s\n", method.c_str(), shortest(rate).c_str());
-        const int status = run_this_program(train_arguments(run, s.reward, folder, s.threads, s.more));
+        status = run_this_program(train_arguments(run, s.reward, folder, s.threads, s.more));
         if (status == text_to_emoji::interrupted_status || text_to_emoji::interrupted()) {
           std::printf("interrupted; the same command goes on\n");
           return text_to_emoji::interrupted_status;
         }
       }
-      all.push_back(read_searched(method, rate, folder));
+      all.push_back(status == 0 ? searched_in(folder, method, rate)
+                                : searched{method, rate, message("exit status ", status)});
       fewstep::write_atomically(s.output / "search.csv", table_of(all));
     }
 
@@ -102,7 +100,7 @@ int search(const search_settings& s) {
     }
     const bool at_end = best->learning_rate == rates.front() || best->learning_rate == rates.back();
     std::printf("%s: best learning rate %s%s\n", method.c_str(), shortest(best->learning_rate).c_str(),
-                at_end ? ", at the end of the grid: search on beyond it by --rates" : "");
+                at_end ? ", at the end of the grid: add rates beyond it to --rates" : "");
   }
   std::printf("written: %s\n", (s.output / "search.csv").c_str());
   return complete ? 0 : 1;

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "child_run.hpp"
 
-#include <fewstep/io/file.hpp>
-
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <system_error>
 
 #ifdef __linux__
 #include <sys/prctl.h>
@@ -24,7 +23,7 @@ int run_this_program(const std::vector<std::string>& arguments) {
   argv.push_back(nullptr);
   std::fflush(nullptr);
   const ::pid_t child = ::fork();
-  if (child < 0) fewstep::detail::throw_io_error(errno, "cannot start a run");
+  if (child < 0) throw std::system_error(errno, std::generic_category(), "cannot start a run");
   if (child == 0) {
 #ifdef __linux__
     ::prctl(PR_SET_PDEATHSIG, SIGINT);
@@ -34,7 +33,7 @@ int run_this_program(const std::vector<std::string>& arguments) {
   }
   int status = 0;
   while (::waitpid(child, &status, 0) < 0)
-    if (errno != EINTR) fewstep::detail::throw_io_error(errno, "cannot wait for a run");
+    if (errno != EINTR) throw std::system_error(errno, std::generic_category(), "cannot wait for a run");
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 

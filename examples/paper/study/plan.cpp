@@ -7,10 +7,13 @@
 #include <fewstep/detail/config.hpp>
 #include <fewstep/io/metrics_csv.hpp>
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <ctime>
 #include <fstream>
 #include <thread>
+#include <utility>
 
 namespace paper {
 namespace {
@@ -20,18 +23,19 @@ struct budgets {
   int seeds, family_seeds;
   double main, horizon, family;  ///< relative training time of a run
   int evaluations;
+  std::vector<std::string> options = {};
 };
 
 constexpr double seconds_an_hour = 3600;
 /// Share of the time that is spent on training; evaluations take the rest.
-constexpr double training_share = 0.85;
+constexpr double training_share = 0.8;
 
 budgets budgets_of(const std::string& name) {
   if (name == "default") return {2, 3, 1, 4, 1.5, 1, 20};
   if (name == "full") return {24, 5, 3, 8, 3, 1, 40};
   fewstep::expects(name == "tiny",
                    [&] { return fewstep::message("study: there is no plan '", name, "'; use tiny, default or full"); });
-  return {0.02, 2, 1, 2, 1, 1, 5};
+  return {0.02, 2, 1, 2, 1, 1, 5, {"--evaluation-prompts", "12", "--evaluation-samples", "2"}};
 }
 
 planned_run planned(const std::string& label, const std::string& method, std::vector<std::string> figures,
@@ -41,8 +45,9 @@ planned_run planned(const std::string& label, const std::string& method, std::ve
   run.figures = std::move(figures);
   run.method = method;
   run.learning_rate = learning_rate(method);
-  run.seconds = seconds;
+  run.seconds = std::max(1.0, std::round(seconds));
   run.evaluations = b.evaluations;
+  run.options = b.options;
   return run;
 }
 
@@ -107,6 +112,9 @@ std::vector<std::string> train_arguments(const planned_run& run, const std::stri
                                run.label};
   if (run.horizon > 0) all.insert(all.end(), {"--horizon", std::to_string(run.horizon)});
   if (threads > 0) all.insert(all.end(), {"--threads", std::to_string(threads)});
+  for (std::size_t i = 0; i + 1 < run.options.size(); i += 2)
+    if (std::find(more.begin(), more.end(), run.options[i]) == more.end())
+      all.insert(all.end(), {run.options[i], run.options[i + 1]});
   all.insert(all.end(), more.begin(), more.end());
   all.insert(all.end(), {"--output", folder.string()});
   return all;

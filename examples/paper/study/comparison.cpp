@@ -30,9 +30,9 @@ std::vector<double> labelled_runs::last(const std::string& column) const {
   return values;
 }
 
-std::vector<double> labelled_runs::summary(const std::string& name) const {
+std::vector<double> labelled_runs::summary(const std::string& figure) const {
   std::vector<double> values;
-  for (const auto& run : runs) values.push_back(run.summary.value(name, std::numeric_limits<double>::quiet_NaN()));
+  for (const auto& run : runs) values.push_back(run.summary.value(figure, std::numeric_limits<double>::quiet_NaN()));
   return values;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "finished_run.hpp"
 #include "plan.hpp"
-#include "run_record.hpp"
 
 #include <fewstep/monitor/seed_curves.hpp>
 
@@ -14,10 +14,10 @@ namespace paper {
 
 /// The runs of one setting over its seeds.
 struct labelled_runs {
-  std::string label;
+  std::string label, name;  ///< of files, and for readers
   std::vector<std::string> figures;
   std::vector<planned_run> plans;  ///< one a run
-  std::vector<run_record> runs;
+  std::vector<finished_run> runs;
 
   [[nodiscard]] bool in(const std::string& figure) const;
   /// Of every run, a column of the held-out evaluations over another one.
@@ -26,7 +26,7 @@ struct labelled_runs {
   [[nodiscard]] std::vector<double> first(const std::string& column) const;
   [[nodiscard]] std::vector<double> last(const std::string& column) const;
   /// Of every run, a number of its summary; not a number where it has none.
-  [[nodiscard]] std::vector<double> summary(const std::string& name) const;
+  [[nodiscard]] std::vector<double> summary(const std::string& figure) const;
   /// Of every run, its curve's value there.
   [[nodiscard]] std::vector<double> at(const std::string& x_name, double x, const std::string& column) const;
 };

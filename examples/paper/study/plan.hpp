@@ -23,6 +23,7 @@ struct planned_run {
   std::uint64_t seed = 0;
   double seconds = 0;                       ///< of training
   int evaluations = 0;                      ///< after the first
+  std::vector<std::string> options = {};    ///< of the plan: further arguments and their values
   std::vector<std::string> arguments = {};  ///< of the program, `train` first
 
   /// Of its results, in the folder of the study.

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "learner_with.hpp"
+
+#include <fewstep/algorithm/grpo.hpp>
+#include <fewstep/optimizer/adam.hpp>
+
+#include <utility>
+
+namespace paper {
+
+std::unique_ptr<learner> make_flow_learner(fewstep::cpu_backend& host, const train_settings& s,
+                                           const prompt_texts& prompts) {
+  using fewstep::cpu_backend;
+  const auto reward_fn = picture_bytes::of(s.reward, host.threads());
+  const fewstep::adamw rule{.learning_rate = s.learning_rate, .weight_decay = 1e-4f};
+  const learner_maker<flow_policy> learn{host, s, prompts};
+  const fewstep::flow_sde_sampler steps{};
+  const auto o = common<fewstep::grpo_options>(s);
+  if (s.method == "mix_grpo")
+    return learn(steps,
+                 [&](cpu_backend& b, flow_policy& p) { return fewstep::mix_grpo(b, p.model, reward_fn, rule, o); });
+  if (s.method == "grpo_guard")
+    return learn(steps,
+                 [&](cpu_backend& b, flow_policy& p) { return fewstep::grpo_guard(b, p.model, reward_fn, rule, o); });
+  return learn.regularized(steps, [&](cpu_backend& b, flow_policy& p, auto regularize) {
+    return fewstep::flow_grpo(b, p.model, reward_fn, rule, o, std::move(regularize));
+  });
+}
+
+}  // namespace paper

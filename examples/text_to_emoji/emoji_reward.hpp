@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/view.hpp>
+#include <fewstep/generator/vocabulary.hpp>
+
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+
+namespace text_to_emoji {
+
+/// A reward chosen at run time. It judges on the host, whatever backend the generator runs on.
+using emoji_reward = std::function<void(fewstep::matrix<const float> samples,
+                                        std::span<const fewstep::token_list> contexts, std::span<float> out)>;
+
+/// Whether the reward of that name is a frozen model, read from a file.
+[[nodiscard]] bool is_learned(const std::string& task);
+
+/// compressibility or incompressibility (the size of the picture as a JPEG file), alignment (a two_tower in the file
+/// `model`) or preference (a preference_model). Refuses a model that reads texts if it has other words than the
+/// generator, whose tokens the contexts are.
+[[nodiscard]] emoji_reward make_reward(const std::string& task, const std::filesystem::path& model,
+                                       const fewstep::vocabulary& words, int threads = 1);
+
+}  // namespace text_to_emoji
