@@ -25,7 +25,13 @@ static_assert(fewstep::generator<fewstep::guided<cpu_backend, archetype<>>, cpu_
 static_assert(fewstep::generator<fewstep::guided<cpu_backend, fewstep::text_unet<cpu_backend>>, cpu_backend>);
 static_assert(
     fewstep::differentiable_generator<fewstep::guided<cpu_backend, fewstep::mlp_generator<cpu_backend>>, cpu_backend>);
-static_assert(!fewstep::differentiable_generator<fewstep::guided<cpu_backend, archetype<>>, cpu_backend>);
+
+/// One that gives no gradient by its state.
+struct without_state_gradient : generator_archetype::archetype<generator_archetype::drop::state_gradient> {
+  context_type unconditional() const;
+};
+static_assert(fewstep::generator<fewstep::guided<cpu_backend, without_state_gradient>, cpu_backend>);
+static_assert(!fewstep::differentiable_generator<fewstep::guided<cpu_backend, without_state_gradient>, cpu_backend>);
 
 /// Enough to be sampled from, or to be a reference.
 struct untrained : generator_archetype::archetype<generator_archetype::drop::backward> {
