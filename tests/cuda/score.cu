@@ -17,7 +17,8 @@ using namespace fewstep::test;
 namespace {
 
 constexpr index_t samples = 3, steps = 2;
-const std::vector<step_row> table = {{1, 0.5f, 0.7f, -0.4f, 0.3f, 1, 0, 1}, {0.5f, 0, 0.9f, 0.25f, 0.2f, 1, 0, 1}};
+const std::vector<step_row> table = {{1, 0.5f, 0.7f, -0.4f, 0.3f, 1, 0, 1, 0.5f},
+                                     {0.5f, 0, 0.9f, 0.25f, 0.2f, 1, 0, 1, 0.5f}};
 
 /// Transitions in an order of their own: x' = a x + b o + sigma z, and what the rollout had for them.
 struct transitions {
