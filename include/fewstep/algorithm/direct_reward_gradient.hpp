@@ -138,16 +138,7 @@ class direct_reward_gradient {
     return update_range<direct_reward_gradient>(*this, {contexts.begin(), contexts.end()}, updates);
   }
   [[nodiscard]] auto run(const prompt_list& prompts, std::int64_t updates) {
-    constexpr bool encodes = requires(const Generator& g, const std::string& text) {
-      { g.encode(text) } -> std::same_as<context_type>;
-    };
-    static_assert(encodes,
-                  "fewstep::direct_reward_gradient: prompts are texts, but the generator has no context_type "
-                  "encode(const std::string&) const; add it, or run(contexts, updates) with contexts of your own");
-    std::vector<context_type> contexts;
-    if constexpr (encodes)
-      for (const std::string& text : prompts.texts) contexts.push_back(model_.encode(text));
-    return update_range<direct_reward_gradient>(*this, std::move(contexts), updates);
+    return update_range<direct_reward_gradient>(*this, encoded(prompts, model_), updates);
   }
 
   /// Everything that a resumed run needs, bit for bit. Random numbers have no state but the seed and the index.

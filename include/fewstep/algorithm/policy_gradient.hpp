@@ -109,16 +109,7 @@ class policy_gradient {
     return update_range<policy_gradient>(*this, {contexts.begin(), contexts.end()}, updates);
   }
   [[nodiscard]] auto run(const prompt_list& prompts, std::int64_t updates) {
-    constexpr bool encodes = requires(const Generator& g, const std::string& text) {
-      { g.encode(text) } -> std::same_as<context_type>;
-    };
-    static_assert(encodes,
-                  "fewstep::policy_gradient: prompts are texts, but the generator has no context_type "
-                  "encode(const std::string&) const; add it, or run(contexts, updates) with contexts of your own");
-    std::vector<context_type> contexts;
-    if constexpr (encodes)
-      for (const std::string& text : prompts.texts) contexts.push_back(model_.encode(text));
-    return update_range<policy_gradient>(*this, std::move(contexts), updates);
+    return update_range<policy_gradient>(*this, encoded(prompts, model_), updates);
   }
 
   /// The rollout of the next update and its rewards and advantages; the same again until train() has been called.
@@ -129,8 +120,10 @@ class policy_gradient {
   }
 
   /// The gradient of rollout number `number` of those that training never makes: it lies in the generator's
-  /// gradients(), and nothing else of the trainer's state changes. See measure_gradient.
+  /// gradients(). Training goes on as if it had not been asked for; rewards(), prompts() and samples() are those of
+  /// this rollout. Not between sample() and train(), whose rollout it would take the place of. See measure_gradient.
   void probe(std::span<const context_type> contexts, std::int64_t number) {
+    expects(is_whole_, "policy_gradient: probe was called between sample() and train(); call it after train()");
     collect(contexts, -1 - number);
     auto kept = parts_.advantage_of;
     weigh();

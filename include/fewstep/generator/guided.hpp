@@ -6,6 +6,7 @@
 #include <fewstep/core/mirror.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/generator.hpp>
+#include <fewstep/generator/guidable.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -17,11 +18,6 @@
 namespace fewstep {
 
 namespace detail {
-
-template <class G>
-concept has_unconditional = has_context_type<G> && requires(const G& g) {
-  { g.unconditional() } -> std::same_as<typename G::context_type>;
-};
 
 // What a generator may have, and a guided one then has too.
 template <class G>
@@ -40,34 +36,6 @@ template <class G>
 concept has_expect_known = requires(const G& g, std::span<const typename G::context_type> contexts) {
   g.expect_known(contexts);
 };
-
-}  // namespace detail
-
-/// A generator that knows a context which asks for nothing: the empty text, no class. For guidance the network is to
-/// have been trained under it too, for a share of the rows (Ho and Salimans 2022, arXiv:2207.12598, algorithm 1: 10 to
-/// 20 %).
-///
-/// The compiler cannot check: the context is one that predict takes.
-///
-/// Smallest model:
-///   struct with_a_class_for_all : my_generator {
-///     int unconditional() const { return 0; }
-///   };
-/// Models here: text_unet, mlp_generator.
-template <class G>
-concept guidable = detail::has_unconditional<G>;
-
-namespace detail {
-
-/// Whether G models guidable; where it does not, the compiler says what is missing.
-template <class G>
-consteval bool require_guidable() {
-  if constexpr (has_context_type<G>)
-    static_assert(has_unconditional<G>,
-                  "fewstep::guidable: context_type unconditional() const is missing; it returns the context that asks "
-                  "for nothing, such as an empty text, under which the network was trained for a share of the rows");
-  return guidable<G>;
-}
 
 /// Row r as rows 2 r, under its own context, and 2 r + 1, under none.
 template <class Context>

@@ -3,6 +3,7 @@
 
 #include <fewstep/core/error.hpp>
 
+#include <concepts>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -36,5 +37,21 @@ struct prompt_list {
     return prompts;
   }
 };
+
+/// The contexts of the prompts under a generator's encode(text).
+template <class Generator>
+[[nodiscard]] std::vector<typename Generator::context_type> encoded(const prompt_list& prompts,
+                                                                    const Generator& model) {
+  constexpr bool encodes = requires(const std::string& text) {
+    { model.encode(text) } -> std::same_as<typename Generator::context_type>;
+  };
+  static_assert(encodes,
+                "fewstep::prompt_list: prompts are texts, but the generator has no context_type encode(const "
+                "std::string&) const; add it, or run(contexts, updates) with contexts of your own");
+  std::vector<typename Generator::context_type> contexts;
+  if constexpr (encodes)
+    for (const std::string& text : prompts.texts) contexts.push_back(model.encode(text));
+  return contexts;
+}
 
 }  // namespace fewstep

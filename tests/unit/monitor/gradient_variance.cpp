@@ -70,4 +70,6 @@ TEST_CASE("measuring a gradient changes nothing of a run") {
   }
   CHECK_THROWS_WITH(fewstep::measure_gradient(plain.backend, plain.model, plain.trainer, contexts, 1),
                     contains("rollouts is 1; use at least 2"));
+  plain.trainer.sample(contexts);
+  CHECK_THROWS_WITH(plain.trainer.probe(contexts, 0), contains("probe was called between sample() and train()"));
 }
