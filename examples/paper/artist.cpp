@@ -27,6 +27,7 @@ class artist_with final : public artist {
         policy_(host, Policy::file(models), d.guidance),
         table_(table_of(d, policy_.network().preconditioner())) {}
 
+  [[nodiscard]] fewstep::index_t sample_size() const override { return policy_.model.sample_size(); }
   [[nodiscard]] fewstep::token_list encode(const std::string& prompt) const override {
     return policy_.model.encode(prompt);
   }

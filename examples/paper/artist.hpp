@@ -13,7 +13,7 @@
 
 namespace paper {
 
-/// Draws 16 x 16 pictures.
+/// Draws pictures.
 class artist {
  public:
   artist() = default;
@@ -21,10 +21,12 @@ class artist {
   artist& operator=(const artist&) = delete;
   virtual ~artist() = default;
 
+  /// Values D of a picture.
+  [[nodiscard]] virtual fewstep::index_t sample_size() const = 0;
   [[nodiscard]] virtual fewstep::token_list encode(const std::string& prompt) const = 0;
   /// Evaluations of the network for a picture; guidance takes two for each step.
   [[nodiscard]] virtual int network_calls() const = 0;
-  /// Pictures [contexts, 768], each from noise that is a function of the seed and of its number first, first + 1, ...
+  /// Pictures [contexts, D], each from noise that is a function of the seed and of its number first, first + 1, ...
   [[nodiscard]] virtual std::vector<float> draw(std::span<const fewstep::token_list> contexts, std::uint64_t seed,
                                                 std::uint64_t first) = 0;
 };

@@ -29,39 +29,46 @@ Options timed(const train_settings& s, Options o = {}) {
 }  // namespace
 
 std::unique_ptr<learner> make_consistency_learner(cpu_backend& host, const train_settings& s,
-                                                  const prompt_texts& prompts) {
-  const auto reward_fn = picture_bytes::of(s.reward, host.threads());
+                                                  const prompt_texts& prompts, const task_reward& reward) {
   const fewstep::adam rule{.learning_rate = s.learning_rate};
   const fewstep::consistency_sampler steps{.times = text_to_emoji::times_for(s.horizon)};
   const fewstep::cps_sampler cps{.times = steps.times};
-  const learner_maker<policy> learn{host, s, prompts};
+  const learner_maker<policy> learn{host, s, prompts, reward};
   if (s.method == "rlcm")
     return learn.regularized(steps, [&](cpu_backend& b, policy& p, auto regularize) {
-      return fewstep::rlcm(b, p.model, reward_fn, rule, timed<fewstep::rlcm_options>(s),
+      return fewstep::rlcm(b, p.model, reward, rule, timed<fewstep::rlcm_options>(s),
                            fewstep::prompt_buffer_advantage{}, std::move(regularize));
     });
   if (s.method == "reinforce")
-    return learn(steps, [&](cpu_backend& b, policy& p) {
-      const fewstep::policy_gradient_parts parts{
-          .sampler = steps, .reward_fn = reward_fn, .objective_of = fewstep::reinforce{}, .rule = rule};
-      return fewstep::policy_gradient<cpu_backend, decltype(p.model), std::remove_const_t<decltype(parts)>>(
-          b, p.model, parts, common<fewstep::policy_gradient_options>(s));
+    return learn.regularized(steps, [&](cpu_backend& b, policy& p, auto regularize) {
+      fewstep::policy_gradient_parts parts{.sampler = steps,
+                                           .reward_fn = reward,
+                                           .objective_of = fewstep::reinforce{},
+                                           .regularize = std::move(regularize),
+                                           .rule = rule};
+      return fewstep::policy_gradient<cpu_backend, decltype(p.model), decltype(parts)>(
+          b, p.model, std::move(parts), common<fewstep::policy_gradient_options>(s));
     });
   if (s.method == "rebel")
-    return learn(steps, [&](cpu_backend& b, policy& p) {
-      return fewstep::rebel(b, p.model, reward_fn, rule, timed<fewstep::rebel_options>(s, {.max_gradient_norm = 5}));
+    return learn.regularized(steps, [&](cpu_backend& b, policy& p, auto regularize) {
+      return fewstep::rebel(b, p.model, reward, rule, timed<fewstep::rebel_options>(s, {.max_gradient_norm = 5}),
+                            fewstep::prompt_buffer_advantage{}, std::move(regularize));
     });
   const auto grouped = common<fewstep::grpo_options>(s);
   if (s.method == "grpo")
     return learn.regularized(steps, [&](cpu_backend& b, policy& p, auto regularize) {
-      return fewstep::grpo(b, p.model, reward_fn, rule, grouped, steps, fewstep::clipped_surrogate{},
-                           fewstep::all_steps{}, std::move(regularize));
+      return fewstep::grpo(b, p.model, reward, rule, grouped, steps, fewstep::clipped_surrogate{}, fewstep::all_steps{},
+                           std::move(regularize));
     });
   if (s.method == "cps_grpo")
-    return learn(cps,
-                 [&](cpu_backend& b, policy& p) { return fewstep::grpo(b, p.model, reward_fn, rule, grouped, cps); });
-  return learn(
-      cps, [&](cpu_backend& b, policy& p) { return fewstep::flow_dppo(b, p.model, reward_fn, rule, grouped, cps); });
+    return learn.regularized(cps, [&](cpu_backend& b, policy& p, auto regularize) {
+      return fewstep::grpo(b, p.model, reward, rule, grouped, cps, fewstep::clipped_surrogate{}, fewstep::all_steps{},
+                           std::move(regularize));
+    });
+  return learn.regularized(cps, [&](cpu_backend& b, policy& p, auto regularize) {
+    return fewstep::flow_dppo(b, p.model, reward, rule, grouped, cps, fewstep::divergence_mask{},
+                              std::move(regularize));
+  });
 }
 
 }  // namespace paper

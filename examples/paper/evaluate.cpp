@@ -17,7 +17,7 @@ namespace {
 
 /// The figures of the real pictures of these names, looked for among those of the other styles.
 figures judge_real(fewstep::cpu_backend& host, const emoji_data& data, std::span<const std::int32_t> names,
-                   const text_to_emoji::name_index& index) {
+                   const text_to_emoji::name_index& index, std::size_t values) {
   figures mean;
   double near = 0, count = 0;
   for (const std::int32_t name : names) {
@@ -25,13 +25,14 @@ figures judge_real(fewstep::cpu_backend& host, const emoji_data& data, std::span
     for (std::size_t i = 0; i < data.captions.size(); ++i) {
       if (data.captions[i].name != name) continue;
       const auto picture = data.picture(static_cast<std::int32_t>(i));
-      pictures.resize(pictures.size() + static_cast<std::size_t>(picture_size));
-      halve(picture, std::span(pictures).last(static_cast<std::size_t>(picture_size)));
+      pictures.resize(pictures.size() + values);
+      reduce(picture, std::span(pictures).last(values));
       near += text_to_emoji::name_index::is_near(index.distances(picture, data.captions[i].style), name) ? 1 : 0;
       count += 1;
     }
-    const auto samples = static_cast<int>(pictures.size() / static_cast<std::size_t>(picture_size));
-    const figures f = examination{.names = {name}, .samples = samples}.judge(host, pictures, index);
+    const auto samples = static_cast<int>(pictures.size() / values);
+    const examination one{.names = {name}, .samples = samples};
+    const figures f = one.judge(host, as_rows(pictures, one.count()), index);
     mean.bytes += f.bytes / static_cast<double>(names.size());
     mean.diversity += f.diversity / static_cast<double>(names.size());
   }
@@ -60,8 +61,9 @@ int evaluate(const evaluate_settings& s) {
   const examination exam{.names = some_of(all, s.prompts), .samples = s.samples};
   if (!s.output.empty()) fewstep::require_writable_directory(s.output);
 
-  std::printf("%zu names x %d pictures; JPEG bytes above the %td of a blank picture; %d threads\n\n", exam.names.size(),
-              s.samples, fewstep::jpeg_floor(side, side), host.threads());
+  const fewstep::index_t values = load_artist(host, s.models, {})->sample_size(), side = side_of(values);
+  std::printf("%td x %td pixels, %zu names x %d pictures; JPEG bytes above the %td of a blank picture; %d threads\n\n",
+              side, side, exam.names.size(), s.samples, fewstep::jpeg_floor(side, side), host.threads());
   std::printf("%-40s %12s %16s %10s %12s\n", "", "JPEG bytes", "top-5 retrieval", "diversity", "ms a picture");
   const std::vector<drawing> ways{{.steps = 1},
                                   {.steps = 2},
@@ -76,15 +78,15 @@ int evaluate(const evaluate_settings& s) {
     const auto begin = std::chrono::steady_clock::now();
     const auto pictures = exam.draw(*a, data);
     const std::chrono::duration<double, std::milli> taken = std::chrono::steady_clock::now() - begin;
-    print(name_of(ways[i]), exam.judge(host, pictures, index),
+    print(name_of(ways[i]), exam.judge(host, as_rows(pictures, exam.count()), index),
           taken.count() / static_cast<double>(exam.names.size()) / s.samples);
     if (!s.output.empty()) {
       const std::size_t shown = std::min<std::size_t>(exam.names.size(), 12) * static_cast<std::size_t>(s.samples);
       save_grid(s.output / fewstep::message("pictures-", i, ".png"),
-                std::span(pictures).first(shown * static_cast<std::size_t>(picture_size)), s.samples, 3);
+                as_rows(std::span(pictures).first(shown * static_cast<std::size_t>(values)), shown), s.samples, 3);
     }
   }
-  print("real pictures", judge_real(host, data, exam.names, index), 0);
+  print("real pictures", judge_real(host, data, exam.names, index, static_cast<std::size_t>(values)), 0);
   return 0;
 }
 

@@ -14,7 +14,6 @@ namespace paper {
 namespace {
 
 using fewstep::index_t;
-constexpr auto values = static_cast<std::size_t>(picture_size);
 
 double distance(std::span<const float> a, std::span<const float> b) {
   double sum = 0;
@@ -25,26 +24,23 @@ double distance(std::span<const float> a, std::span<const float> b) {
   return std::sqrt(sum / static_cast<double>(a.size()));
 }
 
-fewstep::matrix<const float> as_rows(std::span<const float> pictures) {
-  return {pictures.data(), {static_cast<index_t>(pictures.size() / values), picture_size}};
-}
-
 }  // namespace
 
-double retrieval(fewstep::cpu_backend& host, std::span<const float> pictures, std::span<const std::int32_t> names,
+fewstep::matrix<const float> as_rows(std::span<const float> pictures, std::size_t count) {
+  return {pictures.data(), {static_cast<index_t>(count), static_cast<index_t>(pictures.size() / count)}};
+}
+
+double retrieval(fewstep::cpu_backend& host, fewstep::matrix<const float> pictures, std::span<const std::int32_t> names,
                  int samples, const text_to_emoji::name_index& index) {
-  const std::size_t of_name = static_cast<std::size_t>(samples), count = names.size() * of_name;
-  std::vector<char> is_near(count);
-  host.parallel_for(static_cast<index_t>(count), [&](auto&, int, index_t i) {
-    const auto at = static_cast<std::size_t>(i);
-    std::array<float, values> picture{};
-    std::transform(pictures.begin() + i * picture_size, pictures.begin() + (i + 1) * picture_size, picture.begin(),
-                   [](float value) { return std::clamp(value, -1.0f, 1.0f); });
+  std::vector<char> is_near(static_cast<std::size_t>(pictures.rows()));
+  host.parallel_for(pictures.rows(), [&](auto&, int, index_t i) {
     std::array<float, static_cast<std::size_t>(emoji_data::picture_size)> large{};
-    redouble(picture, large);
-    is_near[at] = text_to_emoji::name_index::is_near(index.distances(large), names[at / of_name]) ? 1 : 0;
+    enlarge({pictures.row(i), static_cast<std::size_t>(pictures.cols())}, large);
+    for (float& value : large) value = std::clamp(value, -1.0f, 1.0f);
+    const std::int32_t name = names[static_cast<std::size_t>(i / samples)];
+    is_near[static_cast<std::size_t>(i)] = text_to_emoji::name_index::is_near(index.distances(large), name) ? 1 : 0;
   });
-  return static_cast<double>(std::count(is_near.begin(), is_near.end(), 1)) / static_cast<double>(count);
+  return static_cast<double>(std::count(is_near.begin(), is_near.end(), 1)) / static_cast<double>(pictures.rows());
 }
 
 std::vector<std::int32_t> some_of(std::span<const std::int32_t> names, int count) {
@@ -62,25 +58,28 @@ std::vector<float> examination::draw(artist& a, const emoji_data& data) const {
   return a.draw(contexts, seed, 0);
 }
 
-figures examination::judge(fewstep::cpu_backend& host, std::span<const float> pictures,
+figures examination::judge(fewstep::cpu_backend& host, fewstep::matrix<const float> pictures,
                            const text_to_emoji::name_index& index) const {
-  const std::size_t of_name = static_cast<std::size_t>(samples), count = names.size() * of_name;
-  const auto picture = [&](std::size_t i) { return pictures.subspan(i * values, values); };
-  std::vector<index_t> bytes(count);
-  fewstep::jpeg_byte_counts(as_rows(pictures), bytes, {.threads = host.threads()});
+  const std::size_t of_name = static_cast<std::size_t>(samples);
+  const index_t side = side_of(pictures.cols());
+  const auto picture = [&](std::size_t i) {
+    return std::span(pictures.row(static_cast<index_t>(i)), static_cast<std::size_t>(pictures.cols()));
+  };
+  std::vector<index_t> bytes(count());
+  fewstep::jpeg_byte_counts(pictures, bytes, {.threads = host.threads()});
   figures mean{.bytes = -static_cast<double>(fewstep::jpeg_floor(side, side)),
                .retrieval = paper::retrieval(host, pictures, names, samples, index)};
   const double pairs = static_cast<double>(names.size() * of_name * (of_name - 1) / 2);
-  for (std::size_t i = 0; i < count; ++i) {
-    mean.bytes += static_cast<double>(bytes[i]) / static_cast<double>(count);
+  for (std::size_t i = 0; i < count(); ++i) {
+    mean.bytes += static_cast<double>(bytes[i]) / static_cast<double>(count());
     for (std::size_t j = i - i % of_name; j < i; ++j) mean.diversity += distance(picture(i), picture(j)) / pairs;
   }
   return mean;
 }
 
-void save_grid(const std::filesystem::path& path, std::span<const float> pictures, int columns, int scale) {
-  fewstep::save_png(
-      path, fewstep::picture_grid(as_rows(pictures), side, side, columns, {.padding = 2 * scale, .scale = scale}));
+void save_grid(const std::filesystem::path& path, fewstep::matrix<const float> pictures, int columns, int scale) {
+  const index_t side = side_of(pictures.cols());
+  fewstep::save_png(path, fewstep::picture_grid(pictures, side, side, columns, {.padding = 2 * scale, .scale = scale}));
 }
 
 }  // namespace paper

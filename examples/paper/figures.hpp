@@ -22,8 +22,11 @@ struct figures {
   double diversity = 0;  ///< root mean square difference of two pictures of a prompt
 };
 
-/// Share of the pictures [names * samples, 768] whose name is among the five nearest.
-[[nodiscard]] double retrieval(fewstep::cpu_backend& host, std::span<const float> pictures,
+/// Pictures that stand one after the other, as [count, D].
+[[nodiscard]] fewstep::matrix<const float> as_rows(std::span<const float> pictures, std::size_t count);
+
+/// Share of the pictures [names * samples, D] whose name is among the five nearest.
+[[nodiscard]] double retrieval(fewstep::cpu_backend& host, fewstep::matrix<const float> pictures,
                                std::span<const std::int32_t> names, int samples,
                                const text_to_emoji::name_index& index);
 
@@ -36,13 +39,14 @@ struct examination {
   int samples = 4;
   std::uint64_t seed = 20240403;  ///< of the noise, which is that of every examination with these names
 
-  /// Pictures [names * samples, 768].
+  [[nodiscard]] std::size_t count() const { return names.size() * static_cast<std::size_t>(samples); }
+  /// Pictures [names * samples, D].
   [[nodiscard]] std::vector<float> draw(artist& a, const emoji_data& data) const;
-  [[nodiscard]] figures judge(fewstep::cpu_backend& host, std::span<const float> pictures,
+  [[nodiscard]] figures judge(fewstep::cpu_backend& host, fewstep::matrix<const float> pictures,
                               const text_to_emoji::name_index& index) const;
 };
 
 /// Pictures side by side as a PNG file.
-void save_grid(const std::filesystem::path& path, std::span<const float> pictures, int columns, int scale);
+void save_grid(const std::filesystem::path& path, fewstep::matrix<const float> pictures, int columns, int scale);
 
 }  // namespace paper

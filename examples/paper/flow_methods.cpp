@@ -9,21 +9,22 @@
 namespace paper {
 
 std::unique_ptr<learner> make_flow_learner(fewstep::cpu_backend& host, const train_settings& s,
-                                           const prompt_texts& prompts) {
+                                           const prompt_texts& prompts, const task_reward& reward) {
   using fewstep::cpu_backend;
-  const auto reward_fn = picture_bytes::of(s.reward, host.threads());
   const fewstep::adamw rule{.learning_rate = s.learning_rate, .weight_decay = 1e-4f};
-  const learner_maker<flow_policy> learn{host, s, prompts};
+  const learner_maker<flow_policy> learn{host, s, prompts, reward};
   const fewstep::flow_sde_sampler steps{};
   const auto o = common<fewstep::grpo_options>(s);
   if (s.method == "mix_grpo")
-    return learn(steps,
-                 [&](cpu_backend& b, flow_policy& p) { return fewstep::mix_grpo(b, p.model, reward_fn, rule, o); });
+    return learn.regularized(steps, [&](cpu_backend& b, flow_policy& p, auto regularize) {
+      return fewstep::mix_grpo(b, p.model, reward, rule, o, fewstep::sliding_window{}, std::move(regularize));
+    });
   if (s.method == "grpo_guard")
-    return learn(steps,
-                 [&](cpu_backend& b, flow_policy& p) { return fewstep::grpo_guard(b, p.model, reward_fn, rule, o); });
+    return learn.regularized(steps, [&](cpu_backend& b, flow_policy& p, auto regularize) {
+      return fewstep::grpo_guard(b, p.model, reward, rule, o, fewstep::guarded_surrogate{}, std::move(regularize));
+    });
   return learn.regularized(steps, [&](cpu_backend& b, flow_policy& p, auto regularize) {
-    return fewstep::flow_grpo(b, p.model, reward_fn, rule, o, std::move(regularize));
+    return fewstep::flow_grpo(b, p.model, reward, rule, o, std::move(regularize));
   });
 }
 

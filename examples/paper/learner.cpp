@@ -14,22 +14,22 @@ struct method_defaults {
   std::string_view name;
   decltype(&make_learner) make;
   int horizon, prompts, samples, optimizer_steps;
-  bool takes_kl = false;
+  bool takes_kl = true;
 };
 
 /// 64 pictures an update for all; network calls and optimizer steps as published, or nearly so.
-constexpr std::array<method_defaults, 14> methods{{{"rlcm", make_consistency_learner, 8, 64, 1, 1, true},
+constexpr std::array<method_defaults, 14> methods{{{"rlcm", make_consistency_learner, 8, 64, 1, 1},
                                                    {"reinforce", make_consistency_learner, 8, 64, 1, 1},
                                                    {"rebel", make_consistency_learner, 8, 32, 2, 1},
-                                                   {"grpo", make_consistency_learner, 8, 8, 8, 2, true},
+                                                   {"grpo", make_consistency_learner, 8, 8, 8, 2},
                                                    {"cps_grpo", make_consistency_learner, 8, 8, 8, 2},
                                                    {"flow_dppo", make_consistency_learner, 8, 8, 8, 2},
                                                    {"rlcm_hybrid", make_direct_learner, 8, 64, 1, 1},
-                                                   {"draft", make_direct_learner, 4, 64, 1, 1},
-                                                   {"refl", make_direct_learner, 8, 64, 1, 1},
-                                                   {"ddpo", make_diffusion_learner, 50, 64, 1, 4, true},
+                                                   {"draft", make_direct_learner, 4, 64, 1, 1, false},
+                                                   {"refl", make_direct_learner, 8, 64, 1, 1, false},
+                                                   {"ddpo", make_diffusion_learner, 50, 64, 1, 4},
                                                    {"ddpo_sf", make_diffusion_learner, 50, 64, 1, 1},
-                                                   {"flow_grpo", make_flow_learner, 10, 8, 8, 2, true},
+                                                   {"flow_grpo", make_flow_learner, 10, 8, 8, 2},
                                                    {"mix_grpo", make_flow_learner, 10, 8, 8, 2},
                                                    {"grpo_guard", make_flow_learner, 10, 8, 8, 2}}};
 
@@ -64,9 +64,10 @@ train_settings settled(train_settings s) {
   });
   fewstep::expects(s.kl == 0.0f || method.takes_kl, [&] {
     return fewstep::message("--kl is ", s.kl, ", which ", s.method,
-                            " does not take here; leave it at 0, or use rlcm, grpo, ddpo or flow_grpo");
+                            " does not take, for it has no policy; leave it at 0");
   });
   if (s.label.empty()) s.label = s.method;
+  if (s.judge.empty()) s.judge = default_judge(s.reward);
   if (s.horizon == 0) s.horizon = method.horizon;
   if (s.prompts == 0) s.prompts = method.prompts;
   if (s.samples == 0) s.samples = method.samples;
@@ -74,9 +75,9 @@ train_settings settled(train_settings s) {
   return s;
 }
 
-std::unique_ptr<learner> make_learner(fewstep::cpu_backend& host, const train_settings& s,
-                                      const prompt_texts& prompts) {
-  return defaults_of(s.method).make(host, s, prompts);
+std::unique_ptr<learner> make_learner(fewstep::cpu_backend& host, const train_settings& s, const prompt_texts& prompts,
+                                      const task_reward& reward) {
+  return defaults_of(s.method).make(host, s, prompts, reward);
 }
 
 }  // namespace paper

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "settings.hpp"
+#include "task_reward.hpp"
 
 #include <fewstep/algorithm/update_report.hpp>
 #include <fewstep/backend/cpu/backend.hpp>
@@ -63,16 +64,16 @@ class learner {
 
 /// The learner of settled settings; the backend must outlive it.
 [[nodiscard]] std::unique_ptr<learner> make_learner(fewstep::cpu_backend& host, const train_settings& s,
-                                                    const prompt_texts& prompts);
+                                                    const prompt_texts& prompts, const task_reward& reward);
 
 /// By the model; each knows some methods.
 [[nodiscard]] std::unique_ptr<learner> make_consistency_learner(fewstep::cpu_backend& host, const train_settings& s,
-                                                                const prompt_texts& prompts);
+                                                                const prompt_texts& prompts, const task_reward& reward);
 [[nodiscard]] std::unique_ptr<learner> make_direct_learner(fewstep::cpu_backend& host, const train_settings& s,
-                                                           const prompt_texts& prompts);
+                                                           const prompt_texts& prompts, const task_reward& reward);
 [[nodiscard]] std::unique_ptr<learner> make_diffusion_learner(fewstep::cpu_backend& host, const train_settings& s,
-                                                              const prompt_texts& prompts);
+                                                              const prompt_texts& prompts, const task_reward& reward);
 [[nodiscard]] std::unique_ptr<learner> make_flow_learner(fewstep::cpu_backend& host, const train_settings& s,
-                                                         const prompt_texts& prompts);
+                                                         const prompt_texts& prompts, const task_reward& reward);
 
 }  // namespace paper

@@ -3,7 +3,7 @@
 
 #include "learner.hpp"
 #include "models.hpp"
-#include "picture_bytes.hpp"
+#include "task_reward.hpp"
 
 #include <fewstep/io/checkpoint.hpp>
 #include <fewstep/io/crc32c.hpp>
@@ -35,10 +35,11 @@ template <class Policy>
 template <class Policy, class Sampler, class Make>
 class learner_with final : public learner {
  public:
-  learner_with(fewstep::cpu_backend& host, const train_settings& s, const prompt_texts& prompts, const Sampler& sampler,
-               const Make& make)
+  learner_with(fewstep::cpu_backend& host, const train_settings& s, const prompt_texts& prompts,
+               const task_reward& reward, const Sampler& sampler, const Make& make)
       : host_(host),
         settings_(s),
+        reward_(reward),
         base_checksum_(fewstep::crc32c(fewstep::read_file(Policy::file(s.models)))),
         base_(host, Policy::file(s.models), s.guidance),
         policy_(host, Policy::file(s.models), s.guidance),
@@ -59,10 +60,9 @@ class learner_with final : public learner {
   [[nodiscard]] examined examine() override {
     examined e;
     e.pictures = held_out_.draw();
-    auto trained = picture_bytes::of(settings_.reward, host_.threads());
     auto other = fewstep::per_sample(
         [](fewstep::vec<const float> x, const fewstep::token_list&) { return fewstep::colourfulness(x); });
-    e.reward = held_out_.judged(trained);
+    e.reward = held_out_.judged(reward_);
     e.other_reward = held_out_.judged(other);
     e.diversity = held_out_.diversity();
     if (index() > 0) e.kl = held_out_.divergence_from(base_.model);
@@ -123,6 +123,7 @@ class learner_with final : public learner {
 
   fewstep::cpu_backend& host_;
   train_settings settings_;
+  task_reward reward_;
   std::uint32_t base_checksum_;
   Policy base_, policy_;
   std::vector<fewstep::token_list> contexts_;
@@ -137,6 +138,7 @@ struct learner_maker {
   fewstep::cpu_backend& host;
   const train_settings& settings;
   const prompt_texts& prompts;
+  const task_reward& reward;
 
   template <class Sampler, class Make>
   [[nodiscard]] std::unique_ptr<learner> operator()(const Sampler& sampler, const Make& make) const {
@@ -157,7 +159,7 @@ struct learner_maker {
  private:
   template <class Sampler, class Make>
   [[nodiscard]] std::unique_ptr<learner> made(const Sampler& sampler, const Make& make) const {
-    return std::make_unique<learner_with<Policy, Sampler, Make>>(host, settings, prompts, sampler, make);
+    return std::make_unique<learner_with<Policy, Sampler, Make>>(host, settings, prompts, reward, sampler, make);
   }
 };
 

@@ -7,9 +7,14 @@
 
 #include <cstdio>
 #include <exception>
+#include <string>
+#include <vector>
 
 namespace paper {
 namespace {
+
+const char* const models_help = "folder of denoiser.safetensors and consistency.safetensors (or base.safetensors)";
+const std::vector<std::string> all_rewards{"compressibility", "incompressibility", "preference", "alignment"};
 
 void add_pretrain(CLI::App& app, pretrain_settings& s) {
   auto& command = *app.add_subcommand("pretrain",
@@ -34,7 +39,7 @@ void add_pretrain(CLI::App& app, pretrain_settings& s) {
 void add_evaluate(CLI::App& app, evaluate_settings& s) {
   auto& command = *app.add_subcommand("evaluate", "Judge the pictures of both models, drawn in several ways");
   command.add_option("--data", s.data, "folder of the pictures");
-  command.add_option("--models", s.models, "folder of denoiser.safetensors and consistency.safetensors");
+  command.add_option("--models", s.models, models_help);
   command.add_option("--output", s.output, "folder for picture grids");
   command.add_option("--prompts", s.prompts);
   command.add_option("--samples", s.samples, "of one prompt");
@@ -46,18 +51,19 @@ void add_train(CLI::App& app, train_settings& s) {
                                       "One run of reinforcement learning; goes on with what an interrupted run "
                                       "has left in the folder. 0 leaves a setting to the method");
   command.add_option("--data", s.data, "folder of the pictures");
-  command.add_option("--models", s.models, "folder of denoiser.safetensors and consistency.safetensors");
+  command.add_option("--models", s.models, models_help);
   command.add_option("--output", s.output, "folder of the run");
   command.add_option("--method", s.method,
                      "rlcm, reinforce, rebel, grpo, cps_grpo, flow_dppo, rlcm_hybrid, draft, refl of the consistency "
                      "model; ddpo, ddpo_sf, flow_grpo, mix_grpo, grpo_guard of the denoiser");
   command.add_option("--label", s.label, "name in a report; empty: the method");
-  command.add_option("--reward", s.reward)->check(CLI::IsMember({"compressibility", "incompressibility"}));
+  command.add_option("--reward", s.reward)->check(CLI::IsMember(all_rewards));
+  command.add_option("--judge", s.judge, "the model of the reward preference or alignment");
   command.add_option("--horizon", s.horizon, "steps of a picture");
   command.add_option("--guidance", s.guidance, "of ddpo, in sampling and training; 1: none");
   command.add_option("--learning-rate", s.learning_rate);
-  command.add_option(
-      "--kl", s.kl, "coefficient of the KL to the model that training begins with, for rlcm, grpo, ddpo and flow_grpo");
+  command.add_option("--kl", s.kl,
+                     "coefficient of the KL to the model that training begins with; not for draft and refl");
   command.add_option("--prompts", s.prompts, "of one update");
   command.add_option("--samples", s.samples, "of one prompt");
   command.add_option("--optimizer-steps", s.optimizer_steps, "of one update");
@@ -65,6 +71,8 @@ void add_train(CLI::App& app, train_settings& s) {
   command.add_option("--seconds", s.seconds, "of training, evaluations excluded; 0: as many as the updates take");
   command.add_option("--evaluations", s.evaluations,
                      "on held-out names, evenly spread, after the one before training; the last at the end");
+  command.add_flag("--early-evaluations", s.early_evaluations,
+                   "closer together at the beginning: evaluation k of n at (k/n)^2 of the run");
   command.add_option("--evaluation-prompts", s.evaluation_prompts, "held-out names");
   command.add_option("--evaluation-samples", s.evaluation_samples, "of each of these");
   command.add_option("--stop", s.stop,
@@ -82,8 +90,9 @@ void add_search(CLI::App& app, search_settings& s) {
   command.add_option("--output", s.output, "folder of the runs and of search.csv");
   command.add_option("--methods", s.methods)->delimiter(',');
   command.add_option("--rates", s.rates, "learning rates")->delimiter(',');
-  command.add_option("--reward", s.reward);
+  command.add_option("--reward", s.reward)->check(CLI::IsMember(all_rewards));
   command.add_option("--seconds", s.seconds, "of training, each run");
+  command.add_option("--keep", s.keep, "least share of the retrieval before training that the best rate keeps");
   command.add_option("--seed", s.seed, "none that the study uses");
   command.add_option("--evaluations", s.evaluations, "of each run, after the first");
   command.add_option("--threads", s.threads, "0: all");
@@ -99,7 +108,9 @@ void add_study(CLI::App& app, study_settings& s) {
   command.add_option("--output", s.output, "folder of the runs");
   command.add_option("--results", s.results, "the page; what it shows goes to the folder of the same name");
   command.add_option("--search", s.search, "search.csv of `paper search`, to be shown");
-  command.add_option("--reward", s.reward);
+  command.add_option("--reward", s.rewards, "one or several; default: compressibility, and all four in the plan full")
+      ->delimiter(',')
+      ->check(CLI::IsMember(all_rewards));
   command.add_option("--hours", s.hours, "of all runs together; 0: those of the plan");
   command.add_option("--threads", s.threads, "0: all");
   command.add_option("train", s.more, "further arguments of `paper train`, after --");

@@ -19,6 +19,12 @@
 
 namespace paper {
 
+/// The consistency model of a folder, which text_to_emoji calls base.
+[[nodiscard]] inline std::filesystem::path consistency_file(const std::filesystem::path& models) {
+  const auto file = models / "consistency.safetensors", base = models / "base.safetensors";
+  return !std::filesystem::exists(file) && std::filesystem::exists(base) ? base : file;
+}
+
 /// The consistency model.
 struct consistency_policy {
   fewstep::text_unet<fewstep::cpu_backend> model;
@@ -27,7 +33,7 @@ struct consistency_policy {
       : model(fewstep::load_consistency_model(host, file)) {}
 
   [[nodiscard]] static std::filesystem::path file(const std::filesystem::path& models) {
-    return models / "consistency.safetensors";
+    return consistency_file(models);
   }
   [[nodiscard]] auto& network() { return model; }
   [[nodiscard]] static int calls_per_step() { return 1; }

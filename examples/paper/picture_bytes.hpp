@@ -26,7 +26,8 @@ struct picture_bytes {
 
   [[nodiscard]] static picture_bytes of(const std::string& name, int threads) {
     fewstep::expects(name == "compressibility" || name == "incompressibility", [&] {
-      return fewstep::message("there is no reward '", name, "'; use compressibility or incompressibility");
+      return fewstep::message("there is no reward '", name,
+                              "'; use compressibility, incompressibility, preference or alignment");
     });
     return {.small_is_good = name == "compressibility", .threads = threads};
   }

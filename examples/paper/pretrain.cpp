@@ -40,7 +40,7 @@ network<P> untrained(fewstep::cpu_backend& host, const pretrain_settings& s, con
   o.seed = s.seed;
   o.network.text_width = s.text_width;
   auto& u = o.network.unet;
-  u.height = u.width = side;
+  u.height = u.width = small_side;
   u.widths.assign(s.widths.begin(), s.widths.end());
   u.patch = 1;
   u.encoder_blocks = u.decoder_blocks = 1;

@@ -41,16 +41,18 @@ struct evaluate_settings {
 struct train_settings {
   std::filesystem::path data = default_data, models = default_models, output = "run";
   std::string method = "rlcm", label;      ///< label: its name in a report; empty: the method
-  std::string reward = "compressibility";  ///< or incompressibility
+  std::string reward = "compressibility";  ///< or incompressibility, preference, alignment
+  std::filesystem::path judge;             ///< the model of the last two; empty: the one that comes with the repository
   int horizon = 0;                         ///< steps of a picture
   float guidance = 1;                      ///< of ddpo, in sampling and training
   float learning_rate = 1e-4f;
   float kl = 0;  ///< coefficient of the KL to the model that training begins with; 0: none, as published
-  int prompts = 0, samples = 0;  ///< of one update
-  int optimizer_steps = 0;       ///< of one update
-  std::int64_t updates = 0;      ///< 0: as many as there is time for
-  double seconds = 0;            ///< of training, evaluations excluded; 0: as many as the updates take
-  int evaluations = 10;          ///< on held-out names, after the one before training; the last at the end
+  int prompts = 0, samples = 0;    ///< of one update
+  int optimizer_steps = 0;         ///< of one update
+  std::int64_t updates = 0;        ///< 0: as many as there is time for
+  double seconds = 0;              ///< of training, evaluations excluded; 0: as many as the updates take
+  int evaluations = 10;            ///< on held-out names, after the one before training; the last at the end
+  bool early_evaluations = false;  ///< evaluation k of n at (k/n)^2 of the run in place of k/n
   int evaluation_prompts = 45, evaluation_samples = 4;
   std::vector<std::string> stop;  ///< rules that end it early by these evaluations; see parse_stop_rule
   std::uint64_t seed = 0;

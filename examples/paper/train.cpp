@@ -44,7 +44,8 @@ class training_run {
         stopping_(stopping(s)),
         held_out_(some_of(data.held_back, s.evaluation_prompts)),
         index_(data),
-        learner_(make_learner(host, s, {texts(data, data.tuning), texts(data, held_out_)})),
+        learner_(make_learner(host, s, {texts(data, data.tuning), texts(data, held_out_)},
+                              task_reward(s.reward, s.judge, data.words, host.threads()))),
         seconds_(restored()),
         tables_(s.output, learner_->index()) {
     for (const auto& [update, figures] : tables_.evaluations()) stopped_ = stopping_.look(update, figures);
@@ -93,7 +94,10 @@ class training_run {
     return most;
   }
   /// Evaluations that should have been made by now, after the one before training.
-  [[nodiscard]] int due() const { return static_cast<int>(std::min(progress(), 1.0) * settings_.evaluations + 1e-9); }
+  [[nodiscard]] int due() const {
+    const double done = std::min(progress(), 1.0);
+    return static_cast<int>((settings_.early_evaluations ? std::sqrt(done) : done) * settings_.evaluations + 1e-9);
+  }
 
   void update(fewstep::progress_bar& bar) {
     const auto report = learner_->update();
@@ -108,9 +112,7 @@ class training_run {
 
   [[nodiscard]] evaluated evaluation() {
     evaluated e{learner_->examine(), 0};
-    const auto& pictures = e.pictures.pictures;
-    e.retrieval = retrieval(host_, {pictures.data, static_cast<std::size_t>(pictures.size())}, held_out_,
-                            settings_.evaluation_samples, index_);
+    e.retrieval = retrieval(host_, e.pictures.pictures, held_out_, settings_.evaluation_samples, index_);
     return e;
   }
 
@@ -123,7 +125,7 @@ class training_run {
 
   /// The first picture of up to twelve names, before above and after below.
   void draw_before_and_after(fewstep::matrix<const float> after) const {
-    const auto size = static_cast<std::size_t>(picture_size), names = std::min<std::size_t>(12, held_out_.size());
+    const auto size = static_cast<std::size_t>(after.cols()), names = std::min<std::size_t>(12, held_out_.size());
     const std::vector<float> before = learner_->base_pictures();
     std::vector<float> pictures;
     for (const float* row : {before.data(), after.data})
@@ -131,7 +133,7 @@ class training_run {
         const float* picture = row + p * static_cast<std::size_t>(settings_.evaluation_samples) * size;
         pictures.insert(pictures.end(), picture, picture + size);
       }
-    save_grid(settings_.output / "pictures.png", pictures, static_cast<int>(names), 4);
+    save_grid(settings_.output / "pictures.png", as_rows(pictures, 2 * names), static_cast<int>(names), 4);
   }
 
   fewstep::cpu_backend& host_;

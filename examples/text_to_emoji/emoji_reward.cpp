@@ -30,7 +30,7 @@ void expect_fit(const std::filesystem::path& path, const Model& model, const few
                                               "); train it on the data that the generator was trained on"));
 }
 
-/// The model with what it runs on; rewards are copied, so they share it.
+/// Each is a model with what it runs on.
 struct alignment_judge {
   cpu_backend backend;
   fewstep::two_tower<cpu_backend> model;
@@ -53,22 +53,46 @@ struct preference_judge {
 };
 
 template <class Judge>
-emoji_reward load(const std::filesystem::path& path, const fewstep::vocabulary& words, int threads) {
-  auto judge = std::make_shared<Judge>(path, threads);
-  expect_fit(path, judge->model, words);
-  return [judge = std::move(judge)](fewstep::matrix<const float> samples, std::span<const fewstep::token_list> contexts,
-                                    std::span<float> out) { judge->reward(samples, contexts, out); };
-}
+class learned_reward_of final : public learned_reward {
+ public:
+  learned_reward_of(const std::filesystem::path& path, const fewstep::vocabulary& words, int threads)
+      : judge_(path, threads) {
+    expect_fit(path, judge_.model, words);
+  }
+
+  void judge(fewstep::matrix<const float> samples, std::span<const fewstep::token_list> contexts,
+             std::span<float> out) override {
+    judge_.reward(samples, contexts, out);
+  }
+  void judge(fewstep::matrix<const float> samples, std::span<const fewstep::token_list> contexts, std::span<float> out,
+             fewstep::matrix<float> gradient) override {
+    judge_.reward.value_and_gradient(samples, contexts, out, gradient);
+  }
+
+ private:
+  Judge judge_;
+};
 
 }  // namespace
 
 bool is_learned(const std::string& task) { return task == "alignment" || task == "preference"; }
 
+std::shared_ptr<learned_reward> load_learned_reward(const std::string& task, const std::filesystem::path& model,
+                                                    const fewstep::vocabulary& words, int threads) {
+  fewstep::expects(is_learned(task), [&] {
+    return fewstep::message("there is no model of the reward '", task, "'; use alignment or preference");
+  });
+  if (task == "alignment") return std::make_shared<learned_reward_of<alignment_judge>>(model, words, threads);
+  return std::make_shared<learned_reward_of<preference_judge>>(model, words, threads);
+}
+
 emoji_reward make_reward(const std::string& task, const std::filesystem::path& model, const fewstep::vocabulary& words,
                          int threads) {
-  if (task == "alignment") return load<alignment_judge>(model, words, threads);
-  if (task == "preference") return load<preference_judge>(model, words, threads);
-  return picture_size_reward::of(task, threads);
+  if (!is_learned(task)) return picture_size_reward::of(task, threads);
+  // Rewards are copied, so they share the model.
+  return [judge = load_learned_reward(task, model, words, threads)](
+             fewstep::matrix<const float> samples, std::span<const fewstep::token_list> contexts,
+             std::span<float> out) { judge->judge(samples, contexts, out); };
 }
 
 }  // namespace text_to_emoji

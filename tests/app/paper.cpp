@@ -164,6 +164,15 @@ TEST_CASE("a run of the study ends when its seconds are used up") {
   CHECK(updates_in(here / "run" / "held_out.csv").back() == static_cast<long>(seconds.size()));
 }
 
+TEST_CASE("early evaluations are closer together at the beginning") {
+  const studio here;
+  const auto end =
+      here.run(here.train("rlcm", "run", {"--updates", "16", "--evaluations", "4", "--early-evaluations"}));
+  INFO(end.output);
+  REQUIRE(end.exited_with(0));
+  CHECK(updates_in(here / "run" / "held_out.csv") == std::vector<long>{0, 1, 4, 9, 16});
+}
+
 TEST_CASE("a run of the study stops early by a rule, whose looks outlast a kill") {
   const studio here;
   // No reward is 1e9 above the best before it, so this holds at every evaluation but the first.
@@ -181,6 +190,26 @@ TEST_CASE("a run of the study stops early by a rule, whose looks outlast a kill"
   CHECK_THAT(text_of(here / "run" / "summary.json"), contains("at update 6 and has stopped rising"));
 }
 
+TEST_CASE("a run of the study is trained on a model's verdict, of a small picture or one as large as the demo's") {
+  const studio here;
+  const bool large = GENERATE(false, true);
+  const std::string reward = GENERATE("preference", "alignment");
+  const std::string method = large ? "rlcm" : GENERATE("rlcm", "draft", "ddpo");
+  CAPTURE(reward, method, large);
+  const auto examples = fs::path(TEXT_TO_EMOJI_DATA).parent_path().parent_path();
+  const auto judge = examples / "judges" / (reward == "alignment" ? "two_tower.safetensors" : "preference.safetensors");
+  const std::string models = large ? (examples / "text_to_emoji").string() : here.models();
+  const auto end = here.run(here.train(method, "run",
+                                       {"--reward", reward, "--judge", judge.string(), "--models", models, "--updates",
+                                        "2", "--horizon", "2", "--learning-rate", "1e-4", "--evaluations", "1"}));
+  INFO(end.output);
+  REQUIRE(end.exited_with(0));
+  auto figures = columns_of(here / "run" / "held_out.csv");
+  CHECK(figures["reward"].front() != figures["reward"].back());
+  CHECK(std::abs(std::stod(figures["reward"].back())) < (reward == "alignment" ? 1 : 10));
+  CHECK_THAT(text_of(here / "run" / "settings.json"), contains("\"judge\": \"" + judge.string()));
+}
+
 TEST_CASE("a run of the study that cannot be is refused before it leaves anything") {
   const studio here;
   const auto refused = [&](std::vector<std::string> arguments, const std::string& why) {
@@ -194,4 +223,5 @@ TEST_CASE("a run of the study that cannot be is refused before it leaves anythin
   refused(here.train("rlcm", "run", {"--updates", "0"}), "the run has no end");
   refused(here.train("rlcm", "run", {"--stop", "retrieval=0.1"}), "--stop is 'retrieval=0.1'; give a rule like");
   refused(here.train("rlcm", "run", {"--guidance", "3"}), "--guidance is 3, but rlcm");
+  refused(here.train("draft", "run", {"--kl", "0.1"}), "--kl is 0.1, which draft does not take");
 }

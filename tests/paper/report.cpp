@@ -21,9 +21,9 @@ using reward_of_time = std::function<double(double seconds, double seed)>;
 /// A study whose runs are made up.
 class made_up_study {
  public:
-  explicit made_up_study(fs::path folder) : folder_(std::move(folder)) {
+  explicit made_up_study(fs::path folder, const std::string& reward = "compressibility") : folder_(std::move(folder)) {
     plan_.name = "made up";
-    plan_.reward = "compressibility";
+    plan_.reward = reward;
     plan_.output = "study";
   }
 
@@ -182,9 +182,14 @@ TEST_CASE("the page has the figures of the runs, and the same runs give the same
   CHECK_THAT(page, contains("paper train --method rlcm --output study/rlcm_seed1  # and seed 2, 3\n"));
   CHECK_THAT(page, contains("paper report study\n"));
   // All runs end after 1000 s, DDPO after 40 updates of 64 samples; RLCM has those after 200 s.
-  CHECK_THAT(page, contains("|  | seeds | before | after 1000 s | after 2560 samples | at the end | which is after |"));
-  CHECK_THAT(page, contains("| RLCM | 3 | -700.0 | -400.0 [-406.0, -394.0] | -400.0 [-404.0, -396.0] |"));
-  CHECK_THAT(page, contains("| REBEL | 1 | -704.0 | -406.0 | -404.4 | -406.0 | 1000 s, 6400 samples |"));
+  CHECK_THAT(page,
+             contains("|  | seeds | before | after 1000 s | retrieval | diversity | after 2560 samples | retrieval | "
+                      "diversity |"));
+  CHECK_THAT(page,
+             contains("| RLCM | 3 | -700.0 | -400.0 [-406.0, -394.0] | 40.0 % | 0.400 | -400.0 [-404.0, -396.0] | "
+                      "48.0 % | 0.400 |"));
+  CHECK_THAT(page, contains("| REBEL | 1 | -704.0 | -406.0 | 40.0 % | 0.400 | -404.4 | 46.0 % | 0.400 |"));
+  CHECK(page.find("As published") == page.npos);
   CHECK_THAT(page, contains("| RLCM, 8 steps | 3 |") && contains("| RLCM, 2 steps | 3 |"));
   CHECK_THAT(page, contains("it counts as converged"));
   CHECK_THAT(page, contains("![RLCM](results/rlcm.png)"));
@@ -199,6 +204,46 @@ TEST_CASE("the page has the figures of the runs, and the same runs give the same
   CHECK(files_in(place / "docs") == files_in(place / "again"));
   put_text(place / "docs" / "results" / "why.md", "Because.\n");
   CHECK_THAT(page_of(study.folder(), place / "docs" / "results.md"), contains("## Why\n\nBecause.\n"));
+}
+
+TEST_CASE("runs without the KL have a part of their own, with times of their own and the price of the reward") {
+  const temporary_directory place;
+  made_up_study study(place / "study");
+  study.add("rlcm", {"main"}, 5, saturating(20, 0));
+  study.add("ddpo", {"main"}, 25, saturating(150, 0.05));
+  study.add("rlcm_published", {"published"}, 5, saturating(20, 0));
+  study.add("ddpo_published", {"published"}, 25, saturating(150, 0));
+  const std::string page = page_of(study.folder(), place / "results.md");
+  const auto published = page.find("## As published");
+  REQUIRE(published != page.npos);
+  CHECK_THAT(page.substr(0, published), contains("**DDPO not converged**"));
+  CHECK_THAT(page.substr(published), contains("The ratio is") && contains("| RLCM, no KL | 3 |") &&
+                                         contains("![Reward by retrieval](results/price.svg)"));
+  // Twenty parts of 1000 s, in each of which retrieval falls by .005.
+  const auto table = text_of(place / "results" / "price.csv");
+  CHECK_THAT(table, contains("label,seeds,training_seconds,retrieval,reward\nrlcm,3,0,0.5,-700\nrlcm,3,50,"));
+  CHECK_THAT(table, contains("\nrlcm,3,100,0.49,-402."));
+  CHECK_THAT(table, contains("\nddpo_published,3,1000,0.4,"));
+}
+
+TEST_CASE("studies of several rewards have a page each, and one that sums them up") {
+  const temporary_directory place;
+  std::vector<fs::path> folders;
+  for (const char* reward : {"compressibility", "preference"}) {
+    made_up_study study(place / reward, reward);
+    study.add("rlcm", {"main"}, 5, saturating(20, 0));
+    study.add("ddpo", {"main"}, 25, saturating(150, 0));
+    folders.push_back(study.folder());
+  }
+  CHECK(paper::report({.studies = folders, .results = place / "docs" / "results.md", .search = {}}) == 0);
+  const std::string page = text_of(place / "docs" / "results.md");
+  CHECK_THAT(page,
+             contains("## compressibility") && contains("## preference\n\nThe reward is preference, the score of"));
+  CHECK_THAT(page, contains("[All of it](results/preference.md)"));
+  CHECK_THAT(page, contains("| DDPO | 3 | -700.0 | -400.4 [-406.4, -394.4] | ± 14.9 |"));
+  CHECK(text_of(place / "docs" / "results" / "preference.md") ==
+        page_of(folders.back(), place / "alone" / "preference.md"));
+  CHECK(files_in(place / "docs" / "results" / "preference") == files_in(place / "alone" / "preference"));
 }
 
 TEST_CASE("the page says whether DDPO has converged, and has a ratio only if it has") {
@@ -295,5 +340,6 @@ TEST_CASE("a plan's training times add up to its hours, less what evaluations ta
     }
   }
   CHECK(paper::make_plan("default", 0).hours == 2);
+  CHECK(paper::make_plan("full", 0, static_cast<int>(paper::rewards_of("full").size())).hours == 6);
   CHECK_THROWS_WITH(paper::make_plan("long", 0), contains("no plan 'long'"));
 }

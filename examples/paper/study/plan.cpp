@@ -21,21 +21,23 @@ namespace {
 struct budgets {
   double hours;  ///< of all, with evaluations
   int seeds, family_seeds;
-  double main, horizon, family;  ///< relative training time of a run
+  double main, published, horizon, family;  ///< relative training time of a run; 0: no such runs
   int evaluations;
   std::vector<std::string> options = {};
 };
 
 constexpr double seconds_an_hour = 3600;
+/// Coefficient of the KL to the base, of all methods that have a policy.
+constexpr const char* kl = "0.2";
 /// Share of the time that is spent on training; evaluations take the rest.
 constexpr double training_share = 0.8;
 
 budgets budgets_of(const std::string& name) {
-  if (name == "default") return {2, 3, 1, 4, 1.5, 1, 20};
-  if (name == "full") return {24, 5, 3, 8, 3, 1, 40};
+  if (name == "default") return {2, 3, 1, 3, 2, 1.2, 1, 24};
+  if (name == "full") return {24, 3, 0, 3, 2, 1, 0, 40, {"--models", "examples/text_to_emoji"}};
   fewstep::expects(name == "tiny",
                    [&] { return fewstep::message("study: there is no plan '", name, "'; use tiny, default or full"); });
-  return {0.02, 2, 1, 2, 1, 1, 5, {"--evaluation-prompts", "12", "--evaluation-samples", "2"}};
+  return {0.02, 2, 1, 2, 1, 1, 1, 5, {"--evaluation-prompts", "12", "--evaluation-samples", "2"}};
 }
 
 planned_run planned(const std::string& label, const std::string& method, std::vector<std::string> figures,
@@ -48,6 +50,16 @@ planned_run planned(const std::string& label, const std::string& method, std::ve
   run.seconds = std::max(1.0, std::round(seconds));
   run.evaluations = b.evaluations;
   run.options = b.options;
+  if (method != "draft") run.options.insert(run.options.end(), {"--kl", kl});
+  return run;
+}
+
+/// The run without the KL, as RLCM and DDPO were published.
+planned_run as_published(planned_run run, const budgets& b, double seconds) {
+  run.label += "_published";
+  run.figures = {figure_published};
+  run.seconds = std::max(1.0, std::round(seconds));
+  run.options = b.options;
   return run;
 }
 
@@ -59,7 +71,12 @@ std::string shortest(double value) {
   return text;
 }
 
-study_plan make_plan(const std::string& name, double hours) {
+std::vector<std::string> rewards_of(const std::string& plan) {
+  if (plan == "full") return {"compressibility", "incompressibility", "preference", "alignment"};
+  return {"compressibility"};
+}
+
+study_plan make_plan(const std::string& name, double hours, int rewards) {
   const budgets b = budgets_of(name);
   std::vector<std::string> family{"rebel",     "grpo",       "cps_grpo",    "mix_grpo", "flow_dppo",
                                   "flow_grpo", "grpo_guard", "rlcm_hybrid", "draft"};
@@ -69,10 +86,11 @@ study_plan make_plan(const std::string& name, double hours) {
     horizons = {2};
   }
   const auto count = [](const auto& list) { return static_cast<double>(list.size()); };
-  const double parts = b.seeds * (2 * b.main + count(horizons) * b.horizon) + b.family_seeds * count(family) * b.family;
+  const double parts = b.seeds * (2 * b.main + 2 * b.published + count(horizons) * b.horizon) +
+                       b.family_seeds * count(family) * b.family;
   study_plan plan;
   plan.name = name;
-  plan.hours = hours > 0 ? hours : b.hours;
+  plan.hours = (hours > 0 ? hours : b.hours) / rewards;
   const double unit = training_share * seconds_an_hour * plan.hours / parts;
 
   const auto add = [&](planned_run run, int seeds) {
@@ -81,8 +99,13 @@ study_plan make_plan(const std::string& name, double hours) {
       plan.runs.push_back(run);
     }
   };
-  add(planned("rlcm", "rlcm", {figure_main, figure_horizon, figure_family}, b, unit * b.main), b.seeds);
-  add(planned("ddpo", "ddpo", {figure_main, figure_family}, b, unit * b.main), b.seeds);
+  for (const char* method : {"rlcm", "ddpo"}) {
+    auto run = planned(method, method, {figure_main}, b, unit * b.main);
+    if (run.method == "rlcm") run.figures.push_back(figure_horizon);
+    if (b.family_seeds > 0) run.figures.push_back(figure_family);
+    add(run, b.seeds);
+    add(as_published(run, b, unit * b.published), b.seeds);
+  }
   for (const int horizon : horizons) {
     auto run = planned("rlcm_horizon_" + std::to_string(horizon), "rlcm", {figure_horizon}, b, unit * b.horizon);
     run.horizon = horizon;
@@ -108,6 +131,7 @@ std::vector<std::string> train_arguments(const planned_run& run, const std::stri
                                shortest(run.seconds),
                                "--evaluations",
                                std::to_string(run.evaluations),
+                               "--early-evaluations",
                                "--label",
                                run.label};
   if (run.horizon > 0) all.insert(all.end(), {"--horizon", std::to_string(run.horizon)});

@@ -10,8 +10,10 @@
 
 namespace paper {
 
-/// The figures of the report: RLCM beside DDPO, RLCM by horizon, all methods.
-inline const std::string figure_main = "main", figure_horizon = "horizon", figure_family = "family";
+/// The figures of the report: RLCM beside DDPO with a KL to the base and as published, without one; RLCM by horizon;
+/// all methods.
+inline const std::string figure_main = "main", figure_published = "published", figure_horizon = "horizon",
+                         figure_family = "family";
 
 /// One run of a study. Runs with the same label differ in the seed only.
 struct planned_run {
@@ -43,10 +45,14 @@ struct machine_facts {
   int cores = 0, threads = 0;
 };
 
+/// What the plan of that name is about unless something else is asked for: all four tasks of the paper in "full".
+[[nodiscard]] std::vector<std::string> rewards_of(const std::string& plan);
+
 /// A plan by its name: "default" takes 2 hours, "full" 24, "tiny" seconds. Other `hours` scale the training times of
-/// all runs, so that with evaluations they take about so long together; 0: those of the plan.
+/// all runs, so that with evaluations they take about so long together; 0: those of the plan. The plan has its share of
+/// them if it is one of several `rewards`.
 /// Throws std::invalid_argument for another name.
-[[nodiscard]] study_plan make_plan(const std::string& name, double hours);
+[[nodiscard]] study_plan make_plan(const std::string& name, double hours, int rewards = 1);
 
 /// Arguments of the program for a run whose results go to `folder`.
 [[nodiscard]] std::vector<std::string> train_arguments(const planned_run& run, const std::string& reward,

@@ -1,515 +1,59 @@
 // SPDX-License-Identifier: Apache-2.0
-// The page of results and what it shows, from the folders of studies and from nothing else: the same folders give the
-// same bytes.
-#include "comparison.hpp"
 #include "finished_run.hpp"
-#include "plan.hpp"
+#include "page.hpp"
+#include "report_text.hpp"
 #include "study_settings.hpp"
 
-#include <fewstep/core/error.hpp>
 #include <fewstep/io/atomic_file.hpp>
-#include <fewstep/io/file.hpp>
-#include <fewstep/io/svg_plot.hpp>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
-#include <cmath>
 #include <cstdio>
-#include <limits>
-#include <map>
-#include <numeric>
-#include <span>
-#include <stdexcept>
 #include <string>
-#include <utility>
+#include <vector>
 
 namespace paper {
 
 namespace fs = std::filesystem;
-using fewstep::mean_interval;
-using fewstep::message;
 
 namespace {
 
-const std::string seconds_name = "training_seconds", queries_name = "reward_queries", calls_name = "network_calls";
-
-std::string fixed(double value, int digits) {
-  if (std::isnan(value)) return "-";
-  if (std::isinf(value)) return value > 0 ? "∞" : "-∞";
-  std::array<char, 400> text{};
-  const auto end = std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed, digits).ptr;
-  return {text.data(), end};
-}
-
-/// Digits after the point for numbers of this size.
-int digits_for(double size) {
-  const double s = std::abs(size);
-  return s >= 1000 ? 0 : s >= 10 ? 1 : s >= 1 ? 2 : s >= 0.1 ? 3 : 4;
-}
-
-double mean(const std::vector<double>& values) {
-  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-}
-
-std::string rounded(double value) { return fixed(value, digits_for(value)); }
-
-std::string interval_text(const mean_interval& m, int digits) {
-  return message(fixed(m.mean, digits), " [", fixed(m.low, digits), ", ", fixed(m.high, digits), "]");
-}
-
-/// Mean and bootstrap interval; of one value the value.
-std::string with_interval(const std::vector<double>& values) {
-  const mean_interval m = fewstep::bootstrap_mean(values);
-  const int digits = digits_for(m.mean);
-  return values.size() < 2 ? fixed(m.mean, digits) : interval_text(m, digits);
-}
-
-/// Half of Student's interval.
-std::string student_text(const std::vector<double>& values) {
-  if (values.size() < 2) return "-";
-  const mean_interval m = fewstep::student_mean(values);
-  return "± " + fixed(m.high - m.mean, digits_for(m.mean));
-}
-
-std::string change(const std::vector<double>& before, const std::vector<double>& after, double factor, int digits,
-                   const char* unit = "") {
-  return message(fixed(factor * mean(before), digits), " → ", fixed(factor * mean(after), digits), unit);
-}
-
-std::string row(const std::vector<std::string>& cells) {
-  std::string line = "|";
-  for (const auto& cell : cells) line += " " + cell + " |";
-  return line + "\n";
-}
-
-std::string heading(const std::vector<std::string>& cells) {
-  std::string rule = "|---|";
-  for (std::size_t i = 1; i < cells.size(); ++i) rule += "---:|";
-  return row(cells) + rule + "\n";
-}
-
-/// One word of a command line.
-std::string quoted(const std::string& word) {
-  const bool plain = !word.empty() && word.find_first_not_of(
-                                          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                          "0123456789_-+=./,:%@") == word.npos;
-  if (plain) return word;
-  std::string out = "'";
-  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
-}
-
-using settings_list = std::vector<labelled_runs>;
-
-class page {
- public:
-  explicit page(const report_settings& s) : s_(s), assets_(fs::path(s.results).replace_extension()) {
-    fewstep::expects(!s.studies.empty(), "report: there is no folder; name those of `paper study`");
-    for (const auto& study : s.studies) read_study(study);
-    fewstep::expects(!all_.empty(), "report: the studies have no runs");
-    for (auto& group : all_) sort_by_seed(group);
-  }
-
-  void write() {
-    fewstep::require_writable_directory(assets_);
-    write_tables();
-    write_head();
-    write_main();
-    write_horizon();
-    write_family();
-    write_search();
-    write_pictures();
-    write_tail();
-    fewstep::write_atomically(s_.results, text_);
-  }
-
- private:
-  void read_study(const fs::path& study) {
+/// The studies by their reward, in the order of the first of each.
+std::vector<std::vector<fs::path>> by_reward(const std::vector<fs::path>& studies) {
+  std::vector<std::string> rewards;
+  std::vector<std::vector<fs::path>> groups;
+  for (const auto& study : studies) {
     const fs::path file = study / "plan.json";
-    if (!fs::exists(file))
-      throw std::runtime_error(message(study.string(), ": is no folder of `paper study`, for it has no plan.json"));
-    const auto json = read_json(file);
-    study_plan plan;
-    try {
-      plan = plan_of(json.at("plan"));
-      for (const auto& j : json.at("machines"))
-        if (machine_facts m = facts_of(j);
-            std::none_of(machines_.begin(), machines_.end(), [&](const auto& o) { return to_json(o) == j; }))
-          machines_.push_back(std::move(m));
-    } catch (const nlohmann::json::exception& error) {
-      throw std::runtime_error(message(file.string(), ": is damaged: ", error.what()));
+    std::string reward;
+    if (fs::exists(file)) reward = read_json(file).value("/plan/reward"_json_pointer, std::string());
+    const auto at = std::find(rewards.begin(), rewards.end(), reward) - rewards.begin();
+    if (static_cast<std::size_t>(at) == rewards.size()) {
+      rewards.push_back(reward);
+      groups.emplace_back();
     }
-    if (!reward_.empty() && plan.reward != reward_)
-      throw std::runtime_error(message(study.string(), ": is about ", plan.reward, ", but the studies before it about ",
-                                       reward_, "; report them apart"));
-    reward_ = plan.reward;
-    outputs_.push_back(plan.output);
-    for (const auto& run : plan.runs) add(study, run);
+    groups[static_cast<std::size_t>(at)].push_back(study);
   }
-
-  void add(const fs::path& study, const planned_run& plan) {
-    finished_run run = read_finished_run(study / plan.folder());
-    const bool same = run.settings.value("method", std::string()) == plan.method &&
-                      run.settings.value("seed", std::uint64_t{0}) == plan.seed;
-    if (!same)
-      throw std::runtime_error(message(run.folder.string(), ": is no run of ", plan.method, " with seed ", plan.seed,
-                                       ", which the plan has there"));
-    auto at = std::find_if(all_.begin(), all_.end(), [&](const auto& group) { return group.label == plan.label; });
-    if (at == all_.end()) at = all_.insert(all_.end(), {plan.label, name_of(plan.label), plan.figures, {}, {}});
-    for (const auto& other : at->plans)
-      if (other.seed == plan.seed)
-        throw std::runtime_error(
-            message(run.folder.string(), ": another study has ", plan.label, " with seed ", plan.seed, " too"));
-    at->plans.push_back(plan);
-    at->runs.push_back(std::move(run));
-  }
-
-  static void sort_by_seed(labelled_runs& group) {
-    std::vector<std::size_t> order(group.plans.size());
-    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-    std::sort(order.begin(), order.end(),
-              [&](std::size_t a, std::size_t b) { return group.plans[a].seed < group.plans[b].seed; });
-    labelled_runs sorted{group.label, group.name, group.figures, {}, {}};
-    for (const std::size_t i : order) {
-      sorted.plans.push_back(std::move(group.plans[i]));
-      sorted.runs.push_back(std::move(group.runs[i]));
-    }
-    group = std::move(sorted);
-  }
-
-  [[nodiscard]] settings_list in(const std::string& figure) const {
-    settings_list some;
-    std::copy_if(all_.begin(), all_.end(), std::back_inserter(some), [&](const auto& g) { return g.in(figure); });
-    return some;
-  }
-  [[nodiscard]] const labelled_runs* find(const std::string& label) const {
-    for (const auto& group : all_)
-      if (group.label == label) return &group;
-    return nullptr;
-  }
-
-  /// All curves: of training and of the held-out evaluations as the runs wrote them.
-  void write_tables() const {
-    for (const auto& [name, table] :
-         {std::pair{"training.csv", &finished_run::curve}, std::pair{"held_out.csv", &finished_run::held_out}}) {
-      std::string text;
-      std::vector<std::string> headings;
-      for (const auto& group : all_)
-        for (std::size_t r = 0; r < group.runs.size(); ++r) {
-          const number_table& numbers = group.runs[r].*table;
-          if (headings.empty()) {
-            headings = numbers.headings;
-            text = "label,seed";
-            for (const auto& h : headings) text += "," + h;
-            text += "\n";
-          }
-          for (std::size_t i = 0; i < numbers.rows(); ++i) {
-            text += message(group.label, ",", group.plans[r].seed);
-            for (const auto& h : headings) text += "," + shortest(numbers[h][i]);
-            text += "\n";
-          }
-        }
-      fewstep::write_atomically(assets_ / name, text);
-    }
-  }
-
-  [[nodiscard]] std::string link(const std::string& name) const { return assets_.filename().string() + "/" + name; }
-
-  /// The curve up to a training time.
-  static fewstep::run_curve up_to(const finished_run& run, const std::string& x, double seconds) {
-    fewstep::run_curve curve = run.over(x, "reward");
-    const auto& times = run.held_out[seconds_name];
-    if (times.back() <= seconds) return curve;
-    const auto within = static_cast<std::size_t>(std::upper_bound(times.begin(), times.end(), seconds) - times.begin());
-    const double end = fewstep::value_at(run.over(seconds_name, x), seconds), height = fewstep::value_at(curve, end);
-    curve.x.resize(within);
-    curve.y.resize(within);
-    if (end > curve.x.back()) {
-      curve.x.push_back(end);
-      curve.y.push_back(height);
-    }
-    return curve;
-  }
-
-  /// Draws held-out rewards over a column of the evaluations, up to a training time.
-  void draw(const std::string& name, const std::string& title, const std::string& x, const std::string& x_label,
-            const settings_list& groups, double seconds = std::numeric_limits<double>::infinity()) {
-    std::vector<fewstep::plot_series> series;
-    std::string table = "label,seeds," + x + ",mean,low,high\n";
-    for (const auto& group : groups) {
-      std::vector<fewstep::run_curve> runs;
-      for (const auto& run : group.runs) runs.push_back(up_to(run, x, seconds));
-      const auto curves = fewstep::mean_over_seeds(runs);
-      fewstep::plot_series one{.name = group.name, .x = curves.x, .y = curves.mean};
-      if (group.runs.size() > 1) one.low = curves.low, one.high = curves.high;
-      series.push_back(std::move(one));
-      for (std::size_t i = 0; i < curves.x.size(); ++i) {
-        table += message(group.label, ",", group.runs.size());
-        for (const auto* values : {&curves.x, &curves.mean, &curves.low, &curves.high})
-          table += "," + shortest((*values)[i]);
-        table += "\n";
-      }
-    }
-    fewstep::write_svg_plot(assets_ / (name + ".svg"),
-                            {.title = title, .x_label = x_label, .y_label = "held-out reward"}, series);
-    fewstep::write_atomically(assets_ / (name + ".csv"), table);
-    text_ += message("![", title, "](", link(name + ".svg"), ")\n\n");
-  }
-
-  /// Names as papers write them.
-  [[nodiscard]] static std::string name_of(const std::string& label) {
-    static const std::map<std::string, std::string> names{{"rlcm", "RLCM"},
-                                                          {"ddpo", "DDPO"},
-                                                          {"rebel", "REBEL"},
-                                                          {"grpo", "GRPO"},
-                                                          {"cps_grpo", "CPS-GRPO"},
-                                                          {"mix_grpo", "MixGRPO"},
-                                                          {"flow_dppo", "Flow-DPPO"},
-                                                          {"flow_grpo", "Flow-GRPO"},
-                                                          {"grpo_guard", "GRPO-Guard"},
-                                                          {"draft", "DRaFT"},
-                                                          {"rlcm_hybrid", "RLCM hybrid"},
-                                                          {"refl", "ReFL"},
-                                                          {"reinforce", "REINFORCE"},
-                                                          {"ddpo_sf", "DDPO-SF"}};
-    if (const auto found = names.find(label); found != names.end()) return found->second;
-    const std::string prefix = "rlcm_horizon_";
-    if (label.rfind(prefix, 0) == 0) return "RLCM, " + label.substr(prefix.size()) + " steps";
-    return label;
-  }
-
-  void command(const settings_list& groups) {
-    text_ += "```\n";
-    for (const auto& group : groups) {
-      text_ += "paper";
-      for (const auto& word : group.plans.front().arguments) text_ += " " + quoted(word);
-      if (group.plans.size() > 1) {
-        text_ += "  # and seed";
-        for (std::size_t i = 1; i < group.plans.size(); ++i)
-          text_ += message(i > 1 ? "," : "", " ", group.plans[i].seed);
-      }
-      text_ += "\n";
-    }
-    text_ += "```\n\n";
-  }
-
-  [[nodiscard]] static std::string meaning_of(const std::string& reward) {
-    if (reward == "compressibility") return ", minus the bytes by which a picture as a JPEG exceeds a blank one";
-    if (reward == "incompressibility") return ", the bytes by which a picture as a JPEG exceeds a blank one";
-    return {};
-  }
-
-  void write_head() {
-    text_ += "# RLCM beside DDPO\n\n";
-    text_ += "Made by\n\n```\npaper report";
-    for (const auto& output : outputs_) text_ += " " + quoted(output);
-    if (!s_.search.empty()) text_ += " --search " + quoted(s_.search.generic_string());
-    text_ += message(
-        "\n```\n\nfrom the runs of `paper study`, and not edited; the same runs give the same page. The reward is ",
-        reward_, meaning_of(reward_),
-        ". Everything is measured on prompts that training never sees, with the same noise each time. Training time is "
-        "wall-clock time of sampling, judging and training, without the evaluations.\n\n");
-    text_ += heading({"machine", "cores", "threads", "compiler", "date"});
-    for (const auto& m : machines_)
-      text_ += row({m.processor, std::to_string(m.cores), std::to_string(m.threads), m.compiler, m.date});
-    text_ +=
-        "\nIntervals are of the mean over seeds: in brackets the percentile bootstrap over seeds at 95 %, after ± half "
-        "of "
-        "Student's at 95 %. With three seeds or fewer the first is the range of the seeds, which holds the expectation "
-        "in 75 % of cases (three) or 50 % (two), and not in 95 %; the second one is exact for normal values. Bands in "
-        "the figures are the first. The tables behind all curves: ";
-    text_ += message("[held_out.csv](", link("held_out.csv"), "), [training.csv](", link("training.csv"),
-                     "), and one `.csv` beside each figure.\n\n");
-  }
-
-  [[nodiscard]] std::vector<std::string> summary_headings() const {
-    return {"",          "seeds",         "reward before", "reward after", "Student",        "retrieval",
-            "diversity", "colourfulness", "KL to base",    "updates",      "samples judged", "s an image"};
-  }
-  void summary_row(const labelled_runs& g) {
-    text_ +=
-        row({g.name, std::to_string(g.runs.size()), rounded(mean(g.first("reward"))), with_interval(g.last("reward")),
-             student_text(g.last("reward")), change(g.first("retrieval"), g.last("retrieval"), 100, 1, " %"),
-             change(g.first("diversity"), g.last("diversity"), 1, 3),
-             change(g.first("other_reward"), g.last("other_reward"), 1, 3), rounded(mean(g.last("kl"))),
-             fixed(mean(g.last("update")), 0), fixed(mean(g.last(queries_name)), 0),
-             fixed(mean(g.summary("seconds_per_image")), 4)});
-  }
-  void summary_table(const settings_list& groups) {
-    text_ += heading(summary_headings());
-    for (const auto& group : groups) summary_row(group);
-    text_ +=
-        "\nRetrieval, diversity and colourfulness: before → after training. Retrieval is the share of pictures whose "
-        "prompt is among the five nearest names; diversity is that within a prompt; colourfulness (Hasler and "
-        "Süsstrunk 2003) is a reward that nothing was trained on. What they lose is what the gain cost.\n\n";
-  }
-
-  void write_main() {
-    const settings_list groups = in(figure_main);
-    if (groups.empty()) return;
-    text_ += "## RLCM and DDPO\n\n";
-    command(groups);
-    summary_table(groups);
-    draw("seconds", "Reward by training time", seconds_name, "training time, s", groups);
-    draw("queries", "Reward by samples judged", queries_name, "samples judged", groups);
-    draw("calls", "Reward by network calls", calls_name, "network calls for sampling", groups);
-    if (const auto* fast = find("rlcm"), *slow = find("ddpo"); fast != nullptr && slow != nullptr)
-      write_times(compare_times(fast->over(seconds_name, "reward"), slow->over(seconds_name, "reward")));
-  }
-
-  void write_times(const time_comparison& t) {
-    text_ +=
-        "### Time to DDPO's reward\n\nThe paper says 17 times less training time than DDPO, on its aesthetic task "
-        "(Oertell et al. 2024). Here:\n\n";
-    if (t.points < 3 || find("ddpo")->runs.size() < 2) {
-      text_ += message("**DDPO not converged**, as far as can be told: ",
-                       t.points < 3 ? "its last fifth has fewer than 3 evaluations" : "one seed has no interval",
-                       ". No ratio of times is given.\n\n");
-      return;
-    }
-    const int digits = digits_for(60 * std::max(std::abs(t.slope.low), std::abs(t.slope.high)));
-    const auto a_minute = [&](mean_interval m) {
-      return interval_text({60 * m.mean, 60 * m.low, 60 * m.high}, digits);
-    };
-    const std::string slope = message(a_minute(t.slope), " a minute (Student: ", a_minute(t.student), ")");
-    if (!t.converged) {
-      text_ += message(
-          "**DDPO not converged**: over the last fifth of its training its held-out reward has the slope ", slope,
-          ", an interval without 0. Its final reward is one of the budget, so no ratio of times is given.\n\n");
-      return;
-    }
-    text_ += message("Over the last fifth of its training DDPO's held-out reward has the slope ", slope,
-                     ", an interval with 0 in it: it counts as converged. It ends at ", rounded(t.level),
-                     ", where it is first after ", fixed(t.slow_time, 0), " s. ");
-    if (!t.fast_time)
-      text_ += "RLCM does not get there.\n\n";
-    else if (*t.fast_time <= 0)
-      text_ += "RLCM's model is there before it is trained, so no ratio of times is given.\n\n";
-    else
-      text_ += message("RLCM is there, and stays, after ", fixed(*t.fast_time, 1), " s. The ratio is **",
-                       fixed(t.slow_time / *t.fast_time, 1), "** [", fixed(t.ratio.low, 1), ", ",
-                       fixed(t.ratio.high, 1), "] (bootstrap over the seeds of both; 0: not reached).\n\n");
-  }
-
-  void write_horizon() {
-    settings_list groups = in(figure_horizon);
-    if (groups.size() < 2) return;
-    for (auto& group : groups)
-      if (const auto horizon = group.runs.front().settings.find("horizon");
-          horizon != group.runs.front().settings.end() && horizon->is_number_integer())
-        group.name = message("RLCM, ", horizon->get<int>(), " steps");
-    text_ += "## Horizon\n\nRLCM with fewer steps: each sample costs less, and has fewer chances to get better.\n\n";
-    command(groups);
-    table_at_equal(groups);
-    draw("horizon", "Reward by training time and horizon", seconds_name, "training time, s", groups,
-         least(groups, seconds_name));
-  }
-
-  void write_family() {
-    const settings_list groups = in(figure_family);
-    if (groups.size() < 2) return;
-    text_ += "## The family\n\n";
-    command(groups);
-    table_at_equal(groups);
-    summary_table(groups);
-    const double seconds = least(groups, seconds_name);
-    draw("family_seconds", "Reward by training time", seconds_name, "training time, s", groups, seconds);
-    draw("family_queries", message("Reward by samples judged, in ", fixed(seconds, 0), " s"), queries_name,
-         "samples judged", groups, seconds);
-  }
-
-  /// Where the shortest run of all ends.
-  static double least(const settings_list& groups, const std::string& x) {
-    double value = std::numeric_limits<double>::infinity();
-    for (const auto& g : groups)
-      for (const double last : g.last(x)) value = std::min(value, last);
-    return value;
-  }
-
-  /// Rewards there.
-  void table_at_equal(const settings_list& groups) {
-    const double seconds = least(groups, seconds_name), queries = least(groups, queries_name);
-    text_ += heading({"", "seeds", "before", message("after ", fixed(seconds, 0), " s"),
-                      message("after ", fixed(queries, 0), " samples"), "at the end", "which is after"});
-    for (const auto& g : groups)
-      text_ += row(
-          {g.name, std::to_string(g.runs.size()), rounded(mean(g.first("reward"))),
-           with_interval(g.at(seconds_name, seconds, "reward")), with_interval(g.at(queries_name, queries, "reward")),
-           with_interval(g.last("reward")),
-           message(fixed(mean(g.last(seconds_name)), 0), " s, ", fixed(mean(g.last(queries_name)), 0), " samples")});
-    text_ += "\n";
-  }
-
-  void write_search() {
-    if (s_.search.empty()) return;
-    const auto bytes = fewstep::read_file(s_.search);
-    const std::string table(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    fewstep::write_atomically(assets_ / "search.csv", table);
-    text_ += message(
-        "## Learning rates\n\nWhat `paper search` found, each method with the same rates, seconds and seed, "
-        "which is none of those above ([search.csv](",
-        link("search.csv"), ")); the rate with the best final reward was taken.\n\n");
-    std::vector<std::string> cells;
-    bool first = true;
-    std::string cell;
-    for (const char c : table) {
-      if (c != ',' && c != '\n') {
-        cell += c;
-        continue;
-      }
-      cells.push_back(std::move(cell));
-      cell.clear();
-      if (c != '\n') continue;
-      text_ += first ? heading(cells) : row(cells);
-      first = false;
-      cells.clear();
-    }
-    text_ += "\n";
-  }
-
-  void write_pictures() {
-    std::string shown;
-    for (const auto& group : all_) {
-      const fs::path picture = group.runs.front().folder / "pictures.png";
-      if (!fs::exists(picture)) continue;
-      fewstep::write_atomically(assets_ / (group.label + ".png"), fewstep::read_file(picture));
-      shown += message(group.name, ", seed ", group.plans.front().seed, ":\n\n![", group.name, "](",
-                       link(group.label + ".png"), ")\n\n");
-    }
-    if (!shown.empty())
-      text_ +=
-          "## Pictures\n\nTwelve held-out prompts, the first sample of each: before training above, after it "
-          "below.\n\n" +
-          shown;
-  }
-
-  /// What a reader wants to know and no program can tell stands in a file of its own.
-  void write_tail() {
-    text_ += "## Why\n\n";
-    const fs::path why = assets_ / "why.md";
-    if (fs::exists(why)) {
-      const auto bytes = fewstep::read_file(why);
-      text_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    } else {
-      text_ += message("Nobody has written yet why the figures are as they are; ", link("why.md"),
-                       " would be shown here.\n");
-    }
-  }
-
-  report_settings s_;
-  fs::path assets_;
-  std::string reward_;
-  std::vector<std::string> outputs_;
-  std::vector<machine_facts> machines_;
-  settings_list all_;
-  std::string text_;
-};
+  return groups;
+}
 
 }  // namespace
 
 int report(const report_settings& s) {
-  page(s).write();
+  const auto groups = by_reward(s.studies);
+  if (groups.size() < 2) {
+    (void)write_page(s);
+  } else {
+    // A page for each reward in a folder of the page's name, which says what they have in common.
+    std::string text = "# RLCM beside DDPO\n\nMade by\n\n```\npaper report";
+    for (const auto& study : s.studies) text += " " + quoted(study.generic_string());
+    text += "\n```\n\nfrom runs on " + std::to_string(groups.size()) +
+            " rewards, and not edited. Intervals and columns are explained on the page of each.\n\n";
+    for (const auto& studies : groups) {
+      const auto reward = read_json(studies.front() / "plan.json").at("plan").at("reward").get<std::string>();
+      const fs::path folder = fs::path(s.results).replace_extension();
+      text += write_page({.studies = studies, .results = folder / (reward + ".md"), .search = s.search});
+    }
+    fewstep::write_atomically(s.results, text);
+  }
   std::printf("written: %s\n", s.results.c_str());
   return 0;
 }

@@ -25,9 +25,10 @@ struct searched {
   std::string method;
   double learning_rate = 0;
   std::string status;
-  double reward = 0, height = 0, retrieval = 0, diversity = 0;
+  double reward = 0, height = 0, retrieval_before = 0, retrieval = 0, diversity = 0;
 
   [[nodiscard]] bool is_sound() const { return status == "finished"; }
+  [[nodiscard]] bool keeps(double share) const { return is_sound() && retrieval >= share * retrieval_before; }
 };
 
 searched searched_in(const fs::path& folder, const std::string& method, double rate) {
@@ -37,15 +38,16 @@ searched searched_in(const fs::path& folder, const std::string& method, double r
           "finished",
           run.held_out["reward"].back(),
           fewstep::mean_height(run.over("training_seconds", "reward")),
+          run.held_out["retrieval"].front(),
           run.held_out["retrieval"].back(),
           run.held_out["diversity"].back()};
 }
 
 std::string table_of(const std::vector<searched>& all) {
-  std::string text = "method,learning_rate,final_reward,mean_reward,retrieval,diversity,status\n";
+  std::string text = "method,learning_rate,final_reward,mean_reward,retrieval_before,retrieval,diversity,status\n";
   for (const auto& s : all) {
     text += s.method + "," + shortest(s.learning_rate);
-    for (const double value : {s.reward, s.height, s.retrieval, s.diversity})
+    for (const double value : {s.reward, s.height, s.retrieval_before, s.retrieval, s.diversity})
       text += "," + (s.is_sound() ? shortest(value) : std::string());
     text += "," + s.status + "\n";
   }
@@ -92,10 +94,11 @@ int search(const search_settings& s) {
   for (const auto& method : s.methods) {
     const searched* best = nullptr;
     for (const auto& one : all)
-      if (one.method == method && one.is_sound() && (best == nullptr || one.reward > best->reward)) best = &one;
+      if (one.method == method && one.keeps(s.keep) && (best == nullptr || one.reward > best->reward)) best = &one;
     complete = complete && best != nullptr;
     if (best == nullptr) {
-      std::printf("%s: no rate came to an end\n", method.c_str());
+      std::printf("%s: no rate came to an end with %s of the retrieval; try smaller rates, or a larger --kl\n",
+                  method.c_str(), shortest(s.keep).c_str());
       continue;
     }
     const bool at_end = best->learning_rate == rates.front() || best->learning_rate == rates.back();

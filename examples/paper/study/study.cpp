@@ -17,16 +17,15 @@ namespace paper {
 
 namespace fs = std::filesystem;
 
-int study(const study_settings& s) {
-  study_plan plan = make_plan(s.plan, s.hours);
-  plan.reward = s.reward;
-  plan.output = s.output.generic_string();
-  for (auto& run : plan.runs)
-    run.arguments = train_arguments(run, s.reward, s.output / run.folder(), s.threads, s.more);
-  fewstep::require_writable_directory(s.output);
+namespace {
+
+/// All runs of a plan that have not finished; false if interrupted.
+bool carry_out(const study_plan& plan, int threads) {
+  const fs::path output = plan.output;
+  fewstep::require_writable_directory(output);
 
   // The machines are those that have run something: a study may go on elsewhere.
-  const fs::path file = s.output / "plan.json";
+  const fs::path file = output / "plan.json";
   nlohmann::json machines = nlohmann::json::array();
   if (fs::exists(file)) {
     const auto old = read_json(file);
@@ -36,8 +35,8 @@ int study(const study_settings& s) {
                                                 "go on with it, or name another folder by --output"));
     machines = old.value("machines", machines);
   }
-  const auto facts = to_json(this_machine(s.threads));
-  const auto unfinished = [&](const planned_run& run) { return !has_finished(s.output / run.folder()); };
+  const auto facts = to_json(this_machine(threads));
+  const auto unfinished = [&](const planned_run& run) { return !has_finished(output / run.folder()); };
   if (std::any_of(plan.runs.begin(), plan.runs.end(), unfinished) &&
       std::find(machines.begin(), machines.end(), facts) == machines.end())
     machines.push_back(facts);
@@ -45,7 +44,7 @@ int study(const study_settings& s) {
 
   double planned = 0;
   for (const auto& run : plan.runs) planned += run.seconds;
-  std::printf("paper study: %zu runs, %.0f s of training in all\n", plan.runs.size(), planned);
+  std::printf("paper study: %s, %zu runs, %.0f s of training in all\n", plan.reward.c_str(), plan.runs.size(), planned);
   for (std::size_t i = 0; i < plan.runs.size(); ++i) {
     const planned_run& run = plan.runs[i];
     if (!unfinished(run)) continue;
@@ -54,13 +53,30 @@ int study(const study_settings& s) {
     const int status = run_this_program(run.arguments);
     if (status == text_to_emoji::interrupted_status || text_to_emoji::interrupted()) {
       std::printf("interrupted; the same command goes on\n");
-      return text_to_emoji::interrupted_status;
+      return false;
     }
     if (status != 0)
-      throw std::runtime_error(fewstep::message((s.output / run.folder()).string(), ": the run ended with exit status ",
+      throw std::runtime_error(fewstep::message((output / run.folder()).string(), ": the run ended with exit status ",
                                                 status, "; the same command goes on with it"));
   }
-  return report({.studies = {s.output}, .results = s.results, .search = s.search});
+  return true;
+}
+
+}  // namespace
+
+int study(const study_settings& s) {
+  const auto rewards = s.rewards.empty() ? rewards_of(s.plan) : s.rewards;
+  report_settings shown{.studies = {}, .results = s.results, .search = s.search};
+  for (const auto& reward : rewards) {
+    study_plan plan = make_plan(s.plan, s.hours, static_cast<int>(rewards.size()));
+    const fs::path output = rewards.size() > 1 ? s.output / reward : s.output;
+    plan.reward = reward;
+    plan.output = output.generic_string();
+    for (auto& run : plan.runs) run.arguments = train_arguments(run, reward, output / run.folder(), s.threads, s.more);
+    if (!carry_out(plan, s.threads)) return text_to_emoji::interrupted_status;
+    shown.studies.push_back(output);
+  }
+  return report(shown);
 }
 
 }  // namespace paper

@@ -236,7 +236,7 @@ class policy_gradient {
   }
 
   void require_durations() const {
-    if constexpr (requires { objective_type::needs_duration; })
+    if constexpr (detail::needs_duration<objective_type>)
       for (int k = 0; k < table().horizon(); ++k)
         expects(!steps_.full().trains(k) || steps_.full().rows[static_cast<std::size_t>(k)].duration > 0, [&] {
           return message("policy_gradient: the objective divides by the duration of a step, but step ", k,
@@ -257,8 +257,10 @@ class policy_gradient {
   }
 
   void add_scores(std::pair<index_t, index_t> places, update_report& report) {
-    for (const score& s : gradient_.scores(backend_, places))
+    for (const score& s : gradient_.scores(backend_, places)) {
       report.add(s, gradient_.total(), clip_range(), parts_.regularize.coefficient());
+      if constexpr (detail::needs_old_outputs<objective_type>) report.policy_kl += s.divergence;
+    }
   }
 
   double add_auxiliary(auxiliary_key key) {

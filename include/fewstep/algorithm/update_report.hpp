@@ -54,7 +54,7 @@ struct update_report {
     return report;
   }
 
-  /// Adds one transition out of `total` of its optimizer step.
+  /// Adds one transition out of `total` of its optimizer step, but for policy_kl, which few objectives know.
   void add(const score& s, double total, float clip_range, float coefficient) {
     loss += (static_cast<double>(coefficient) * s.reference_kl - static_cast<double>(s.value)) / total;
     const double above = static_cast<double>(s.ratio) - 1.0, off = std::abs(above);
@@ -65,7 +65,6 @@ struct update_report {
       clip_asymmetry += above > 0 ? 1.0 : -1.0;
     }
     approximate_kl += 0.5 * static_cast<double>(s.log_ratio) * static_cast<double>(s.log_ratio);
-    policy_kl += s.divergence;
     reference_kl += s.reference_kl;
   }
 

@@ -136,7 +136,7 @@ FEWSTEP_HD scored score_of(double log_pi, compared_squares squares, const step_r
   const double b = static_cast<double>(row.b),
                variance = static_cast<double>(row.sigma) * static_cast<double>(row.sigma);
   transition t{log_ratio, advantage, row.sigma, row.b, step};
-  t.duration = row.duration;
+  if constexpr (needs_duration<Objective>) t.duration = row.duration;
   double divergence = 0;
   if constexpr (needs_old_outputs<Objective>) {
     divergence = squares.old * b * b * reduce / (2.0 * variance);

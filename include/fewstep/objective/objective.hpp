@@ -14,7 +14,7 @@ struct transition {
   float sigma, b;        ///< of the step's row: x' ~ N(a x + b o, sigma^2 I)
   std::int32_t step;     ///< row of the step table
   float divergence = 0;  ///< KL(pi_new, pi_old), exact and reduced alike; only for objectives with needs_old_outputs
-  float duration = 0;    ///< of the row, where it is a step of a stochastic differential equation
+  float duration = 0;    ///< of the row, a step of a stochastic differential equation; only with needs_duration
 };
 
 /// Value and derivatives of an objective at one transition.
@@ -30,7 +30,8 @@ struct surrogate {
 /// everywhere, and not-a-number goes through.
 ///
 /// With `static constexpr bool needs_old_outputs = true` the network outputs of the rollout are stored and transitions
-/// say how far the policy has moved (divergence).
+/// say how far the policy has moved (divergence). With `static constexpr bool needs_duration = true` they say how long
+/// the step takes, and a sampler whose steps have no duration is refused.
 ///
 /// Smallest model:
 ///   struct plain_ascent {
@@ -49,6 +50,15 @@ template <class O>
 inline constexpr bool needs_old_outputs = [] {
   if constexpr (requires { O::needs_old_outputs; })
     return static_cast<bool>(O::needs_old_outputs);
+  else
+    return false;
+}();
+
+/// Whether an objective asks for the duration of the step.
+template <class O>
+inline constexpr bool needs_duration = [] {
+  if constexpr (requires { O::needs_duration; })
+    return static_cast<bool>(O::needs_duration);
   else
     return false;
 }();
