@@ -11,6 +11,7 @@
 #include <fewstep/core/error.hpp>
 #include <fewstep/io/atomic_file.hpp>
 #include <fewstep/io/file.hpp>
+#include <fewstep/io/metrics_csv.hpp>
 #include <fewstep/io/svg_plot.hpp>
 
 #include <algorithm>
@@ -28,6 +29,13 @@ using fewstep::mean_interval;
 using fewstep::message;
 
 namespace {
+
+/// What a file of raw numbers needs of them.
+std::string seven_digits(double value) {
+  std::string text;
+  fewstep::append_number(text, static_cast<float>(value));
+  return text;
+}
 
 const std::string seconds_name = "training_seconds", queries_name = "reward_queries", calls_name = "network_calls";
 
@@ -146,7 +154,7 @@ class page {
           }
           for (std::size_t i = 0; i < numbers.rows(); ++i) {
             text += message(group.label, ",", group.plans[r].seed);
-            for (const auto& h : headings) text += "," + shortest(numbers[h][i]);
+            for (const auto& h : headings) text += "," + seven_digits(numbers[h][i]);
             text += "\n";
           }
         }
@@ -187,7 +195,7 @@ class page {
       for (std::size_t i = 0; i < curves.x.size(); ++i) {
         table += message(group.label, ",", group.runs.size());
         for (const auto* values : {&curves.x, &curves.mean, &curves.low, &curves.high})
-          table += "," + shortest((*values)[i]);
+          table += "," + seven_digits((*values)[i]);
         table += "\n";
       }
     }
@@ -324,13 +332,18 @@ class page {
     std::vector<fewstep::plot_series> series;
     std::string table = "label,seeds,training_seconds,retrieval,reward\n";
     for (const auto& group : groups) {
-      const auto reward = fewstep::mean_over_seeds(group.over(seconds_name, "reward"), 21);
-      const auto kept = fewstep::mean_over_seeds(group.over(seconds_name, "retrieval"), 21);
-      fewstep::plot_series one{.name = group.name, .y = reward.mean};
-      for (std::size_t i = 0; i < reward.x.size(); ++i) {
+      // Closer together at the beginning, where most of it happens: point k of n at (k/n)^2 of the time.
+      constexpr std::size_t n = 20;
+      const auto reward = fewstep::mean_over_seeds(group.over(seconds_name, "reward"), n * n + 1);
+      const auto kept = fewstep::mean_over_seeds(group.over(seconds_name, "retrieval"), n * n + 1);
+      fewstep::plot_series one{.name = group.name};
+      for (std::size_t k = 0; k <= n; ++k) {
+        const std::size_t i = k * k;
         one.x.push_back(100 * kept.mean[i]);
-        table += message(group.label, ",", group.runs.size(), ",", shortest(reward.x[i]), ",", shortest(kept.mean[i]),
-                         ",", shortest(reward.mean[i]), "\n");
+        one.y.push_back(reward.mean[i]);
+        table += message(group.label, ",", group.runs.size());
+        for (const double value : {reward.x[i], kept.mean[i], reward.mean[i]}) table += "," + seven_digits(value);
+        table += "\n";
       }
       series.push_back(std::move(one));
     }
