@@ -7,14 +7,11 @@
 
 #include <cstdio>
 #include <exception>
-#include <string>
-#include <vector>
 
 namespace paper {
 namespace {
 
 const char* const models_help = "folder of denoiser.safetensors and consistency.safetensors (or base.safetensors)";
-const std::vector<std::string> all_rewards{"compressibility", "incompressibility", "preference", "alignment"};
 
 void add_pretrain(CLI::App& app, pretrain_settings& s) {
   auto& command = *app.add_subcommand("pretrain",

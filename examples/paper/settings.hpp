@@ -8,6 +8,9 @@
 
 namespace paper {
 
+/// The tasks of the paper: what a picture can be rewarded for.
+inline const std::vector<std::string> all_rewards = {"compressibility", "incompressibility", "preference", "alignment"};
+
 inline const std::filesystem::path default_data = "examples/text_to_emoji/data", default_models = "examples/paper";
 
 /// The two models that are compared; the defaults made those that come with the repository. The consistency model is

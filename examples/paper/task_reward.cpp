@@ -53,7 +53,7 @@ task_reward::task_reward(const std::string& task, const std::filesystem::path& j
     return;
   }
   learned_ = text_to_emoji::load_learned_reward(task, judge, words, threads);
-  deviation_ = task == "alignment" ? 0.2f : 1.0f;
+  deviation_ = task == "alignment" ? 0.13f : 1.0f;
 }
 
 void task_reward::operator()(matrix<const float> samples, std::span<const fewstep::token_list> contexts,

@@ -28,7 +28,8 @@ class task_reward {
   void value_and_gradient(fewstep::matrix<const float> samples, std::span<const fewstep::token_list> contexts,
                           std::span<float> out, fewstep::matrix<float> gradient) const;
 
-  /// About the standard deviation of the reward over the pictures that the models as they come draw.
+  /// The standard deviation of the reward over pictures, in round figures: 50 bytes (29 at 16 x 16), 1 on the scale of
+  /// the preference model, 0.13 of a cosine.
   [[nodiscard]] float deviation() const { return deviation_; }
 
  private:

@@ -225,6 +225,20 @@ TEST_CASE("runs without the KL have a part of their own, with times of their own
   CHECK_THAT(table, contains("\nddpo_published,3,1000,0.4,"));
 }
 
+TEST_CASE("the table of training has every so many rows of a long run, the last among them") {
+  const temporary_directory place;
+  made_up_study study(place / "study");
+  study.add("rlcm", {"main"}, 5, saturating(20, 0), 2);
+  std::string curve = "update,training_seconds,reward_mean\n";
+  for (int update = 1; update <= 450; ++update) curve += std::to_string(update) + "," + std::to_string(update) + ",0\n";
+  put_text(study.run("rlcm", 1) / "curve.csv", curve);
+  (void)page_of(study.folder(), place / "results.md");
+  std::string expected = "label,seed,update,training_seconds,reward_mean\n";
+  for (int update = 3; update <= 450; update += 3)
+    expected += "rlcm,1," + std::to_string(update) + "," + std::to_string(update) + ",0\n";
+  CHECK(text_of(place / "results" / "training.csv") == expected + "rlcm,2,1,12.5,-700\nrlcm,2,2,25,-690\n");
+}
+
 TEST_CASE("studies of several rewards have a page each, and one that sums them up") {
   const temporary_directory place;
   std::vector<fs::path> folders;

@@ -17,7 +17,6 @@
 #include <algorithm>
 #include <limits>
 #include <map>
-#include <span>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -137,7 +136,7 @@ class page {
     return nullptr;
   }
 
-  /// All curves: of training and of the held-out evaluations as the runs wrote them.
+  /// All curves: of training and of the held-out evaluations as the runs wrote them, but for rows of long runs.
   void write_tables() const {
     for (const auto& [name, table] :
          {std::pair{"training.csv", &finished_run::curve}, std::pair{"held_out.csv", &finished_run::held_out}}) {
@@ -152,7 +151,9 @@ class page {
             for (const auto& h : headings) text += "," + h;
             text += "\n";
           }
-          for (std::size_t i = 0; i < numbers.rows(); ++i) {
+          // The last row is among them.
+          const std::size_t every = (numbers.rows() + most_rows - 1) / most_rows;
+          for (std::size_t i = (numbers.rows() - 1) % every; i < numbers.rows(); i += every) {
             text += message(group.label, ",", group.plans[r].seed);
             for (const auto& h : headings) text += "," + seven_digits(numbers[h][i]);
             text += "\n";
@@ -265,12 +266,13 @@ class page {
       text_ += row({m.processor, std::to_string(m.cores), std::to_string(m.threads), m.compiler, m.date});
     text_ +=
         "\nIntervals are of the mean over seeds: in brackets the percentile bootstrap over seeds at 95 %, after ± half "
-        "of "
-        "Student's at 95 %. With three seeds or fewer the first is the range of the seeds, which holds the expectation "
+        "of Student's at 95 %. With three seeds or fewer the first is the range of the seeds, which holds the "
+        "expectation "
         "in 75 % of cases (three) or 50 % (two), and not in 95 %; the second one is exact for normal values. Bands in "
         "the figures are the first. The tables behind all curves: ";
-    text_ += message("[held_out.csv](", link("held_out.csv"), "), [training.csv](", link("training.csv"),
-                     "), and one `.csv` beside each figure.\n\n");
+    text_ +=
+        message("[held_out.csv](", link("held_out.csv"), "), [training.csv](", link("training.csv"),
+                ") (of long runs every so many rows, ", most_rows, " at most), and one `.csv` beside each figure.\n\n");
   }
 
   [[nodiscard]] static std::vector<std::string> summary_headings() {
@@ -311,9 +313,8 @@ class page {
     const settings_list groups = in(figure_published);
     if (groups.empty()) return;
     text_ +=
-        "## As published\n\nThe same without the KL to the base, which neither paper has: nothing holds the pictures "
-        "to "
-        "their prompts but the number of updates.\n\n";
+        "## As published\n\nThe same, learning rates included, without the KL to the base, which neither paper has: "
+        "nothing holds the pictures to their prompts but the number of updates.\n\n";
     command(groups);
     summary_table(groups);
     draw("published_seconds", "Reward by training time, without a KL", seconds_name, "training time, s", groups);
@@ -322,8 +323,7 @@ class page {
     all.insert(all.end(), groups.begin(), groups.end());
     text_ +=
         "### What a gain costs\n\nEvery method pays for its reward with pictures that can no longer be told apart. "
-        "Means "
-        "over seeds, from the models before training (right) on.\n\n";
+        "Means over seeds, from the models before training (right) on.\n\n";
     draw_price(all);
   }
 
@@ -505,6 +505,8 @@ class page {
                        " would be shown here.\n");
     }
   }
+
+  static constexpr std::size_t most_rows = 200;  ///< of one run in a table of all
 
   report_settings s_;
   fs::path assets_;

@@ -2,6 +2,7 @@
 #include "plan.hpp"
 
 #include "learning_rates.hpp"
+#include "paper/settings.hpp"
 
 #include <fewstep/core/error.hpp>
 #include <fewstep/detail/config.hpp>
@@ -72,8 +73,8 @@ std::string shortest(double value) {
 }
 
 std::vector<std::string> rewards_of(const std::string& plan) {
-  if (plan == "full") return {"compressibility", "incompressibility", "preference", "alignment"};
-  return {"compressibility"};
+  if (plan == "full") return all_rewards;
+  return {all_rewards.front()};
 }
 
 study_plan make_plan(const std::string& name, double hours, int rewards) {
