@@ -104,8 +104,8 @@ template <class Backend>
 }
 
 /// Piecewise linear factor of the learning rate over the updates of a run: up from 0 to 1 over `warmup` updates, 1
-/// until `hold`, then linearly down to `final` at `total`; `final` from there on. The default is constant. RLCM's
-/// published decay is .total = 3 x updates, .final = 0, which ends at 2/3.
+/// until `hold` (or the end of the warmup, if that is later), then linearly down to `final` at `total`; `final` from
+/// there on. The default is constant. RLCM's published decay is .total = 3 x updates, .final = 0, which ends at 2/3.
 struct rate_schedule {
   std::int64_t warmup = 0, hold = 0, total = 0;
   float final = 0;
@@ -113,9 +113,10 @@ struct rate_schedule {
   /// Factor of update `index` (from 0).
   [[nodiscard]] float operator()(std::int64_t index) const {
     if (index < warmup) return static_cast<float>(static_cast<double>(index + 1) / static_cast<double>(warmup));
-    if (total <= 0 || index < hold) return 1.0f;
+    const std::int64_t begin = std::max(hold, warmup);
+    if (total <= 0 || index < begin) return 1.0f;
     if (index >= total) return final;
-    const double fraction = static_cast<double>(index - hold) / static_cast<double>(total - hold);
+    const double fraction = static_cast<double>(index - begin) / static_cast<double>(total - begin);
     return static_cast<float>(1.0 + (static_cast<double>(final) - 1.0) * fraction);
   }
 };

@@ -62,6 +62,15 @@ TEST_CASE("rate_schedule rises, holds and falls") {
   CHECK(s(20) == 0.1f);
   CHECK(s(1000) == 0.1f);
 
+  // What begins while the rate still rises begins when it has risen.
+  constexpr rate_schedule without_hold{.warmup = 50, .total = 100};
+  CHECK(without_hold(49) == 1.0f);
+  CHECK(without_hold(50) == 1.0f);
+  CHECK(without_hold(75) == 0.5f);
+  CHECK(without_hold(100) == 0.0f);
+  constexpr rate_schedule short_hold{.warmup = 50, .hold = 20, .total = 100};
+  for (std::int64_t index = 0; index < 120; ++index) CHECK(short_hold(index) == without_hold(index));
+
   // RLCM's: three times the updates long, so a run of 100 ends near 2/3.
   constexpr rate_schedule published{.total = 300};
   CHECK(published(0) == 1.0f);
