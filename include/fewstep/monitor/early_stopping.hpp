@@ -43,7 +43,8 @@ class early_stopping {
         return message("early_stopping: the rule for '", rule.figure, "' has bound ", rule.bound, " and patience ",
                        rule.patience, "; name a figure, give a finite bound and a patience of at least 1");
       });
-      watched_.push_back({std::move(rule)});
+      std::string name = new_name(rule.figure);
+      watched_.push_back({std::move(rule), std::move(name)});
     }
   }
 
@@ -71,21 +72,32 @@ class early_stopping {
     return reason;
   }
 
-  /// What has been seen, for a checkpoint.
+  /// What has been seen, for a checkpoint. The rules of a figure are told apart by their order.
   template <class Archive>
   void serialize(Archive& archive) {
     for (watched& w : watched_) {
-      archive(w.rule.figure + "_best", w.best);
-      archive(w.rule.figure + "_in_a_row", w.in_a_row);
+      archive(w.name + "_best", w.best);
+      archive(w.name + "_in_a_row", w.in_a_row);
     }
   }
 
  private:
   struct watched {
     stop_rule rule;
+    std::string name;  ///< in a checkpoint
     double best = -std::numeric_limits<double>::max();
     std::int64_t in_a_row = 0;
   };
+
+  /// That of the figure, or with a number where another rule has it.
+  [[nodiscard]] std::string new_name(const std::string& figure) const {
+    const auto taken = [&](const std::string& name) {
+      return std::any_of(watched_.begin(), watched_.end(), [&](const watched& w) { return w.name == name; });
+    };
+    std::string name = figure;
+    for (int number = 2; taken(name); ++number) name = message(figure, "_rule_", number);
+    return name;
+  }
 
   static bool holds(const watched& w, double value) {
     switch (w.rule.when) {

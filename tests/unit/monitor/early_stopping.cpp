@@ -68,3 +68,30 @@ TEST_CASE("a resumed run stops where the whole one does") {
   fewstep::load_checkpoint(folder / "state", second);
   CHECK(second.look(3, std::vector<named_figure>{{"reward", 0.9}}));
 }
+
+TEST_CASE("every rule on a figure keeps what it has seen over a resume") {
+  const temporary_directory folder;
+  const std::vector<stop_rule> rules{{"reward", kind::stops_rising, 0, 3},
+                                     {"reward", kind::falls_below, 0.5, 2},
+                                     {"reward_rule_2", kind::rises_above, 1, 2},
+                                     {"reward", kind::rises_above, 5, 2}};
+  const auto figures = [](double reward, double other) {
+    return std::vector<named_figure>{{"reward", reward}, {"reward_rule_2", other}};
+  };
+  // Each rule in turn is the one that is a look away from its end.
+  const std::vector<std::vector<double>> seen{{4, 3, 3}, {0.6, 0.4}, {0.6, 0.7}, {0.6, 6}};
+  const std::vector<std::string> reasons{"stopped rising", "below 0.5 for 2", "above 1 for 2", "above 5 for 2"};
+  for (std::size_t rule = 0; rule < rules.size(); ++rule) {
+    early_stopping first(rules), second(rules);
+    const double other = rule == 2 ? 2 : 0;
+    for (std::size_t i = 0; i < seen[rule].size(); ++i)
+      CHECK_FALSE(first.look(0, figures(seen[rule][i], i + 1 == seen[rule].size() ? other : 0)));
+    fewstep::save_checkpoint(folder / "state", first);
+    fewstep::load_checkpoint(folder / "state", second);
+    const double last = rule == 1 ? 0.3 : rule == 3 ? 7 : rule == 0 ? 2 : 0.8;
+    CHECK_FALSE(early_stopping(rules).look(3, figures(last, other)));
+    const auto reason = second.look(3, figures(last, other));
+    REQUIRE(reason);
+    CHECK_THAT(*reason, contains(reasons[rule]));
+  }
+}
