@@ -7,6 +7,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <functional>
 #include <type_traits>
 #include <utility>
 
@@ -178,6 +179,24 @@ consteval bool require_generator() {
   static_assert(has_parameters<G>, "fewstep::generator: vec<float> parameters() is missing");
   static_assert(has_gradients<G>, "fewstep::generator: vec<float> gradients() is missing");
   return predicts && generator<G, Backend>;
+}
+
+}  // namespace detail
+
+namespace detail {
+
+/// Whether two generators or predictors are one, or keep their trained parameters in one place: one cannot then stand
+/// still while the other is trained.
+template <class A, class B>
+[[nodiscard]] bool share_parameters(A& a, B& b) {
+  if (static_cast<const void*>(&a) == static_cast<const void*>(&b)) return true;
+  if constexpr (has_parameters<A> && has_parameters<B>) {
+    const vec<const float> of_a = a.parameters(), of_b = b.parameters();
+    const std::less<const float*> before{};
+    return of_a.size() > 0 && of_b.size() > 0 && before(of_a.begin(), of_b.end()) && before(of_b.begin(), of_a.end());
+  } else {
+    return false;
+  }
 }
 
 }  // namespace detail

@@ -129,9 +129,13 @@ class held_out_samples {
 
   /// KL(policy, reference) of the noisy steps of the samples that were drawn last: exact from the means, the mean over
   /// the values of a sample, summed over the steps. The reference predicts what the generator does, as for
-  /// kl_to_reference. Overwrites the outputs of the draw, so ask once a draw.
+  /// kl_to_reference. Overwrites the outputs of the draw, so ask once a draw. Refuses the generator itself.
   template <class Reference>
   [[nodiscard]] held_out_figure divergence_from(Reference& reference) {
+    expects(
+        !detail::share_parameters(reference, model_),
+        "held_out_samples: the reference has the parameters of the generator, so its divergence is 0 for ever; give "
+        "a second generator with a copy of the parameters before training");
     const index_t samples = path_.samples(), rows = path_.trained_rows(), first = path_.first_trained_row();
     if (!scratch_) scratch_.emplace(backend_, rows, path_.samples(), path_.dimension());
     auto workspace = reference.make_workspace(backend_, 0);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/generator/generator.hpp>
 #include <fewstep/generator/preconditioning.hpp>
 #include <fewstep/regularizer/regularizer.hpp>
 #include <fewstep/sampler/step_table.hpp>
@@ -14,7 +15,9 @@ namespace fewstep {
 /// coefficient * KL(policy, reference) per trained transition, exact because both are Gaussians of one variance:
 ///   KL = b^2 |o - o_ref|^2 / (2 sigma^2), taken as the mean over D where the log-probability is
 /// (Fan et al. 2023, DPOK, arXiv:2305.16381, section 4.2, per step). The reference is any predictor of the same
-/// samples under the same preconditioning, held by reference and never trained; it must outlive the trainer.
+/// samples under the same preconditioning, held by reference and never trained; it must outlive the trainer. The model
+/// itself, or what shares its parameters, is refused: it would move along, and the KL be 0 for ever.
+/// A copy is made before its use: it has the reference and the options, and is yet to be prepared.
 template <class Reference>
 class kl_to_reference {
  public:
@@ -30,15 +33,23 @@ class kl_to_reference {
     });
   }
   kl_to_reference(Reference&&, options = {}) = delete;
+  kl_to_reference(const kl_to_reference& other) : kl_to_reference(*other.reference_, other.options_) {}
+  kl_to_reference& operator=(const kl_to_reference& other) { return *this = kl_to_reference(other); }
+  kl_to_reference(kl_to_reference&&) noexcept = default;
+  kl_to_reference& operator=(kl_to_reference&&) noexcept = default;
 
   [[nodiscard]] float coefficient() const { return options_.coefficient; }
   template <class Backend>
   [[nodiscard]] std::size_t workspace_bytes(const Backend& backend, index_t) const {
     return reference_->workspace_bytes(backend, 0);
   }
-  /// Throws std::invalid_argument if the outputs of the reference do not mean what those of the model mean.
+  /// Throws std::invalid_argument if the outputs of the reference do not mean what those of the model mean, or if it is
+  /// the model.
   template <class Model>
-  void expect_same_outputs(const Model& model, const step_table& table) const {
+  void expect_same_outputs(Model& model, const step_table& table) const {
+    expects(!detail::share_parameters(*reference_, model),
+            "kl_to_reference: the reference has the parameters of the model that is trained, so the KL would be 0 for "
+            "ever; give a second generator with a copy of the parameters before training");
     expects(reference_->sample_size() == model.sample_size(), [&] {
       return message("kl_to_reference: the reference has samples of ", reference_->sample_size(),
                      " values, the model of ", model.sample_size(), "; use a copy of the model before training");

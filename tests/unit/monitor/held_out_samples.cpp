@@ -88,6 +88,7 @@ TEST_CASE("the divergence from a reference is the closed form of two Gaussians o
   model.mean = reference.mean;
   held_out.draw();
   CHECK(held_out.divergence_from(reference).mean == 0);
+  CHECK_THROWS_WITH(held_out.divergence_from(model), contains("the reference has the parameters of the generator"));
 }
 
 #ifdef FEWSTEP_TEST_COUNTS_ALLOCATIONS

@@ -2,8 +2,12 @@
 #include "support/gaussian_consistency.hpp"
 #include "test.hpp"
 
+#include <fewstep/algorithm/rlcm.hpp>
+#include <fewstep/generator/guided.hpp>
 #include <fewstep/generator/mlp_generator.hpp>
+#include <fewstep/optimizer/sgd.hpp>
 #include <fewstep/regularizer/kl_to_reference.hpp>
+#include <fewstep/reward/per_sample.hpp>
 #include <fewstep/sampler/consistency.hpp>
 
 #include <limits>
@@ -55,4 +59,48 @@ TEST_CASE("kl_to_reference refuses a reference whose outputs mean something else
                     contains("the reference has samples of 3 values, the model of 2"));
   CHECK_THROWS_WITH(kl_to_reference<mlp>(other).expect_same_outputs(model, table),
                     contains("different preconditionings at time 4"));
+}
+
+TEST_CASE("kl_to_reference refuses a reference that is trained along") {
+  cpu_backend backend({.threads = 1});
+  using mlp = fewstep::mlp_generator<cpu_backend>;
+  using guided_mlp = fewstep::guided<cpu_backend, mlp>;
+  const auto make = [&] { return mlp(backend, {.network = {.classes = 2}}); };
+  mlp model = make(), copy = make();
+  guided_mlp guided_model(backend, model), guided_copy(backend, copy);
+  const auto table = fewstep::consistency_sampler{.times = {4, 2}}.table(model.preconditioner(), 2);
+  const auto* same = "the reference has the parameters of the model";
+  CHECK_NOTHROW(kl_to_reference<mlp>(copy).expect_same_outputs(model, table));
+  CHECK_NOTHROW(kl_to_reference<mlp>(copy).expect_same_outputs(guided_model, table));
+  CHECK_NOTHROW(kl_to_reference<guided_mlp>(guided_copy).expect_same_outputs(guided_model, table));
+  CHECK_THROWS_WITH(kl_to_reference<mlp>(model).expect_same_outputs(model, table), contains(same));
+  CHECK_THROWS_WITH(kl_to_reference<mlp>(model).expect_same_outputs(guided_model, table), contains(same));
+  CHECK_THROWS_WITH(kl_to_reference<guided_mlp>(guided_model).expect_same_outputs(model, table), contains(same));
+  guided_mlp stronger(backend, model, {.scale = 7});
+  CHECK_THROWS_WITH(kl_to_reference<guided_mlp>(guided_model).expect_same_outputs(stronger, table), contains(same));
+}
+
+TEST_CASE("a trainer refuses its own model as the reference") {
+  cpu_backend backend({.threads = 1});
+  gaussian_consistency model, copy;
+  const auto judge = fewstep::per_sample([](auto sample, std::int32_t) { return sample[0]; });
+  const auto trainer_with = [&](gaussian_consistency& reference) {
+    return fewstep::rlcm(backend, model, judge, fewstep::sgd{}, {.horizon = 2}, fewstep::prompt_buffer_advantage{},
+                         kl_to_reference<gaussian_consistency>(reference));
+  };
+  CHECK_NOTHROW(trainer_with(copy));
+  CHECK_THROWS_WITH(trainer_with(model), contains("the reference has the parameters of the model"));
+}
+
+TEST_CASE("a copy of kl_to_reference has its reference and options and is prepared anew") {
+  cpu_backend backend({.threads = 1});
+  gaussian_consistency model, anchor;
+  const auto judge = fewstep::per_sample([](auto sample, std::int32_t) { return sample[0]; });
+  kl_to_reference<gaussian_consistency> regularizer(anchor, {.coefficient = 0.5f});
+  regularizer.prepare(backend, 2);
+  auto trainer = fewstep::rlcm(backend, model, judge, fewstep::sgd{}, {.horizon = 2},
+                               fewstep::prompt_buffer_advantage{}, regularizer);
+  CHECK(trainer.parts().regularize.coefficient() == 0.5f);
+  model.mean = anchor.mean + 1;
+  CHECK(trainer.update(std::vector<std::int32_t>{0}).reference_kl > 0);
 }
