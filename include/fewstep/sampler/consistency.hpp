@@ -21,7 +21,7 @@ namespace fewstep {
 ///   x' = signal(t') f(x, t) + sqrt(noise(t')^2 - (signal(t') floor)^2) z
 ///
 /// floor is the noise that f keeps. The last row follows `last`; `final_sigma` is the noise of last_step::stochastic.
-/// Errors name `who`.
+/// Rows at the end without noise, or where f is x (time 0 of an lcm), are not trained. Errors name `who`.
 template <preconditioning P>
 [[nodiscard]] step_table renoising_table(const P& p, std::span<const float> times, last_step last, float final_sigma,
                                          std::string_view who) {
@@ -45,11 +45,11 @@ template <preconditioning P>
       table.rows.push_back(transition_row(p, times[i], p.min_time(), {0, 1, static_cast<double>(final_sigma)}));
     } else {
       const float next_time = is_last ? times[i] : times[i + 1];
-      const double sigma = added_noise(p, next_time, i, who);
+      const double sigma = added_noise(p, next_time);
       table.rows.push_back(transition_row(p, times[i], next_time, {0, exact_level(p, next_time).signal, sigma}));
     }
   }
-  table.trained = static_cast<int>(last == last_step::mask ? horizon - 1 : horizon);
+  train_rows(table, static_cast<int>(last == last_step::mask ? horizon - 1 : horizon));
   table.result = last == last_step::stochastic ? emitted::state : emitted::clean;
   check(table);
   return table;

@@ -22,7 +22,8 @@ namespace fewstep {
 ///   x'  = signal' f + sqrt(s_max^2 - s^2) eps + s z
 ///
 /// floor is the noise that f keeps. a = 1 is the consistency sampler, which forgets the state; a = 0 is deterministic.
-/// The last call draws nothing and is not trained: the result is the clean prediction.
+/// The last call draws nothing and is not trained: the result is the clean prediction. Nor is a step before it that
+/// leads to the floor.
 struct cps_sampler {
   float noise = 0.8f;             ///< a, in [0, 1]
   std::vector<float> times = {};  ///< one per network call, falling; empty: default_times
@@ -43,13 +44,13 @@ struct cps_sampler {
     step_table table;
     table.initial_sigma = initial_sigma(p, grid.front());
     for (std::size_t i = 0; i + 1 < grid.size(); ++i) {
-      const double most = added_noise(p, grid[i + 1], i, "cps_sampler");
+      const double most = added_noise(p, grid[i + 1]);
       const auto step =
           noised_prediction(exact_level(p, grid[i]), exact_level(p, grid[i + 1]), most * cosine, most * sine);
       table.rows.push_back(transition_row(p, grid[i], grid[i + 1], step));
     }
     table.rows.push_back(transition_row(p, grid.back(), p.min_time(), {0, 1, 0}));
-    table.trained = noise == 0.0f ? 0 : network_calls - 1;
+    train_rows(table, network_calls - 1);
     table.result = emitted::clean;
     check(table);
     return table;

@@ -24,13 +24,15 @@ namespace fewstep {
 ///
 /// Scaling x leaves this alone, so it holds for variance-preserving and -exploding processes and flows alike. eta = 1
 /// is ancestral sampling (DDPM), the policy of DDPO (Black et al. 2023, arXiv:2305.13301); eta = 0 is deterministic
-/// and trains nothing. The result is the last state; a last row that lands on zero noise is not trained.
+/// and trains nothing. The result is the last state; a last row that lands on zero noise is not trained. Where the last
+/// call already stands where it should land (timestep 0: steps_offset 0, or times that end there), it moves nothing and
+/// is not trained; the result is its clean prediction.
 struct ddim_sampler {
   float eta = 1.0f;
   /// One per network call, falling. Empty: for processes with timesteps those of DDPO ("leading" spacing, 981 961 ... 1
   /// for 50 calls of 1000), else default_times.
   std::vector<float> times = {};
-  int steps_offset = 1;  ///< added to the leading timesteps; with 0 the last call would have no noise to train
+  int steps_offset = 1;  ///< added to the leading timesteps; with 0 the last call stands at timestep 0
 
   template <preconditioning P>
   [[nodiscard]] step_table table(const P& p, int network_calls) const {
@@ -45,11 +47,10 @@ struct ddim_sampler {
       table.rows.push_back(
           transition_row(p, grid[i], next_time, step(exact_level(p, grid[i]), exact_level(p, next_time))));
     }
-    const bool deterministic = eta == 0.0f;
-    const bool lands_clean =
-        !deterministic && table.rows.back().sigma == 0.0f && exact_level(p, table.rows.back().next_time).noise == 0.0;
-    table.trained = deterministic ? 0 : table.horizon() - (lands_clean ? 1 : 0);
-    table.result = emitted::state;
+    train_rows(table, table.horizon());
+    const step_row& last = table.rows.back();
+    const bool stands = same_noise(exact_level(p, last.time), exact_level(p, last.next_time));
+    table.result = stands ? emitted::clean : emitted::state;
     check(table);
     return table;
   }
@@ -66,7 +67,8 @@ struct ddim_sampler {
         expects(steps_offset >= 0 && spacing >= 1 && spacing * (network_calls - 1) + steps_offset < p.training_steps(),
                 [&] {
                   return message("ddim_sampler: horizon ", network_calls, " with steps_offset ", steps_offset,
-                                 " leaves the ", p.training_steps(), " timesteps of this generator; use fewer calls");
+                                 " leaves the ", p.training_steps(),
+                                 " timesteps of this generator; use fewer calls or a smaller steps_offset");
                 });
         std::vector<float> grid;
         for (int i = network_calls - 1; i >= 0; --i) grid.push_back(time_of_timestep(p, spacing * i + steps_offset));
@@ -91,6 +93,7 @@ struct ddim_sampler {
   }
 
   [[nodiscard]] prediction_step step(const exact_noise_level& now, const exact_noise_level& next) const {
+    if (same_noise(now, next)) return {next.signal / now.signal, 0, 0};
     const double ratio = now.signal / next.signal * next.noise;
     const double variance_drop = std::max(now.noise * now.noise - ratio * ratio, 0.0);
     const double sigma = static_cast<double>(eta) * (next.noise / now.noise) * std::sqrt(variance_drop);

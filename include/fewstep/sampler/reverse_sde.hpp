@@ -37,7 +37,8 @@ namespace fewstep {
 ///   mask        Euler's step without noise, not trained
 ///   reference   drawn with its noise, which stays in the result, but not trained
 ///   stochastic  drawn with its noise and trained.
-/// Errors name `who`.
+/// A call at the cleanest time moves nothing and is not trained: the last step is then the one before it, and the
+/// result the clean prediction of that call, else the last state. Errors name `who`.
 template <preconditioning P, class Diffusion>
 [[nodiscard]] step_table reverse_sde_table(const P& p, std::span<const float> times, last_step last,
                                            std::string_view who, const Diffusion& diffusion) {
@@ -57,18 +58,18 @@ template <preconditioning P, class Diffusion>
 
   step_table table;
   table.initial_sigma = initial_sigma(p, times.front());
-  const std::size_t horizon = times.size();
-  bool noisy = false;
-  for (std::size_t k = 0; k < horizon; ++k) {
-    const bool is_last = k + 1 == horizon;
+  const bool stands = times.back() == p.min_time();
+  const std::size_t moving = times.size() - (stands ? 1 : 0);
+  for (std::size_t k = 0; k < moving; ++k) {
+    const bool is_last = k + 1 == moving;
     const double s = is_last && last == last_step::mask ? 0.0 : diffusion(k, std::span<const double>(t));
-    noisy = noisy || s > 0.0;
-    table.rows.push_back(
-        transition_row(p, times[k], is_last ? p.min_time() : times[k + 1], reverse_sde_step(t[k], t[k + 1], s)));
+    const float next_time = k + 1 == times.size() ? p.min_time() : times[k + 1];
+    table.rows.push_back(transition_row(p, times[k], next_time, reverse_sde_step(t[k], t[k + 1], s)));
     table.rows.back().duration = static_cast<float>(t[k] - t[k + 1]);
   }
-  table.trained = noisy ? static_cast<int>(last == last_step::stochastic ? horizon : horizon - 1) : 0;
-  table.result = emitted::state;
+  if (stands) table.rows.push_back(transition_row(p, times.back(), times.back(), {1, 0, 0}));
+  train_rows(table, static_cast<int>(moving) - (last == last_step::stochastic ? 0 : 1));
+  table.result = stands ? emitted::clean : emitted::state;
   check(table);
   return table;
 }

@@ -43,6 +43,20 @@ struct step_table {
   [[nodiscard]] bool trains(int k) const { return k >= first_trained && k < first_trained + trained; }
 };
 
+/// Trains the first `most` rows, but for those at either end that cannot be: without noise there is no log-probability,
+/// and where b is 0 the network has no say.
+inline void train_rows(step_table& table, int most) {
+  const auto can_be = [&](int k) {
+    const step_row& row = table.rows[static_cast<std::size_t>(k)];
+    return row.sigma > 0 && row.b != 0;
+  };
+  int first = 0, end = most;
+  while (end > 0 && !can_be(end - 1)) --end;
+  while (first < end && !can_be(first)) ++first;
+  table.first_trained = first;
+  table.trained = end - first;
+}
+
 /// Refuses a table that a rollout or a log-probability could not use.
 /// Throws std::invalid_argument with a sentence that names the row.
 inline void check(const step_table& table) {
@@ -65,15 +79,15 @@ inline void check(const step_table& table) {
     expects(row.sigma >= 0, [&] { return message("step_table: row ", i, " has the negative sigma ", row.sigma); });
     if (!table.trains(static_cast<int>(i))) continue;
     expects(row.sigma > 0, [&] {
-      return message(
-          "step_table: row ", i, " (time ", row.time, " to ", row.next_time,
-          ") is trained but its sigma is 0, so it has no log-probability; leave it out of `trained`, or give "
-          "the transition noise");
+      return message("step_table: row ", i, " (time ", row.time, " to ", row.next_time,
+                     ") is trained but its sigma is 0, so it has no log-probability; move its times apart or give it "
+                     "noise (a table of one's own: leave it out of `trained`)");
     });
     expects(row.b != 0, [&] {
       return message(
           "step_table: row ", i, " (time ", row.time,
-          ") is trained but b is 0, so the network has no say in it; leave it out of `trained`, or move its time");
+          ") is trained but b is 0, so the network has no say in it; move its time (a table of one's own: leave it out "
+          "of `trained`)");
     });
   }
 }

@@ -57,7 +57,8 @@ template <preconditioning P>
 }
 
 /// The times asked for if there are any, else default_times. Times asked for must be `count` numbers that fall from
-/// one to the next and lie in [min_time, max_time]; else throws std::invalid_argument in the name of `who`.
+/// one to the next, from timestep to timestep where the process has them, and lie in [min_time, max_time]; else throws
+/// std::invalid_argument in the name of `who`.
 template <preconditioning P>
 [[nodiscard]] std::vector<float> checked_times(const P& p, std::span<const float> asked, int count,
                                                std::string_view who) {
@@ -77,6 +78,11 @@ template <preconditioning P>
       return message(who, ": times[", i, "] is ", asked[i], " after ", asked[i - 1],
                      "; times must fall, from noise to sample");
     });
+    if constexpr (discrete_preconditioning<P>)
+      expects(i == 0 || std::floor(asked[i] + 0.5f) < std::floor(asked[i - 1] + 0.5f), [&] {
+        return message(who, ": times[", i, "] is ", asked[i], " after ", asked[i - 1],
+                       ", which is the same timestep; the times of this generator are its timesteps, whole numbers");
+      });
   }
   return {asked.begin(), asked.end()};
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test.hpp"
 
+#include <fewstep/generator/rescaled.hpp>
 #include <fewstep/sampler/consistency.hpp>
 
 #include <cmath>
@@ -75,9 +76,33 @@ TEST_CASE("horizon 1 needs a stochastic last step") {
                     contains("final_sigma is 0"));
 }
 
-TEST_CASE("a time at the floor is refused where it would have to be noised to") {
-  const fewstep::edm_consistency p;
-  CHECK_THROWS_WITH((consistency_sampler{.times = {1.0f, 0.002f}}.table(p, 2)), contains("no noise is left to add"));
+TEST_CASE("a step to the floor draws nothing, so neither it nor the call there is trained") {
+  const auto check_process = [](const auto& p) {
+    for (const last_step last : {last_step::mask, last_step::reference}) {
+      const auto table = consistency_sampler{.times = {10.0f, 1.0f, p.min_time()}, .last = last}.table(p, 3);
+      CHECK(table.first_trained == 0);
+      CHECK(table.trained == 1);
+      CHECK(table.result == emitted::clean);
+      CHECK(table.rows[0].sigma > 0.9f * p.level(1.0f).noise);
+      CHECK(table.rows[1].sigma == 0.0f);
+      CHECK(table.rows[2].sigma == 0.0f);
+      CHECK(table.rows[2].out == 0.0f);
+    }
+  };
+  check_process(fewstep::edm_consistency{});
+  check_process(fewstep::straight_line<fewstep::edm_consistency>{});
+  // Where the schedule begins below the network, the floor is the network's, scaled with the state.
+  check_process(fewstep::variance_preserving<fewstep::edm_consistency>{.base = {.sigma_min = 0.1f}});
+}
+
+TEST_CASE("at time 0 a latent consistency function is the identity, so that call is not trained") {
+  const fewstep::lcm p;
+  for (const last_step last : {last_step::mask, last_step::reference, last_step::stochastic}) {
+    const auto table = consistency_sampler{.times = {999, 499, 0}, .last = last}.table(p, 3);
+    CHECK(table.trained == 2);
+    CHECK(table.rows[1].sigma == Approx(std::sqrt(0.00085)).epsilon(1e-6));
+    CHECK(table.rows[2].b == 0.0f);
+  }
 }
 
 TEST_CASE("consistency_sampler takes variance-preserving processes and flows") {

@@ -117,12 +117,26 @@ TEST_CASE("every cps_sampler row leaves the noise that the process has at the ne
   }
 }
 
+TEST_CASE("a cps_sampler step to the floor draws nothing, so it is not trained") {
+  const auto check_process = [](const auto& p, const std::vector<float>& times) {
+    const auto table = cps_sampler{.times = times}.table(p, 3);
+    CHECK(table.trained == 1);
+    CHECK(table.rows[0].sigma > 0.0f);
+    const double signal = fewstep::exact_level(p, times.back()).signal;
+    CHECK(table.rows[1].a == Approx(signal * static_cast<double>(table.rows[1].skip)));
+    CHECK(table.rows[1].b == Approx(signal * static_cast<double>(table.rows[1].out)));
+    CHECK(table.rows[1].sigma == 0.0f);
+    CHECK(table.result == fewstep::emitted::clean);
+  };
+  check_process(fewstep::edm_consistency{}, {60, 1, 0.002f});
+  check_process(fewstep::straight_line<fewstep::edm_consistency>{}, {60, 1, 0.002f});
+  check_process(flow_matching{}, {1, 0.5f, 0});
+}
+
 TEST_CASE("cps_sampler refuses what it cannot do, by name") {
   CHECK_THROWS_WITH(cps_sampler{.noise = 1.5f}.table(flow_matching{}, 4),
                     contains("noise is 1.5; it must be in [0, 1]"));
   CHECK_THROWS_WITH(cps_sampler{.noise = std::nanf("")}.table(flow_matching{}, 4), contains("noise is"));
   CHECK_THROWS_WITH(cps_sampler{}.table(flow_matching{}, 1), contains("cps_sampler: horizon is 1"));
-  CHECK_THROWS_WITH((cps_sampler{.times = {1.0f, 0.002f}}.table(fewstep::edm_consistency{}, 2)),
-                    contains("no noise is left to add"));
   CHECK_NOTHROW(cps_sampler{}.without_noise().table(flow_matching{}, 1));
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test.hpp"
 
+#include <fewstep/generator/rescaled.hpp>
 #include <fewstep/sampler/ddim.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <utility>
 #include <vector>
 
 using fewstep::ddim_sampler;
@@ -102,6 +104,57 @@ TEST_CASE("ddim_sampler on a flow lands on the sample without noise, and does no
   CHECK(table.rows[3].b == -0.25f);
 }
 
+namespace {
+
+/// A table whose last call stands where it would land: the call is not trained, leaves the state as it is, and its
+/// clean prediction is the result, with noise and without.
+template <class P>
+void check_standing_end(const ddim_sampler& sampler, const P& p, int calls, int trained) {
+  for (const auto& [made, learns] : {std::pair{sampler, trained}, std::pair{sampler.without_noise(), 0}}) {
+    const auto table = made.table(p, calls);
+    CAPTURE(calls, made.eta, table.rows.back().time);
+    REQUIRE(table.horizon() == calls);
+    CHECK(table.first_trained == 0);
+    CHECK(table.trained == learns);
+    CHECK(table.result == fewstep::emitted::clean);
+    const auto& last = table.rows.back();
+    CHECK(last.a == 1.0f);
+    CHECK(last.b == 0.0f);
+    CHECK(last.sigma == 0.0f);
+    for (int k = 0; k < learns; ++k) CHECK(table.rows[static_cast<std::size_t>(k)].sigma > 0.0f);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("ddim_sampler does not train a last call that stands at timestep 0; its prediction is the result") {
+  const fewstep::epsilon_prediction p;
+  for (const float eta : {0.01f, 0.3f, 1.0f}) {
+    for (const int calls : {2, 10, 50, 999, 1000})
+      check_standing_end({.eta = eta, .steps_offset = 0}, p, calls, calls - 1);
+    check_standing_end({.eta = eta, .times = {999, 500, 0}}, p, 3, 2);
+    check_standing_end({.eta = eta, .times = {999, 500, 0.25f}}, p, 3, 2);
+    check_standing_end({.eta = eta, .times = {999, 500, 0}}, fewstep::velocity_prediction{}, 3, 2);
+    check_standing_end({.eta = eta, .steps_offset = 0}, fewstep::variance_preserving<fewstep::edm_denoiser>{}, 50, 49);
+    check_standing_end({.eta = eta, .times = {80, 1, 0.002f}}, fewstep::edm_consistency{}, 3, 2);
+    check_standing_end({.eta = eta, .times = {80, 1, 0.002f}}, fewstep::straight_line<fewstep::edm_denoiser>{}, 3, 2);
+    // A flow has no noise left at 0, so that the step which leads there has none either.
+    check_standing_end({.eta = eta, .times = {1, 0.5f, 0.25f, 0}}, fewstep::flow_matching{}, 4, 2);
+  }
+  check_standing_end({.steps_offset = 0}, p, 1, 0);
+}
+
+TEST_CASE("ddim_sampler with steps_offset 0 has the steps of diffusers' default, DDIMScheduler") {
+  // diffusers 0.42.1, DDIMScheduler(beta_start=.00085, beta_end=.012, beta_schedule="scaled_linear"), 50 steps, eta 1:
+  // sqrt(_get_variance(t, t - 20)), which is 0 at t = 0.
+  const auto table = ddim_sampler{.steps_offset = 0}.table(fewstep::epsilon_prediction{}, 50);
+  for (std::size_t i = 0; i < 50; ++i) CHECK(table.rows[i].time == 980.0f - 20.0f * static_cast<float>(i));
+  CHECK(static_cast<double>(table.rows[0].sigma) == Approx(0.454155).margin(6e-7));
+  CHECK(static_cast<double>(table.rows[24].sigma) == Approx(0.294430).margin(6e-7));
+  CHECK(static_cast<double>(table.rows[48].sigma) == Approx(0.028496).margin(6e-7));
+  CHECK(table.rows[49].sigma == 0.0f);
+}
+
 TEST_CASE("ddim_sampler keeps the marginal of a Gaussian data law") {
   // x_0 ~ N(0, 1): with the exact denoiser, f = signal x / (signal^2 + noise^2), one step from the marginal at t leads
   // towards the marginal at t'; the exact variance of its result in closed form, as the rows tell it.
@@ -120,8 +173,7 @@ TEST_CASE("ddim_sampler keeps the marginal of a Gaussian data law") {
 TEST_CASE("ddim_sampler refuses what it cannot do, by name") {
   const fewstep::epsilon_prediction p;
   CHECK_THROWS_WITH(ddim_sampler{.eta = 1.5f}.table(p, 50), contains("eta is 1.5; it must be in [0, 1]"));
-  CHECK_THROWS_WITH(ddim_sampler{.steps_offset = 0}.table(p, 50),
-                    contains("row 49 (time 0 to 0) is trained but its sigma is 0"));
-  CHECK_THROWS_WITH(ddim_sampler{}.table(p, 1000), contains("leaves the 1000 timesteps"));
+  CHECK_THROWS_WITH(ddim_sampler{}.table(p, 1000),
+                    contains("leaves the 1000 timesteps") && contains("use fewer calls or a smaller steps_offset"));
   CHECK_THROWS_WITH(ddim_sampler{}.table(p, 0), contains("0 network calls"));
 }

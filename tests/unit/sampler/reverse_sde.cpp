@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test.hpp"
 
+#include <fewstep/generator/rescaled.hpp>
 #include <fewstep/sampler/reverse_sde.hpp>
 
 #include <cmath>
@@ -40,7 +41,35 @@ TEST_CASE("the diffusion is asked for every drawn step, with all times and the l
   const auto table = [&](fewstep::last_step last) {
     return fewstep::reverse_sde_table(fewstep::flow_matching{}, times, last, "test", diffusion);
   };
-  // A row without noise cannot be trained, wherever it stands.
-  CHECK_THROWS_WITH(table(fewstep::last_step::mask), contains("row 0 (time 1 to 0.5) is trained but its sigma is 0"));
+  const auto quiet_end = table(fewstep::last_step::mask);
   CHECK(asked == std::vector<std::size_t>{0, 1});
+  CHECK(quiet_end.first_trained == 1);  // a row without noise cannot be trained
+  CHECK(quiet_end.trained == 1);
+  const auto noisy_end = table(fewstep::last_step::stochastic);
+  CHECK(asked == std::vector<std::size_t>{0, 1, 0, 1, 2});
+  CHECK(noisy_end.first_trained == 1);
+  CHECK(noisy_end.trained == 2);
+}
+
+TEST_CASE("a call at the cleanest time moves nothing: the last step of the reverse equation is the one before") {
+  using fewstep::last_step;
+  const auto check_process = [](const auto& p, const std::vector<float>& times) {
+    const auto made = [&](last_step last) {
+      return fewstep::reverse_sde_table(p, times, last, "test",
+                                        [](std::size_t, std::span<const double>) { return 0.5; });
+    };
+    for (const last_step last : {last_step::mask, last_step::reference, last_step::stochastic}) {
+      const auto table = made(last);
+      REQUIRE(table.horizon() == 4);
+      CHECK(table.trained == (last == last_step::stochastic ? 3 : 2));
+      CHECK((table.rows[2].sigma == 0.0f) == (last == last_step::mask));
+      CHECK(table.rows[3].a == 1.0f);
+      CHECK(table.rows[3].b == 0.0f);
+      CHECK(table.rows[3].sigma == 0.0f);
+      CHECK(table.rows[3].duration == 0.0f);
+      CHECK(table.result == fewstep::emitted::clean);
+    }
+  };
+  check_process(fewstep::flow_matching{}, {1, 0.75f, 0.5f, 0});
+  check_process(fewstep::straight_line<fewstep::edm_denoiser>{}, {60, 3, 1, 0.002f});
 }

@@ -4,6 +4,8 @@
 #include <fewstep/sampler/step_table.hpp>
 
 #include <limits>
+#include <utility>
+#include <vector>
 
 using fewstep::emitted;
 using fewstep::step_table;
@@ -22,6 +24,23 @@ step_table good_table() {
 TEST_CASE("check accepts a table with trained rows in front and a deterministic end") {
   CHECK_NOTHROW(check(good_table()));
   CHECK(good_table().horizon() == 2);
+}
+
+TEST_CASE("train_rows leaves out the rows at either end that cannot be trained") {
+  const auto table_of = [](const std::vector<std::pair<float, float>>& sigma_and_b, int most) {
+    step_table table;
+    for (const auto& [sigma, b] : sigma_and_b) table.rows.push_back({1, 0, 1, b, sigma, 1, 1, -1});
+    train_rows(table, most);
+    return std::pair{table.first_trained, table.trained};
+  };
+  using range = std::pair<int, int>;
+  CHECK(table_of({{1, 1}, {1, 1}, {1, 1}}, 3) == range{0, 3});
+  CHECK(table_of({{1, 1}, {1, 1}, {1, 1}}, 2) == range{0, 2});
+  CHECK(table_of({{1, 1}, {1, 1}, {0, 1}}, 3) == range{0, 2});
+  CHECK(table_of({{1, 1}, {1, 1}, {1, 0}}, 3) == range{0, 2});
+  CHECK(table_of({{0, 1}, {1, 1}, {0, 1}}, 3) == range{1, 1});
+  CHECK(table_of({{1, 1}, {0, 1}, {1, 1}}, 3) == range{0, 3});  // check() refuses it
+  CHECK(table_of({{0, 1}, {0, 1}}, 2) == range{0, 0});
 }
 
 TEST_CASE("check names what is wrong with a table") {

@@ -36,4 +36,8 @@ TEST_CASE("times asked for are taken as they are, or refused by name") {
   CHECK_THROWS_WITH(checked_times(p, std::vector<float>{1.0f, 1.0f}, 2, "test"), contains("times[1] is 1 after 1"));
   CHECK_THROWS_WITH(checked_times(p, std::vector<float>{90.0f}, 1, "test"), contains("times[0] is 90, outside"));
   CHECK_THROWS_WITH(checked_times(p, std::vector<float>{std::nanf("")}, 1, "test"), contains("times[0] is"));
+  const fewstep::epsilon_prediction timesteps;
+  CHECK(checked_times(timesteps, std::vector<float>{500.4f, 499.4f}, 2, "test").size() == 2);
+  CHECK_THROWS_WITH(checked_times(timesteps, std::vector<float>{500.4f, 499.6f}, 2, "test"),
+                    contains("times[1] is 499.6 after 500.4, which is the same timestep"));
 }

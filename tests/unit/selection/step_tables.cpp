@@ -70,6 +70,7 @@ TEST_CASE("a window has the sampler's rows inside and those without noise outsid
   check_sampler(fewstep::dance_sde_sampler{}, fewstep::flow_matching{});
   check_sampler(fewstep::ddim_sampler{.eta = 0.8f}, fewstep::edm_denoiser{});
   check_sampler(fewstep::ddim_sampler{}, fewstep::epsilon_prediction{});
+  check_sampler(fewstep::ddim_sampler{.steps_offset = 0}, fewstep::epsilon_prediction{});
 }
 
 TEST_CASE("without a window all updates have the sampler's table") {
