@@ -3,9 +3,9 @@
 
 #include <fewstep/core/error.hpp>
 #include <fewstep/io/file.hpp>
+#include <fewstep/io/parse_number.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <stdexcept>
 #include <string_view>
@@ -82,12 +82,9 @@ number_table read_number_table(const fs::path& path) {
     require(fields.size() == table.headings.size(), path.string(), ":", line, ": has ", fields.size(), " fields for ",
             table.headings.size(), " columns; the file is damaged");
     for (std::size_t i = 0; i < fields.size(); ++i) {
-      double value = 0;
-      const char* const last = fields[i].data() + fields[i].size();
-      const auto parsed = std::from_chars(fields[i].data(), last, value);
-      require(parsed.ec == std::errc{} && parsed.ptr == last, path.string(), ":", line, ": '", fields[i],
-              "' is no number; the file is damaged");
-      table.columns[i].push_back(value);
+      const auto value = fewstep::parse_number(fields[i]);
+      require(value.has_value(), path.string(), ":", line, ": '", fields[i], "' is no number; the file is damaged");
+      table.columns[i].push_back(*value);
     }
   }
   return table;

@@ -4,6 +4,7 @@
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/io/child_process.hpp>
+#include <fewstep/io/parse_number.hpp>
 #include <fewstep/reward/check.hpp>
 #include <fewstep/reward/reward.hpp>
 
@@ -20,7 +21,6 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -139,13 +139,11 @@ class process_reward {
     const std::string shown(line.substr(0, 60));
     if (sample == samples)
       refuse("'", command, "' answered '", shown, "' after all ", samples, " samples, where 'end' was due", form);
-    double value = 0;
-    const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), value);
-    if (error != std::errc{} || end != line.data() + line.size() ||
-        !(std::abs(value) <= static_cast<double>(std::numeric_limits<float>::max())))
+    const auto value = parse_number(line);
+    if (!value || !(std::abs(*value) <= static_cast<double>(std::numeric_limits<float>::max())))
       refuse("'", command, "' answered '", shown, "' for sample ", sample, " of ", samples, " (context '",
              lines_[sample], "')", form);
-    answers_.push_back(static_cast<float>(value));
+    answers_.push_back(static_cast<float>(*value));
     return true;
   }
 
