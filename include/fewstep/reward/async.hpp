@@ -13,7 +13,6 @@
 #include <memory>
 #include <mutex>
 #include <span>
-#include <stop_token>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -148,7 +147,17 @@ class async {
     state(Reward from, int capacity) : wrapped(std::move(from)) {
       expects(capacity >= 1, [&] { return message("async: capacity is ", capacity, "; use at least 1"); });
       ring.resize(static_cast<std::size_t>(capacity));
-      worker = std::jthread([this](std::stop_token stop) { work(stop); });
+      worker = std::thread([this] { work(); });
+    }
+    state(const state&) = delete;
+    state& operator=(const state&) = delete;
+    ~state() {
+      {
+        const std::lock_guard lock(mutex);
+        stopping = true;
+      }
+      changed.notify_all();
+      worker.join();
     }
 
     ticket push(submission work) {
@@ -188,9 +197,11 @@ class async {
         if (auto error = std::exchange(ring[place(++reported)].error, nullptr)) std::rethrow_exception(error);
     }
 
-    void work(const std::stop_token& stop) {
+    void work() {
       std::unique_lock lock(mutex);
-      while (changed.wait(lock, stop, [&] { return finished < submitted; }) && !stop.stop_requested()) {
+      for (;;) {
+        changed.wait(lock, [&] { return stopping || finished < submitted; });
+        if (stopping) return;
         submission& current = ring[place(finished + 1)];
         lock.unlock();
         std::exception_ptr error;
@@ -206,18 +217,17 @@ class async {
       }
     }
 
-    [[nodiscard]] std::size_t place(std::uint64_t number) const {
-      return static_cast<std::size_t>(number % static_cast<std::uint64_t>(ring.size()));
-    }
+    [[nodiscard]] std::size_t place(std::uint64_t number) const { return number % ring.size(); }
 
     Reward wrapped;
     std::mutex mutex;
-    std::condition_variable_any changed;
+    std::condition_variable changed;
     std::vector<submission> ring;
     std::uint64_t submitted = 0;
     std::uint64_t finished = 0;
     std::uint64_t reported = 0;
-    std::jthread worker;
+    bool stopping = false;
+    std::thread worker;  ///< not std::jthread, which libc++ does not have before 20
   };
 
   std::unique_ptr<state> state_;
