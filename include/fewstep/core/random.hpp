@@ -6,6 +6,7 @@
 #include <fewstep/core/view.hpp>
 #include <fewstep/detail/config.hpp>
 
+#include <cstddef>
 #include <cstdint>
 
 namespace fewstep {
@@ -132,8 +133,9 @@ namespace detail {
 template <int lanes>
 void fill_normal_block(const random_stream& source, std::uint64_t sample, std::uint32_t step, std::uint32_t first_group,
                        float* out) {
-  std::uint32_t x0[lanes], x1[lanes], x2[lanes], x3[lanes];
-  float z0[lanes], z1[lanes], z2[lanes], z3[lanes];
+  constexpr std::size_t length = lanes;
+  std::uint32_t x0[length], x1[length], x2[length], x3[length];
+  float z0[length], z1[length], z2[length], z3[length];
   for (int lane = 0; lane < lanes; ++lane) {
     const philox_block start = source.counter(sample, step, first_group + static_cast<std::uint32_t>(lane));
     x0[lane] = start.x0;
@@ -174,7 +176,7 @@ void fill_normal_part(const random_stream& source, std::uint64_t sample, std::ui
   constexpr index_t block = 4 * lanes;
   const auto group = static_cast<std::uint32_t>(first / 4);
   if (first + block <= n) return fill_normal_block<lanes>(source, sample, step, group, out + first);
-  float rest[block];
+  float rest[static_cast<std::size_t>(block)];
   fill_normal_block<lanes>(source, sample, step, group, rest);
   for (index_t i = first; i < n; ++i) out[i] = rest[i - first];
 }

@@ -3,6 +3,7 @@
 
 #include <fewstep/detail/config.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <type_traits>
@@ -16,7 +17,7 @@ using index_t = std::int64_t;
 template <int Rank>
 struct array_extents {
   static_assert(Rank >= 1, "array_extents: rank must be at least 1");
-  index_t lengths[Rank]{};
+  index_t lengths[static_cast<std::size_t>(Rank)]{};
 
   [[nodiscard]] FEWSTEP_HD constexpr index_t operator[](int axis) const { return lengths[axis]; }
   [[nodiscard]] FEWSTEP_HD constexpr index_t& operator[](int axis) { return lengths[axis]; }

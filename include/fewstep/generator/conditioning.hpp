@@ -64,7 +64,7 @@ struct observation_conditioning {
   static void check(vec<const context_type>, index_t) {}
   template <class T>
   FEWSTEP_HD static void write(const context_type& observed, vec<T> columns) {
-    float values[floats];
+    float values[static_cast<std::size_t>(floats)];
     std::memcpy(values, &observed, sizeof(Observation));
     for (index_t i = 0; i < floats; ++i) columns[i] = static_cast<T>(values[i]);
   }

@@ -180,7 +180,7 @@ class jpeg_decoder {
   bool read_header(const unsigned char* jpeg, std::size_t size) {
     if (setjmp(errors_.jump) != 0) return false;
     jpeg_create_decompress(&info_);
-    jpeg_mem_src(&info_, jpeg, static_cast<unsigned long>(size));
+    jpeg_mem_src(&info_, jpeg, size);
     jpeg_read_header(&info_, TRUE);
     return true;
   }

@@ -82,7 +82,7 @@ inline void require_whole_png(std::span<const std::byte> file, std::string_view 
   png.image.height = static_cast<png_uint_32>(picture.height);
   png.image.width = static_cast<png_uint_32>(picture.width);
   png.image.format = PNG_FORMAT_RGB;
-  auto size = static_cast<png_alloc_size_t>(PNG_IMAGE_PNG_SIZE_MAX(png.image));
+  png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(png.image);
   std::vector<std::byte> file(size);
   if (png_image_write_to_memory(&png.image, file.data(), &size, 0, picture.pixels.data(), 0, nullptr) == 0)
     throw std::runtime_error(message("png: cannot encode a picture of ", picture.height, " x ", picture.width, ": ",

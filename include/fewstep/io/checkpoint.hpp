@@ -144,7 +144,7 @@ class checkpoint_reader : public detail::checkpoint_archive<checkpoint_reader> {
     auto section = scope(name);
     std::uint64_t size = 0;
     section("size", size);
-    to.resize(static_cast<std::size_t>(size));
+    to.resize(size);
     for (std::size_t i = 0; i < to.size(); ++i) section(std::to_string(i), to[i]);
   }
 

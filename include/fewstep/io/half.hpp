@@ -12,7 +12,7 @@ namespace fewstep {
 
 /// IEEE 754 binary16 (1 sign, 5 exponent, 10 fraction bits) to float.
 [[nodiscard]] constexpr float half_to_float(std::uint16_t half) {
-  const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000u) << 16;
+  const std::uint32_t sign = (half & 0x8000u) << 16;
   const std::uint32_t exponent = (half >> 10) & 0x1fu;
   std::uint32_t fraction = half & 0x3ffu;
   if (exponent == 0x1f) return std::bit_cast<float>(sign | 0x7f800000u | (fraction << 13));

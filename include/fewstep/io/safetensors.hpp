@@ -70,8 +70,8 @@ class safetensors_file {
     if (length > most || length > content_.size() - 8)
       throw std::runtime_error(message(name_, ": claims a header of ", length, " bytes in a file of ", content_.size(),
                                        "; it is truncated or no safetensors file"));
-    data_ = static_cast<std::size_t>(8 + length);
-    const std::string_view text(reinterpret_cast<const char*>(content_.data()) + 8, static_cast<std::size_t>(length));
+    data_ = 8 + length;
+    const std::string_view text(reinterpret_cast<const char*>(content_.data()) + 8, length);
     header_ = detail::parse_safetensors_header(text, content_.size() - data_, name_);
     for (std::size_t i = 0; i < header_.tensors.size(); ++i) index_.emplace(header_.tensors[i].name, i);
   }
@@ -91,13 +91,12 @@ class safetensors_file {
   /// The raw bytes of a tensor; they live as long as this object.
   [[nodiscard]] std::span<const std::byte> bytes(std::string_view tensor) const {
     const auto& found = entry(tensor);
-    return std::span(content_).subspan(data_ + static_cast<std::size_t>(found.begin),
-                                       static_cast<std::size_t>(found.end - found.begin));
+    return std::span(content_).subspan(data_ + found.begin, found.end - found.begin);
   }
 
   /// Number of elements.
   [[nodiscard]] std::size_t size(std::string_view tensor) const {
-    return bytes(tensor).size() / static_cast<std::size_t>(info(type(tensor)).bytes);
+    return bytes(tensor).size() / info(type(tensor)).bytes;
   }
 
   /// Copies a tensor of F32, F16 or BF16 into exactly as many floats.

@@ -5,6 +5,7 @@
 #include <fewstep/backend/cpu/tile.hpp>
 
 #include <algorithm>
+#include <cstddef>
 
 /// Matrix products of the CPU backend. See tile.hpp for the order of summation.
 
@@ -24,7 +25,8 @@ const T* padded_columns(cpu_executor& executor, index_t k, index_t first, index_
 /// A tile whose last packet is only partly wanted: `run` gets a full tile of the current values and it is stored back.
 template <class T, int Rows, class Run>
 void partial_tile(index_t n, T* c, index_t ldc, const Run& run) {
-  T full[Rows][lanes<T>] = {};
+  constexpr std::size_t rows = Rows;
+  T full[rows][lanes<T>] = {};
   for (int i = 0; i < Rows; ++i) std::copy_n(c + i * ldc, n, full[i]);
   run(&full[0][0], lanes<T>);
   for (int i = 0; i < Rows; ++i) std::copy_n(full[i], n, c + i * ldc);

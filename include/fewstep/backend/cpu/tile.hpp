@@ -5,6 +5,7 @@
 #include <fewstep/detail/config.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <utility>
 
@@ -41,7 +42,8 @@ template <int N, class F>
 template <class T, int Rows, int Packets>
 FEWSTEP_KERNEL void tile_product(index_t segments, index_t depth, const T* const* a, const T* b, index_t ldb, T* c,
                                  index_t ldc, bool accumulate, const T* bias) {
-  packet<T> sum[Rows][Packets];
+  constexpr std::size_t rows = Rows, packets = Packets;
+  packet<T> sum[rows][packets];
   unrolled<Rows>([&](auto i) {
     unrolled<Packets>([&](auto v) {
       sum[i][v] = packet<T>{};
@@ -54,10 +56,10 @@ FEWSTEP_KERNEL void tile_product(index_t segments, index_t depth, const T* const
     });
   });
   for (index_t s = 0; s < segments; ++s) {
-    const T* row[Rows];
+    const T* row[rows];
     unrolled<Rows>([&](auto i) { row[i] = a[s * Rows + i]; });
     for (index_t k = 0; k < depth; ++k, b += ldb) {
-      packet<T> right[Packets];
+      packet<T> right[packets];
       unrolled<Packets>([&](auto v) { std::memcpy(&right[v], b + v * lanes<T>, sizeof(packet<T>)); });
       unrolled<Rows>([&](auto i) {
         const T left = row[i][k];
@@ -76,13 +78,14 @@ FEWSTEP_KERNEL void tile_product(index_t segments, index_t depth, const T* const
 template <class T, int Rows, int Packets>
 FEWSTEP_KERNEL void tile_outer(index_t m, const T* const* a, index_t first, const T* b, index_t ldb, T* c,
                                index_t ldc) {
-  packet<T> sum[Rows][Packets];
+  constexpr std::size_t rows = Rows, packets = Packets;
+  packet<T> sum[rows][packets];
   unrolled<Rows>([&](auto i) {
     unrolled<Packets>([&](auto v) { std::memcpy(&sum[i][v], c + i * ldc + v * lanes<T>, sizeof(packet<T>)); });
   });
   for (index_t r = 0; r < m; ++r, b += ldb) {
     const T* row = a[r] + first;
-    packet<T> right[Packets];
+    packet<T> right[packets];
     unrolled<Packets>([&](auto v) { std::memcpy(&right[v], b + v * lanes<T>, sizeof(packet<T>)); });
     unrolled<Rows>([&](auto i) {
       const T left = row[i];

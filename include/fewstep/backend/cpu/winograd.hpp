@@ -6,6 +6,7 @@
 #include <fewstep/nn/shapes.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 /// 3x3 convolutions with 2.25 times fewer multiplications: F(2x2, 3x3) of Winograd (1980), as Lavin and Gray (2015,
@@ -76,14 +77,15 @@ struct winograd_maps {
 template <class T, int In, int Out, class Map, class Load, class Store>
 void map_square(const Map& map, const Load& load, const Store& store) {
   if constexpr (!is_device_pass) {
-    packet<T> half[In][Out];
+    constexpr std::size_t in = In, out = Out;
+    packet<T> half[in][out];
     unrolled<In>([&](auto row) {
-      packet<T> line[In];
+      packet<T> line[in];
       unrolled<In>([&](auto column) { line[column] = load(row, column); });
       map(line, half[row]);
     });
     unrolled<Out>([&](auto column) {
-      packet<T> line[In], mapped[Out];
+      packet<T> line[in], mapped[out];
       unrolled<In>([&](auto row) { line[row] = half[row][column]; });
       map(line, mapped);
       unrolled<Out>([&](auto row) { store(row, column, mapped[row]); });
@@ -182,14 +184,14 @@ struct winograd {
 
   /// at[y][x]: the pixels of a square of Side x Side that begins `border` above and left of the tile, `outside` beyond
   /// the image.
-  template <int Side, class U>
+  template <std::size_t Side, class U>
   static void point_at(const conv2d_shape& s, index_t channels, U* images, U* outside, index_t which, index_t border,
                        U* (&at)[Side][Side]) {
     const index_t across = tiles_across(s), in_image = which % tiles_of(s);
     const index_t top = in_image / across * tile - border, first = in_image % across * tile - border;
     U* image = images + which / tiles_of(s) * s.height * s.width * channels;
-    for (index_t y = 0; y < Side; ++y)
-      for (index_t x = 0; x < Side; ++x) {
+    for (index_t y = 0; y < static_cast<index_t>(Side); ++y)
+      for (index_t x = 0; x < static_cast<index_t>(Side); ++x) {
         const bool inside = top + y >= 0 && top + y < s.height && first + x >= 0 && first + x < s.width;
         at[y][x] = inside ? image + ((top + y) * s.width + first + x) * channels : outside;
       }
