@@ -33,6 +33,11 @@ struct jpeg_errors {
     self->manager.format_message(info, self->text);
     std::longjmp(self->jump, 1);
   }
+  [[noreturn]] static void fail_with(j_common_ptr info, const char* text) {
+    auto* self = reinterpret_cast<jpeg_errors*>(info->err);
+    std::snprintf(self->text, sizeof(self->text), "%s", text);
+    std::longjmp(self->jump, 1);
+  }
   static void report(j_common_ptr info, int level) {
     if (level < 0) fail(info);
   }
@@ -92,12 +97,12 @@ class jpeg_encoder {
   /// `rgb` is [height, width, 3]; quality is 1 to 100. The bytes returned stay valid until the next call.
   /// Throws std::invalid_argument for wrong arguments and std::runtime_error with libjpeg's message.
   [[nodiscard]] std::span<const unsigned char> encode(std::span<const std::uint8_t> rgb, index_t height, index_t width,
-                                                      int quality = 95) {
+                                                      int quality = 95) & {
     expects(quality >= 1 && quality <= 100,
             [&] { return message("jpeg: quality is ", quality, "; use 1 to 100 (95 is the published one)"); });
-    expects(height > 0 && width > 0 && static_cast<index_t>(rgb.size()) == height * width * 3, [&] {
-      return message("jpeg: a picture of ", height, " x ", width, " needs ", height * width * 3, " bytes, not ",
-                     rgb.size());
+    expects(detail::holds_picture(rgb.size(), height, width), [&] {
+      return message("jpeg: a picture of ", height, " x ", width, " needs three bytes for each pixel and at least one ",
+                     "pixel, but there are ", rgb.size(), " bytes");
     });
     if (!compress(*state_, rgb.data(), height, width, quality))
       throw std::runtime_error(message("jpeg: cannot encode a picture of ", height, " x ", width, ": ",
@@ -105,9 +110,12 @@ class jpeg_encoder {
     return state_->sink.written();
   }
 
-  [[nodiscard]] std::span<const unsigned char> encode(const rgb_image& image, int quality = 95) {
+  [[nodiscard]] std::span<const unsigned char> encode(const rgb_image& image, int quality = 95) & {
     return encode(image.pixels, image.height, image.width, quality);
   }
+
+  template <class... Arguments>
+  void encode(Arguments&&...) && = delete;  // the bytes lie in the encoder, which ends here: give it a name
 
  private:
   struct state {
@@ -147,8 +155,7 @@ class jpeg_encoder {
     jpeg_set_quality(&s.info, quality, TRUE);
     jpeg_start_compress(&s.info, TRUE);
     while (s.info.next_scanline < s.info.image_height) {
-      JSAMPROW row =
-          const_cast<JSAMPROW>(rgb + static_cast<std::size_t>(s.info.next_scanline) * s.info.image_width * 3);
+      JSAMPROW row = const_cast<JSAMPROW>(rgb + std::size_t{s.info.next_scanline} * s.info.image_width * 3);
       jpeg_write_scanlines(&s.info, &row, 1);
     }
     jpeg_finish_compress(&s.info);
@@ -168,49 +175,67 @@ class jpeg_decoder {
   jpeg_decoder& operator=(const jpeg_decoder&) = delete;
   ~jpeg_decoder() { jpeg_destroy_decompress(&info_); }
 
-  [[nodiscard]] rgb_image decode(std::span<const unsigned char> jpeg) {
-    if (!read_header(jpeg.data(), jpeg.size())) fail(jpeg.size());
-    rgb_image image{static_cast<index_t>(info_.image_height), static_cast<index_t>(info_.image_width), {}};
-    image.pixels.resize(static_cast<std::size_t>(image.height * image.width * 3));
-    if (!read_pixels(image.pixels.data())) fail(jpeg.size());
+  [[nodiscard]] rgb_image decode(std::span<const unsigned char> jpeg, picture_limits limits) {
+    const auto check = [&](bool succeeded) {
+      if (!succeeded)
+        throw std::runtime_error(message("jpeg: cannot decode these ", jpeg.size(), " bytes: ", +errors_.text));
+    };
+    check(read_header(jpeg.data(), jpeg.size()));
+    rgb_image image{info_.image_height, info_.image_width, {}};
+    image.pixels.resize(3 * pixels_of(image.height, image.width, limits, "jpeg"));
+    check(read_pixels(image.pixels.data()));
     return image;
   }
 
  private:
+  /// A file may say the same pixels again and again, each time in a few bytes that cost a pass over the whole picture;
+  /// encoders of progressive files write about ten scans.
+  static constexpr int most_scans = 100;
+
+  static void count_scans(j_common_ptr info) {
+    if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number > most_scans)
+      jpeg_errors::fail_with(info, "it has more than 100 scans, which no encoder writes");
+  }
+
   bool read_header(const unsigned char* jpeg, std::size_t size) {
     if (setjmp(errors_.jump) != 0) return false;
     jpeg_create_decompress(&info_);
     jpeg_mem_src(&info_, jpeg, size);
     jpeg_read_header(&info_, TRUE);
+    const auto colours = info_.jpeg_color_space;
+    if (colours != JCS_GRAYSCALE && colours != JCS_YCbCr && colours != JCS_RGB)
+      jpeg_errors::fail_with(reinterpret_cast<j_common_ptr>(&info_),
+                             "it is neither grey nor RGB (CMYK, of a press?); convert it to RGB first");
     return true;
   }
 
   bool read_pixels(std::uint8_t* pixels) {
     if (setjmp(errors_.jump) != 0) return false;
     info_.out_color_space = JCS_RGB;
+    progress_.progress_monitor = count_scans;
+    info_.progress = &progress_;
     jpeg_start_decompress(&info_);
     while (info_.output_scanline < info_.output_height) {
-      JSAMPROW row = pixels + static_cast<std::size_t>(info_.output_scanline) * info_.output_width * 3;
+      JSAMPROW row = pixels + std::size_t{info_.output_scanline} * info_.output_width * 3;
       jpeg_read_scanlines(&info_, &row, 1);
     }
     jpeg_finish_decompress(&info_);
     return true;
   }
 
-  [[noreturn]] void fail(std::size_t size) const {
-    throw std::runtime_error(message("jpeg: cannot decode these ", size, " bytes: ", +errors_.text));
-  }
-
   jpeg_errors errors_;
+  jpeg_progress_mgr progress_{};
   jpeg_decompress_struct info_{};
 };
 
 }  // namespace detail
 
-/// The picture in a JPEG stream. Damaged or cut data is refused whole: std::runtime_error with libjpeg's message.
-[[nodiscard]] inline rgb_image jpeg_decode(std::span<const unsigned char> jpeg) {
+/// The picture in a JPEG stream, grey or in colour, baseline or progressive; what Pillow shows of it, with the same
+/// libjpeg-turbo to the byte. CMYK is refused; an orientation (EXIF) and a colour profile are left to the caller.
+/// Damaged or cut data is refused whole: std::runtime_error with libjpeg's message.
+[[nodiscard]] inline rgb_image jpeg_decode(std::span<const unsigned char> jpeg, picture_limits limits = {}) {
   expects(!jpeg.empty(), "jpeg: there are no bytes to decode; was the file empty?");
-  return detail::jpeg_decoder().decode(jpeg);
+  return detail::jpeg_decoder().decode(jpeg, limits);
 }
 
 }  // namespace fewstep

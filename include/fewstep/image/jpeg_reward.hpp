@@ -66,10 +66,12 @@ inline void jpeg_byte_counts(matrix<const float> samples, std::span<index_t> byt
 /// Bytes of a white picture of that size: the header and little else. For a small picture it is most of the file, so
 /// sizes are best reported above this floor, beside the plain figure.
 [[nodiscard]] inline index_t jpeg_floor(index_t height, index_t width, int quality = 95) {
-  expects(height > 0 && width > 0,
-          [&] { return message("jpeg_floor: ", height, " x ", width, " is no picture; use at least 1 x 1"); });
+  expects(height > 0 && width > 0 && height <= JPEG_MAX_DIMENSION && width <= JPEG_MAX_DIMENSION, [&] {
+    return message("jpeg_floor: ", height, " x ", width, " is no JPEG picture; use 1 to ", JPEG_MAX_DIMENSION);
+  });
   const std::vector<std::uint8_t> white(static_cast<std::size_t>(height * width * 3), std::uint8_t{255});
-  return static_cast<index_t>(jpeg_encoder().encode(white, height, width, quality).size());
+  jpeg_encoder encoder;
+  return static_cast<index_t>(encoder.encode(white, height, width, quality).size());
 }
 
 /// reward = Sign * JPEG bytes / 1000 of a sample [H*W*3] in [-1, 1] (a kilobyte is 1000 bytes).

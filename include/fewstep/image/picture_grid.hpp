@@ -30,9 +30,21 @@ struct grid_style {
                    "; use a padding of at least 0 and a scale of at least 1");
   });
   const picture_size size = picture_size_of(samples.cols(), height, width);
+  const index_t rows = (samples.rows() - 1) / columns + 1;
+  const auto length = [&](index_t cells, index_t side) {
+    return static_cast<double>(cells) * (static_cast<double>(side) * static_cast<double>(style.scale) +
+                                         static_cast<double>(style.padding)) +
+           static_cast<double>(style.padding);
+  };
+  const double height_needed = length(rows, size.height), width_needed = length(columns, size.width);
+  constexpr double most = 2147483647;  // pixels; so a side is within what PNG allows, too
+  expects(height_needed * width_needed <= most, [&] {
+    return message("picture_grid: ", rows, " x ", columns, " pictures of ", size.height, " x ", size.width,
+                   " with scale ", style.scale, " and padding ", style.padding, " make ", height_needed, " x ",
+                   width_needed, " pixels; use fewer columns or a smaller scale");
+  });
   const picture_size cell{size.height * style.scale, size.width * style.scale};
   const picture_size step{cell.height + style.padding, cell.width + style.padding};
-  const index_t rows = (samples.rows() + columns - 1) / columns;
 
   rgb_image grid{rows * step.height + style.padding, columns * step.width + style.padding, {}};
   grid.pixels.assign(static_cast<std::size_t>(grid.height * grid.width * 3), std::uint8_t{255});

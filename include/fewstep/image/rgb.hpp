@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <span>
 #include <stdexcept>
+#include <string_view>
 #include <vector>
 
 namespace fewstep {
@@ -20,6 +21,14 @@ struct rgb_image {
   std::vector<std::uint8_t> pixels;
 
   friend bool operator==(const rgb_image&, const rgb_image&) = default;
+};
+
+/// What the readers of picture files take. The first bytes of a file decide how much memory its picture needs, so the
+/// size is checked before anything is allocated.
+struct picture_limits {
+  /// Height times width. The default is eight pictures of 1024 x 1024: reading as many takes less than 100 MB, whatever
+  /// the file.
+  index_t pixels = index_t{1} << 23;
 };
 
 struct picture_size {
@@ -96,14 +105,29 @@ inline void from_rgb(const rgb_image& image, vec<float> sample) {
 
 namespace detail {
 
+/// Whether `bytes` are the three of each pixel of that size; no product is formed that could overflow.
+[[nodiscard]] inline bool holds_picture(std::size_t bytes, index_t height, index_t width) {
+  return height > 0 && width > 0 && bytes % 3 == 0 && bytes / 3 % static_cast<std::size_t>(width) == 0 &&
+         bytes / 3 / static_cast<std::size_t>(width) == static_cast<std::size_t>(height);
+}
+
 inline void expect_whole(const rgb_image& image) {
-  expects(image.height > 0 && image.width > 0 &&
-              static_cast<index_t>(image.pixels.size()) == image.height * image.width * 3,
-          [&] {
-            return message("picture: ", image.height, " x ", image.width, " pixels need ",
-                           image.height * image.width * 3, " bytes and at least one, but there are ",
-                           image.pixels.size());
-          });
+  expects(holds_picture(image.pixels.size(), image.height, image.width), [&] {
+    return message("picture: ", image.height, " x ", image.width,
+                   " pixels need three bytes each and at least one pixel", ", but there are ", image.pixels.size(),
+                   " bytes");
+  });
+}
+
+/// The number of pixels of a picture that a file announces, whose sides are below 2^31.
+/// Throws std::runtime_error beginning with `name` if the limits do not allow as many.
+[[nodiscard]] inline std::size_t pixels_of(index_t height, index_t width, picture_limits limits,
+                                           std::string_view name) {
+  if (height * width > limits.pixels)
+    throw std::runtime_error(message(name, ": the picture has ", height, " x ", width, " = ", height * width,
+                                     " pixels and the limit is ", limits.pixels,
+                                     "; if the file is right, raise picture_limits::pixels"));
+  return static_cast<std::size_t>(height * width);
 }
 
 }  // namespace detail

@@ -99,7 +99,7 @@ TEST_CASE("what libjpeg refuses becomes an exception with its message, and the e
   CHECK_THROWS_WITH(encoder.encode(line, 1, 65501), contains("65500") && contains("1 x 65501"));
   CHECK(encoder.encode(picture(0, 32, 32)).size() == 643);
 
-  CHECK_THROWS_WITH(encoder.encode(line, 2, 65501), contains("needs 393006 bytes, not 196503"));
+  CHECK_THROWS_WITH(encoder.encode(line, 2, 65501), contains("2 x 65501") && contains("there are 196503 bytes"));
   CHECK_THROWS_WITH(encoder.encode(picture(0, 8, 8), 0), contains("quality is 0"));
   CHECK_THROWS_AS(encoder.encode(rgb_image{}), std::invalid_argument);
 }
@@ -115,4 +115,40 @@ TEST_CASE("damaged JPEG data is refused") {
   CHECK_THROWS_AS(fewstep::jpeg_decode({}), std::invalid_argument);
   std::vector<unsigned char> text{'h', 'e', 'l', 'l', 'o'};
   CHECK_THROWS_WITH(fewstep::jpeg_decode(text), contains("Not a JPEG file"));
+}
+
+TEST_CASE("the header of a JPEG file alone does not make room for a picture beyond the limit") {
+  fewstep::jpeg_encoder encoder;
+  const auto small = encoder.encode(picture(3, 32, 32));
+  std::vector<unsigned char> bomb(small.begin(), small.end());
+  const unsigned char frame[] = {0xff, 0xc0, 0, 17, 8};
+  const auto size = std::search(bomb.begin(), bomb.end(), std::begin(frame), std::end(frame)) + 5;
+  REQUIRE(size < bomb.end());
+  for (int i : {0, 1, 2, 3}) size[i] = i % 2 == 0 ? 0xff : 0x00;  // 65280 x 65280
+  CHECK_THROWS_WITH(fewstep::jpeg_decode(bomb), contains("65280 x 65280 = 4261478400 pixels") &&
+                                                    contains("the limit is 8388608") &&
+                                                    contains("raise picture_limits::pixels"));
+  CHECK_THROWS_WITH(fewstep::jpeg_decode(small, {.pixels = 1023}), contains("32 x 32 = 1024"));
+  CHECK(fewstep::jpeg_decode(small, {.pixels = 1024}).width == 32);
+}
+
+TEST_CASE("a JPEG file that repeats its picture in more than 100 scans is refused") {
+  // A progressive file of 8 x 8 grey pixels: its first scan, of the mean alone, is repeated.
+  const auto file = [](int scans) {
+    std::vector<unsigned char> bytes{0xff, 0xd8, 0xff, 0xdb, 0, 67, 0};
+    bytes.insert(bytes.end(), 64, 1);
+    for (const int byte : {0xff, 0xc2, 0, 11, 8, 0, 8, 0, 8, 1, 1, 0x11, 0})
+      bytes.push_back(static_cast<unsigned char>(byte));
+    for (const int byte : {0xff, 0xc4, 0, 20, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
+      bytes.push_back(static_cast<unsigned char>(byte));
+    // All bits of the mean, as zero; the format lets a file say them again.
+    for (int i = 0; i < scans; ++i)
+      for (const int byte : {0xff, 0xda, 0, 8, 1, 1, 0, 0, 0, 0, 0x7f})
+        bytes.push_back(static_cast<unsigned char>(byte));
+    bytes.push_back(0xff);
+    bytes.push_back(0xd9);
+    return bytes;
+  };
+  CHECK_NOTHROW(fewstep::jpeg_decode(file(1)));
+  CHECK_THROWS_WITH(fewstep::jpeg_decode(file(101)), contains("more than 100 scans"));
 }

@@ -49,6 +49,7 @@ TEST_CASE("the JPEG rewards are minus and plus the size in units of 1000 bytes")
   CHECK(judged(fewstep::jpeg_compressibility{.quality = 95}, samples) == std::vector<float>{-0.643f, -0.643f});
   CHECK(judged(fewstep::jpeg_incompressibility{}, samples) == std::vector<float>{0.643f, 0.643f});
   CHECK(fewstep::jpeg_floor(32, 32) == 643);
+  CHECK_THROWS_WITH(fewstep::jpeg_floor(fewstep::index_t{1} << 62, 4), contains("use 1 to 65500"));
   std::vector<index_t> bytes(2);
   fewstep::jpeg_byte_counts(samples, bytes);
   CHECK(bytes == std::vector<index_t>{643, 643});

@@ -54,6 +54,10 @@ TEST_CASE("a grid refuses what it cannot draw") {
   CHECK_THROWS_WITH(fewstep::picture_grid(samples, 0, 0, 2), contains("not a square"));
   CHECK_THROWS_WITH(fewstep::picture_grid(samples, 1, 2, 0), contains("columns is 0"));
   CHECK_THROWS_WITH(fewstep::picture_grid(samples, 1, 2, 1, {.scale = 0}), contains("scale is 0"));
+  CHECK_THROWS_WITH(fewstep::picture_grid(samples, 1, 2, fewstep::index_t{1} << 62),
+                    contains("4611686018427387904 pictures of 1 x 2"));
+  CHECK_THROWS_WITH(fewstep::picture_grid(samples, 1, 2, 1, {.scale = fewstep::index_t{1} << 61}),
+                    contains("use fewer columns or a smaller scale"));
   CHECK_THROWS_WITH(fewstep::picture_grid({values.data(), {0, 6}}, 1, 2, 1), contains("no samples"));
   values[13] = std::nanf("");
   CHECK_THROWS_WITH(fewstep::picture_grid(samples, 1, 2, 1), contains("value 1 of sample 2"));

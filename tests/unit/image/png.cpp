@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "png_file.hpp"
 #include "test.hpp"
 
 namespace {
@@ -98,7 +99,37 @@ TEST_CASE("PNG errors name the file and the reason") {
   fewstep::write_atomically(path, std::span(whole).first(60));
   CHECK_THROWS_WITH(fewstep::load_png(path), contains("torn.png") && contains("60 bytes"));
   CHECK_THROWS_WITH(fewstep::save_png(path, {2, 2, std::vector<std::uint8_t>(11)}),
-                    contains("2 x 2") && contains("11"));
+                    contains("2 x 2") && contains("11 bytes"));
   CHECK_THROWS_AS(fewstep::save_png(path, {}), std::invalid_argument);
   CHECK_THROWS_WITH(fewstep::save_png(folder.path / "missing" / "a.png", noise(1, 1, 1)), contains("a.png"));
+}
+
+TEST_CASE("the header of a PNG file alone does not make room for a picture beyond the limit") {
+  const auto bomb = fewstep::test::png_file(60000, 60000, 8, 2, "");
+  CHECK(bomb.size() < 100);
+  CHECK_THROWS_WITH(fewstep::decode_png(bomb, "bomb.png"),
+                    contains("bomb.png") && contains("60000 x 60000 = 3600000000 pixels") &&
+                        contains("the limit is 8388608") && contains("raise picture_limits::pixels"));
+  const auto largest = fewstep::test::png_file(2147483647u, 2147483647u, 8, 2, "");
+  CHECK_THROWS_WITH(fewstep::decode_png(largest), contains("2147483647 x 2147483647 = 4611686014132420609"));
+
+  const auto file = fewstep::encode_png(noise(5, 7, 13));
+  CHECK_THROWS_WITH(fewstep::decode_png(file, "small.png", {.pixels = 34}), contains("5 x 7 = 35"));
+  CHECK(fewstep::decode_png(file, "small.png", {.pixels = 35}) == noise(5, 7, 13));
+  const scratch_folder folder;
+  const auto path = folder.path / "picture.png";
+  fewstep::save_png(path, noise(5, 7, 13));
+  CHECK_THROWS_WITH(fewstep::load_png(path, {.pixels = 34}), contains("picture.png"));
+  CHECK(fewstep::load_png(path, {.pixels = 35}) == noise(5, 7, 13));
+
+  // Beyond the default and beyond libpng's own million to a side, but within a raised limit.
+  const auto wide = fewstep::test::png_file(1, 9000000, 8, 0, std::string(60000, '\0'));
+  CHECK_THROWS_WITH(fewstep::decode_png(wide), contains("1 x 9000000"));
+  CHECK_THROWS_WITH(fewstep::decode_png(wide, "png", {.pixels = 9000000}), contains("not a whole PNG picture"));
+}
+
+TEST_CASE("pictures whose size overflows are refused") {
+  const auto huge = fewstep::index_t{1} << 62;
+  CHECK_THROWS_AS(fewstep::encode_png({huge, 4, std::vector<std::uint8_t>(12)}), std::invalid_argument);
+  CHECK_THROWS_AS(fewstep::encode_png({-2, -2, std::vector<std::uint8_t>(12)}), std::invalid_argument);
 }
