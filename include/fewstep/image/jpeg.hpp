@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/temporary.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/image/rgb.hpp>
 
@@ -114,8 +115,14 @@ class jpeg_encoder {
     return encode(image.pixels, image.height, image.width, quality);
   }
 
-  template <class... Arguments>
-  void encode(Arguments&&...) && = delete;  // the bytes lie in the encoder, which ends here: give it a name
+  template <class Never = void>
+  std::span<const unsigned char> encode(std::span<const std::uint8_t>, index_t, index_t, int = 95) && {
+    return detail::view_of_temporary<jpeg_encoder, Never>();
+  }
+  template <class Never = void>
+  std::span<const unsigned char> encode(const rgb_image&, int = 95) && {
+    return detail::view_of_temporary<jpeg_encoder, Never>();
+  }
 
  private:
   struct state {
