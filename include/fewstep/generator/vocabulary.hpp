@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/utf8.hpp>
 #include <fewstep/core/view.hpp>
 
 #include <algorithm>
@@ -42,6 +43,7 @@ class vocabulary {
   vocabulary() = default;
   explicit vocabulary(std::vector<std::string> words) : words_(std::move(words)) {
     for (std::size_t i = 0; i < words_.size(); ++i) {
+      require_utf8(words_[i], "vocabulary: the word");
       const bool is_new = numbers_.emplace(words_[i], static_cast<std::int32_t>(i + 1)).second;
       expects(is_new, [&] { return message("vocabulary: the word '", words_[i], "' stands in it twice"); });
       expects(split(words_[i]) == std::vector<std::string>{words_[i]}, [&] {

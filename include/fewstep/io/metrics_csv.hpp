@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/utf8.hpp>
 #include <fewstep/io/atomic_file.hpp>
 #include <fewstep/io/file.hpp>
 
@@ -73,6 +74,7 @@ class metrics_csv {
       expects(!column.empty() && column.find_first_of(",\"\r\n") == std::string::npos, [&] {
         return message("metrics_csv: '", column, "' is no name for a column; leave out commas, quotes and line ends");
       });
+      require_utf8(column, "metrics_csv: the name of a column,");
       text += "," + column;
     }
     text += "\n";

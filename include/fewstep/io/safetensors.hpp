@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/utf8.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/io/atomic_file.hpp>
 #include <fewstep/io/file.hpp>
@@ -291,12 +292,8 @@ class safetensors_writer {
   }
 
   [[nodiscard]] static std::string quoted(std::string_view text) {
-    try {
-      return nlohmann::json(text).dump();
-    } catch (const nlohmann::json::exception&) {
-      throw std::invalid_argument(
-          message("safetensors_writer: the text '", text.substr(0, 80), "' is not UTF-8; convert it first"));
-    }
+    require_utf8(text, "safetensors_writer: the text");
+    return nlohmann::json(text).dump();
   }
 
   tensor_map tensors_;

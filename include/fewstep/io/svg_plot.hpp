@@ -2,12 +2,14 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/utf8.hpp>
 #include <fewstep/io/atomic_file.hpp>
 #include <fewstep/io/axis_ticks.hpp>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstddef>
 #include <filesystem>
 #include <limits>
 #include <span>
@@ -38,9 +40,11 @@ struct plot_settings {
 
 namespace detail {
 
+/// What XML has no place for becomes a space: control characters, and U+FFFE and U+FFFF (ef bf be and ef bf bf).
 [[nodiscard]] inline std::string xml_escaped(std::string_view text) {
   std::string out;
-  for (const char c : text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
     if (c == '&')
       out += "&amp;";
     else if (c == '<')
@@ -49,10 +53,12 @@ namespace detail {
       out += "&gt;";
     else if (c == '"')
       out += "&quot;";
-    else if (static_cast<unsigned char>(c) >= 0x20 || c == '\t')
-      out += c;
-    else
+    else if (static_cast<unsigned char>(c) < 0x20 && c != '\t')
       out += ' ';
+    else if (const auto three = text.substr(i, 3); three == "\xef\xbf\xbe" || three == "\xef\xbf\xbf")
+      out += ' ', i += 2;
+    else
+      out += c;
   }
   return out;
 }
@@ -160,7 +166,7 @@ void for_each_run(std::size_t count, const Usable& usable, const Draw& draw) {
 
 /// Draws the series as a standalone SVG picture: title, axes with round marks, curves with bands, and a legend where
 /// there are several series. Without a finite point the axes are drawn alone.
-/// Throws std::invalid_argument if the arrays of a series differ in length.
+/// Throws std::invalid_argument if the arrays of a series differ in length, or if a text is not UTF-8.
 [[nodiscard]] inline std::string svg_plot(const plot_settings& settings, std::span<const plot_series> all) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
   constexpr std::array<std::string_view, 6> colours{"#2563eb", "#ea580c", "#059669", "#9333ea", "#db2777", "#0891b2"};
@@ -170,6 +176,8 @@ void for_each_run(std::size_t count, const Usable& usable, const Draw& draw) {
     constexpr std::array<std::string_view, 3> kinds{"", " stroke-dasharray=\"7 6\"", " stroke-dasharray=\"1 5\""};
     return kinds[i / colours.size() % kinds.size()];
   };
+  for (const std::string& text : {settings.title, settings.x_label, settings.y_label})
+    require_utf8(text, "svg_plot: the text");
   double x_low = infinity, x_high = -infinity, y_low = infinity, y_high = -infinity;
   const auto widen = [](double& low, double& high, double value) {
     if (!std::isfinite(value)) return;
@@ -178,6 +186,7 @@ void for_each_run(std::size_t count, const Usable& usable, const Draw& draw) {
     high = std::max(high, value);
   };
   for (const auto& series : all) {
+    require_utf8(series.name, "svg_plot: the name");
     expects(series.x.size() == series.y.size() && series.low.size() == series.high.size() &&
                 (series.low.empty() || series.low.size() == series.x.size()),
             [&] {

@@ -2,15 +2,18 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/utf8.hpp>
 #include <fewstep/io/crc32c.hpp>
 #include <fewstep/io/file.hpp>
 
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
+#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -103,8 +106,10 @@ class tensorboard_writer {
   }
 
   /// Adds one point of the curve `tag`; slashes in tags group curves. Wall time is seconds since 1970, now by default.
-  /// Throws std::system_error naming the file if it cannot be written; earlier points stay.
+  /// Throws std::system_error naming the file if it cannot be written, and std::invalid_argument if the tag is not
+  /// UTF-8: one such tag, and TensorBoard shows nothing of the run. Earlier points stay.
   void add_scalar(std::string_view tag, float value, std::int64_t step, std::optional<double> wall_time = {}) {
+    require_utf8(tag, "tensorboard_writer: the tag");
     detail::protobuf_message scalar;
     scalar.add_bytes(1, tag);
     scalar.add_float(2, value);
@@ -130,16 +135,38 @@ class tensorboard_writer {
     return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
   }
 
-  /// TensorBoard reads the files of a directory in the order of their names, so the time comes first.
+  static constexpr std::string_view name_begin = "events.out.tfevents.";
+  static constexpr std::size_t digits = 10;
+
+  [[nodiscard]] static std::string padded(std::int64_t number) {
+    const std::string text = std::to_string(number);
+    return std::string(text.size() < digits ? digits - text.size() : 0, '0') + text;
+  }
+
+  [[nodiscard]] static std::string last_event_file(const std::filesystem::path& directory) {
+    std::string last;
+    for (const auto& entry : std::filesystem::directory_iterator(directory))
+      if (auto name = entry.path().filename().string(); name.starts_with(name_begin)) last = std::max(last, name);
+    return last;
+  }
+
+  /// TensorBoard reads the files of a directory in the order of their names: time, then process and counter, all of one
+  /// length. Where another process has left a later name (its number is higher, the clock was set back), the time in
+  /// the new name is the next second after that.
   void open(const std::filesystem::path& directory) {
     static std::atomic<int> next{0};
     std::array<char, 256> host{};
     if (::gethostname(host.data(), host.size() - 1) != 0 || host[0] == '\0') host = {"localhost"};
-    auto seconds = std::to_string(static_cast<std::int64_t>(now()));
-    seconds.insert(0, seconds.size() < 10 ? 10 - seconds.size() : 0, '0');
+    auto seconds = static_cast<std::int64_t>(now());
+    const std::string last = last_event_file(directory);
     do {
-      path_ = directory / ("events.out.tfevents." + seconds + "." + host.data() + "." + std::to_string(::getpid()) +
-                           "." + std::to_string(next++));
+      const std::string rest = message(".", host.data(), ".", padded(::getpid()), ".", padded(next++));
+      if (name_begin.data() + padded(seconds) + rest <= last) {
+        const std::string_view stands = std::string_view(last).substr(name_begin.size(), digits);
+        std::from_chars(stands.data(), stands.data() + stands.size(), seconds);
+        ++seconds;
+      }
+      path_ = directory / (name_begin.data() + padded(seconds) + rest);
       file_ = detail::file_descriptor(::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666));
     } while (!file_ && errno == EEXIST);
     if (!file_) detail::throw_io_error(errno, message("cannot make '", path_.string(), "'"));

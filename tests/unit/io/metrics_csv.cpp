@@ -101,6 +101,8 @@ TEST_CASE("metrics_csv refuses wrong rows and names", "[io]") {
   CHECK_THROWS_WITH(table.append(4, 1), contains("update 4 after update 4") && contains("resume_at"));
   CHECK(text_of(directory / "m.csv") == "update,a\n4,1\n");
   CHECK_THROWS_WITH(metrics_csv(directory / "n.csv", {"a,b"}), contains("'a,b' is no name"));
+  CHECK_THROWS_WITH(metrics_csv(directory / "n.csv", {"l\xe4nge"}), contains("l\xe4nge") && contains("not UTF-8"));
+  CHECK_FALSE(std::filesystem::exists(directory / "n.csv"));
 }
 
 TEST_CASE("metrics_csv: a full disk takes the row back", "[io]") {

@@ -92,6 +92,15 @@ TEST_CASE("svg_plot: text is escaped", "[io]") {
   CHECK(well_formed(svg));
   CHECK_THAT(svg, contains("x &lt; y &amp; z") && contains("&lt;/svg&gt; ") &&
                       contains("&lt;a&gt; &amp; &quot;b&quot;") && contains("\u03bc"));
+  const auto none = fewstep::svg_plot({.title = "a\ufffe\uffff\ufffdb"}, {});  // the first two are no characters of XML
+  CHECK_THAT(none, contains(">a  \ufffdb<"));
+}
+
+TEST_CASE("svg_plot: text that is not UTF-8 is refused", "[io]") {
+  const plot_series named{"l\xe4nge", {0}, {0}, {}, {}};
+  CHECK_THROWS_WITH(fewstep::svg_plot({}, std::span(&named, 1)), contains("l\xe4nge") && contains("not UTF-8"));
+  for (const auto& settings : {fewstep::plot_settings{.title = "\xff"}, {.x_label = "\xff"}, {.y_label = "\xff"}})
+    CHECK_THROWS_WITH(fewstep::svg_plot(settings, {}), contains("not UTF-8"));
 }
 
 TEST_CASE("svg_plot: strange data give a picture, wrong lengths a sentence", "[io]") {

@@ -4,9 +4,12 @@
 #include "temporary_directory.hpp"
 #include "test.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <ctime>
 #include <map>
+#include <string>
 #include <vector>
 
 namespace {
@@ -129,6 +132,43 @@ TEST_CASE("tensorboard_writer: a resumed run drops later steps and has a file of
   REQUIRE(events.size() == 2);
   CHECK(as<std::int64_t>(events[1].at(2)) == 42);
   CHECK(as<std::int64_t>(fields_of(events[1].at(7)).at(1)) == 1);
+}
+
+TEST_CASE("tensorboard_writer: files of one second sort as they were made", "[io]") {
+  const temporary_directory directory;
+  std::vector<std::string> names;
+  for (int i = 0; i < 25; ++i)
+    names.push_back(fewstep::tensorboard_writer(directory.path()).path().filename().string());
+  CHECK(std::is_sorted(names.begin(), names.end()));
+  CHECK(std::adjacent_find(names.begin(), names.end()) == names.end());
+}
+
+TEST_CASE("tensorboard_writer: a new file sorts after all that are there", "[io]") {
+  const auto now = std::to_string(std::time(nullptr) + 5);  // of this length until the year 2286
+  for (const std::string& before :
+       {"events.out.tfevents." + now + ".host.9999999999.9999999999", "events.out.tfevents." + now + ".host.4711.2.v2",
+        std::string("zzz"), std::string("events.out.tfevents.zzz")}) {
+    CAPTURE(before);
+    const temporary_directory directory;
+    put_text(directory / before, "");
+    for (int i = 0; i < 3; ++i) {
+      std::string last;
+      for (const auto& entry : std::filesystem::directory_iterator(directory.path()))
+        if (entry.path().filename().string() != "zzz") last = std::max(last, entry.path().filename().string());
+      const auto name = fewstep::tensorboard_writer(directory.path()).path().filename().string();
+      if (before.find("zzz") == std::string::npos) CHECK(last < name);
+    }
+    CHECK(directory.files() == 4);
+  }
+}
+
+TEST_CASE("tensorboard_writer: a tag that is not UTF-8 is refused and the file stays sound", "[io]") {
+  const temporary_directory directory;
+  fewstep::tensorboard_writer board(directory.path());
+  board.add_scalar("loss", 1, 0);
+  CHECK_THROWS_WITH(board.add_scalar("l\xe4ngen", 1, 1), contains("the tag 'l\xe4ngen' is not UTF-8"));
+  board.add_scalar("loss", 2, 1);
+  CHECK(events_of(text_of(board.path())).size() == 3);
 }
 
 TEST_CASE("tensorboard_writer: errors name the path; a full disk leaves whole records", "[io]") {
