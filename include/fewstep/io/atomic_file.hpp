@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -19,6 +19,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 namespace fewstep {
 
@@ -26,7 +27,7 @@ namespace detail {
 
 inline constexpr std::string_view temporary_mark = ".fewstep-tmp.";
 
-/// Whether a file name has the form <target>.fewstep-tmp.<process>.<number>.
+/// Whether a file name has the form <target>.fewstep-tmp.<process>.<number>; the target may be missing.
 [[nodiscard]] inline bool is_temporary_name(std::string_view name) {
   const auto mark = name.rfind(temporary_mark);
   if (mark == std::string_view::npos) return false;
@@ -41,6 +42,58 @@ inline constexpr std::string_view temporary_mark = ".fewstep-tmp.";
   return ::fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP || errno == EROFS;
 }
 
+/// Where a write to this path goes: symbolic links followed, also one to a file that is not there yet.
+[[nodiscard]] inline std::filesystem::path followed(const std::filesystem::path& path) {
+  constexpr int most_links = 40;  // as the system has it
+  std::error_code error;
+  auto place = path;
+  for (int links = 0; std::filesystem::is_symlink(place, error); ++links) {
+    if (links == most_links) throw_io_error(ELOOP, message("cannot write '", path.string(), "'"));
+    place = place.parent_path() / std::filesystem::read_symlink(place);
+  }
+  return place;
+}
+
+/// A new, locked file beside a target, which the caller renames or unlinks.
+struct temporary_file {
+  std::filesystem::path path;
+  file_descriptor file;
+
+  /// Throws std::system_error with this sentence and the reason.
+  [[nodiscard]] static temporary_file beside(const std::filesystem::path& target, const std::string& sentence) {
+    static std::atomic<std::uint64_t> next{0};
+    // A long name would make one that is too long for the file system; it is left out whole, as a part might end
+    // inside a character.
+    constexpr std::size_t most_of_name = 100;
+    auto name = target.filename().string();
+    if (name.size() > most_of_name) name.clear();
+    name += std::string(temporary_mark) + std::to_string(::getpid()) + ".";
+    for (;;) {
+      temporary_file made{target.parent_path() / (name + std::to_string(next++)), {}};
+      made.file = file_descriptor(::open(made.path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+      if (!made.file && errno == EEXIST) continue;
+      if (!made.file) throw_io_error(errno, sentence);
+      while (::flock(made.file.get(), LOCK_EX) != 0 && errno == EINTR) {
+      }
+      // Another process may have removed it between its creation and its lock: then the next name.
+      struct ::stat status {};
+      if (::fstat(made.file.get(), &status) != 0 || status.st_nlink > 0) return made;
+    }
+  }
+};
+
+/// A new file without a name in a directory: whenever the process ends, nothing of it stays.
+[[nodiscard]] inline file_descriptor unnamed_file(const std::filesystem::path& directory) {
+#ifdef O_TMPFILE
+  file_descriptor file(::open(directory.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
+  if (file) return file;
+#endif
+  // A system or file system without such files; a leftover of this moment is removed as any other temporary.
+  auto named = temporary_file::beside(directory / "", message("cannot create a file in '", directory.string(), "'"));
+  ::unlink(named.path.c_str());
+  return std::move(named.file);
+}
+
 }  // namespace detail
 
 /// Writes a file aside and puts it into place in one step: after commit() the target is the new file, complete and on
@@ -48,20 +101,22 @@ inline constexpr std::string_view temporary_mark = ".fewstep-tmp.";
 ///
 /// The temporary lies beside the target under a name of its own and is removed when anything fails. While it is written
 /// it is locked (flock), so that `remove_stale_temporaries` can tell the leftovers of killed processes from live ones.
-/// An existing target keeps its permissions; a symbolic link is followed. POSIX only.
+/// An existing target keeps its permissions; a symbolic link is followed, also one to a file that is not there yet.
+/// POSIX only.
 ///
 /// Errors: std::system_error that names the path, the bytes written so far and the system's reason.
 class atomic_file {
  public:
   explicit atomic_file(const std::filesystem::path& target) : target_(target) {
-    std::error_code ignored;
-    if (std::filesystem::is_symlink(target_, ignored)) target_ = std::filesystem::weakly_canonical(target_);
     struct ::stat old {};
     const bool replaces = ::stat(target_.c_str(), &old) == 0;
     if (replaces && !S_ISREG(old.st_mode))
       throw std::runtime_error(message("cannot write '", target_.string(), "': it exists and is not a regular file"));
-    while (!create_temporary()) {
-    }
+    target_ = detail::followed(target);
+    auto made =
+        detail::temporary_file::beside(target_, message("cannot create a file beside '", target_.string(), "'"));
+    temporary_ = std::move(made.path);
+    file_ = std::move(made.file);
     if (replaces && ::fchmod(file_.get(), old.st_mode & 07777) != 0) fail("keep the permissions of");
   }
 
@@ -94,24 +149,6 @@ class atomic_file {
   [[nodiscard]] std::uint64_t written() const { return written_; }
 
  private:
-  /// False if another process removed the temporary between its creation and its lock: try the next name.
-  bool create_temporary() {
-    static std::atomic<std::uint64_t> next{0};
-    temporary_ = target_;
-    temporary_ += std::string(detail::temporary_mark) + std::to_string(::getpid()) + "." + std::to_string(next++);
-    file_ = detail::file_descriptor(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-    if (!file_) {
-      const int code = errno;
-      temporary_.clear();
-      if (code == EEXIST) return false;
-      detail::throw_io_error(code, message("cannot create a file beside '", target_.string(), "'"));
-    }
-    while (::flock(file_.get(), LOCK_EX) != 0 && errno == EINTR) {
-    }
-    struct ::stat status {};
-    return ::fstat(file_.get(), &status) != 0 || status.st_nlink > 0;
-  }
-
   [[noreturn]] void fail(std::string_view deed, std::size_t missing = 0) {
     const int code = errno;
     discard();
@@ -176,9 +213,10 @@ inline void require_writable_directory(const std::filesystem::path& directory) {
   std::filesystem::create_directories(directory, error);
   if (error) throw std::system_error(error, message("cannot make the directory '", directory.string(), "'"));
   remove_stale_temporaries(directory);
-  const auto probe = directory / (".writable-" + std::to_string(::getpid()));
-  write_atomically(probe, detail::bytes_of(std::string(4096, '\n')));
-  std::filesystem::remove(probe, error);
+  const auto probe = detail::unnamed_file(directory);
+  const std::string text(4096, '\n');
+  if (detail::write_fully(probe.get(), detail::bytes_of(text)) < text.size() || !detail::synchronise(probe.get()))
+    detail::throw_io_error(errno, message("cannot write a file in the directory '", directory.string(), "'"));
 }
 
 }  // namespace fewstep

@@ -72,7 +72,7 @@ TEST_CASE("token_matrix shows the rows of texts") {
   CHECK(fewstep::token_matrix({nullptr, {0}}).rows() == 0);
 }
 
-TEST_CASE("vocabulary: a word that is not UTF-8 is refused, as no file of weights could hold it") {
+TEST_CASE("vocabulary: a word that is not UTF-8 is refused since no file of weights could hold it") {
   CHECK_NOTHROW(fewstep::vocabulary({"l\u00e4nge"}));
   CHECK_THROWS_WITH(fewstep::vocabulary({"red", "l\xe4nge"}), contains("the word 'l\xe4nge' is not UTF-8"));
 }

@@ -64,7 +64,7 @@ TEST_CASE("JPEG files in grey or colour are what Pillow shows of them and CMYK i
   CHECK_THROWS_WITH(fewstep::jpeg_decode(jpeg_bytes("jpeg.cmyk")), contains("CMYK") && contains("convert it to RGB"));
 }
 
-TEST_CASE("stored PNG levels are blended as they are, whatever gamma the file names") {
+TEST_CASE("stored PNG levels are blended as they are whatever gamma the file names") {
   const auto of = [](const std::string& name) {
     return fewstep::decode_png(reference().bytes("png." + name + ".file"));
   };

@@ -45,6 +45,45 @@ TEST_CASE("write_atomically keeps permissions and follows symbolic links", "[io]
   CHECK(fs::status(path).permissions() == (fs::perms::owner_read | fs::perms::owner_write));
 }
 
+TEST_CASE("write_atomically follows a symbolic link to a file that is not there yet", "[io]") {
+  const temporary_directory directory;
+  fs::create_directory(directory / "below");
+  fs::create_symlink("below/second", directory / "first");
+  fs::create_symlink("../target", directory / "below/second");
+  const auto before = fs::current_path();
+  fewstep::write_atomically(directory / "first", "new");
+  CHECK(text_of(directory / "target") == "new");
+  fs::remove(directory / "target");
+  fs::current_path(directory.path());
+  fewstep::write_atomically("first", "again");
+  fs::current_path(before);
+  CHECK(text_of(directory / "target") == "again");
+  CHECK(fs::is_symlink(directory / "first"));
+  CHECK(fs::is_symlink(directory / "below/second"));
+  CHECK(directory.files() == 3);
+
+  fs::create_symlink(directory / "absent/target", directory / "lost");
+  CHECK_THROWS_WITH(fewstep::write_atomically(directory / "lost", "x"),
+                    contains("absent/target") && contains("No such file"));
+  fs::create_symlink("circle", directory / "circle");
+  CHECK_THROWS_WITH(fewstep::write_atomically(directory / "circle", "x"), contains("circle") && contains("symbolic"));
+  CHECK(fs::is_symlink(directory / "lost"));
+}
+
+TEST_CASE("write_atomically takes a name as long as the file system allows", "[io]") {
+  const temporary_directory directory;
+  for (const std::size_t length : {1u, 100u, 101u, 239u, 255u}) {
+    CAPTURE(length);
+    const std::string name(length, 'n');
+    fewstep::write_atomically(directory / name, "old");
+    fewstep::write_atomically(directory / name, "new");
+    CHECK(text_of(directory / name) == "new");
+  }
+  CHECK(directory.files() == 5);
+  CHECK_THROWS_WITH(fewstep::write_atomically(directory / std::string(256, 'n'), "x"), contains("too long"));
+  CHECK(directory.files() == 5);
+}
+
 TEST_CASE("write_atomically works with a bare file name", "[io]") {
   const temporary_directory directory;
   const auto before = fs::current_path();
@@ -97,8 +136,9 @@ TEST_CASE("leftovers of killed processes are removed, live temporaries are not",
   fewstep::atomic_file live(directory / "other");
   live.write("text");
   put_text(directory / "other.fewstep-tmp.notes", "kept");
+  put_text(directory / ".fewstep-tmp.1.2", "of a target with a long name");
   put_text(directory / "plain", "kept");
-  CHECK(fewstep::remove_stale_temporaries(directory.path()) == 1);
+  CHECK(fewstep::remove_stale_temporaries(directory.path()) == 2);
   live.commit();
   CHECK(text_of(directory / "other") == "text");
   CHECK(directory.files() == 3);
@@ -124,4 +164,34 @@ TEST_CASE("require_writable_directory makes the directory and proves it", "[io]"
   CHECK_THROWS_WITH(fewstep::require_writable_directory(directory / "file/below"), contains("file/below"));
   const auto what = error_on_full_disk(1024, [&] { fewstep::require_writable_directory(directory / "a"); });
   CHECK_THAT(what, contains("File too large"));
+}
+
+TEST_CASE("require_writable_directory leaves nothing whenever the process is killed", "[io]") {
+  const temporary_directory directory;
+  const int unnamed = ::open(directory.path().c_str(), O_TMPFILE | O_WRONLY, 0600);
+  const bool has_unnamed_files = unnamed >= 0;  // else what is left is removed by the next call
+  if (has_unnamed_files) ::close(unnamed);
+  int made = 0;
+  for (int kill = 0; kill < 100; ++kill) {
+    const pid_t child = ::fork();
+    if (child == 0)
+      for (;;) fewstep::require_writable_directory(directory.path());
+    ::usleep(static_cast<useconds_t>(500 + 37 * kill));
+    ::kill(child, SIGKILL);
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    made += directory.files() > 0;
+    fewstep::require_writable_directory(directory.path());
+    REQUIRE(directory.files() == 0);
+  }
+  if (has_unnamed_files) CHECK(made == 0);
+}
+
+TEST_CASE("a file that is only written has no name where its directory can hold such files", "[io]") {
+  const temporary_directory directory;
+  const auto file = fewstep::detail::unnamed_file(directory.path());
+  CHECK(file);
+  CHECK(directory.files() == 0);
+  CHECK_THROWS_WITH(fewstep::detail::unnamed_file(directory / "absent"),
+                    contains("absent") && contains("No such file"));
 }
