@@ -11,7 +11,10 @@ from pathlib import Path
 import torch
 
 TYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
-         "I64": torch.int64, "I32": torch.int32, "U8": torch.uint8}
+         "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8,
+         "BOOL": torch.bool, "C64": torch.complex64}
+NEWER = {"U64": "uint64", "U32": "uint32", "U16": "uint16", "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"}
+TYPES |= {name: getattr(torch, kind) for name, kind in NEWER.items() if hasattr(torch, kind)}
 
 
 def load_file(path) -> dict:
@@ -22,7 +25,7 @@ def load_file(path) -> dict:
 
 
 def load_metadata(path) -> dict:
-    return read(path)[0].get("__metadata__", {})
+    return read(path)[0].get("__metadata__") or {}
 
 
 def save_file(tensors: dict, path, metadata: dict = {}) -> None:

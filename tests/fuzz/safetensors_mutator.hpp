@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <fewstep/io/checkpoint_content.hpp>
+#include <fewstep/io/content_checksum.hpp>
+#include <fewstep/io/safetensors.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <random>
 #include <span>
 #include <string>
@@ -26,14 +28,14 @@ struct unchecked_file {
 
   [[nodiscard]] const auto& metadata() const { return lines; }
   [[nodiscard]] auto names() const { return file.names(); }
-  [[nodiscard]] auto type(std::string_view name) const { return file.type(name); }
+  [[nodiscard]] auto dtype(std::string_view name) const { return file.dtype(name); }
   [[nodiscard]] const auto& shape(std::string_view name) const { return file.shape(name); }
   [[nodiscard]] auto bytes(std::string_view name) const { return file.bytes(name); }
 };
 
 /// Puts the right digits into the line of the checksum, if there is one and the file can be read.
 inline void repair_checksum(std::span<std::uint8_t> bytes) {
-  const std::string key(detail::checkpoint_crc_key), mark = "\"" + key + "\":\"";
+  const std::string key(checksum_key), mark = "\"" + key + "\":\"";
   const auto at = std::search(bytes.begin(), bytes.end(), mark.begin(), mark.end());
   if (bytes.end() - at < static_cast<std::ptrdiff_t>(mark.size() + 9)) return;
   std::vector<std::byte> renamed(bytes.size());

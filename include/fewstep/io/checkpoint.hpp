@@ -72,7 +72,6 @@ class checkpoint_writer : public detail::checkpoint_archive<checkpoint_writer> {
   /// Writes the file aside and renames it, so that a kill at any moment leaves the old or the new one; see atomic_file.
   void write(const std::filesystem::path& path) {
     tensors_->metadata(detail::checkpoint_format_key, detail::checkpoint_format);
-    tensors_->metadata(detail::checkpoint_crc_key, detail::content_checksum(*tensors_));
     tensors_->write(path);
   }
 
@@ -165,7 +164,7 @@ void save_checkpoint(const std::filesystem::path& path, Object&& object) {
 /// missing or unknown, or if a type, length or must_match value differs; the message says which.
 template <class Object>
 void load_checkpoint(const std::filesystem::path& path, Object&& object) {
-  const detail::checkpoint_content content(path);
+  const detail::checkpoint_content content(safetensors_file::load(path));
   detail::checkpoint_checker checker(content);
   detail::run_serialize(object, checker);
   checker.finish();

@@ -4,7 +4,7 @@
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/io/checkpoint_archive.hpp>
-#include <fewstep/io/crc32c.hpp>
+#include <fewstep/io/content_checksum.hpp>
 #include <fewstep/io/file.hpp>
 #include <fewstep/io/safetensors.hpp>
 
@@ -24,40 +24,16 @@
 namespace fewstep::detail {
 
 inline constexpr std::string_view checkpoint_format_key = "fewstep.format";
-inline constexpr std::string_view checkpoint_crc_key = "fewstep.crc32c";
 inline constexpr std::string_view checkpoint_format = "fewstep checkpoint 1";
-
-/// CRC-32C over all metadata (but the checksum itself) and over all tensors with name, type and shape, as eight digits.
-template <class Tensors>
-[[nodiscard]] std::string content_checksum(const Tensors& tensors) {
-  std::uint32_t crc = 0;
-  const auto add_text = [&](std::string_view text) {
-    const std::uint64_t length = text.size();
-    crc = crc32c(bytes_of(text), crc32c(std::as_bytes(std::span(&length, 1)), crc));
-  };
-  for (const auto& [key, value] : tensors.metadata())
-    if (key != checkpoint_crc_key) add_text(key), add_text(value);
-  for (const auto& name : tensors.names()) {
-    add_text(name);
-    add_text(info(tensors.type(name)).name);
-    crc = crc32c(std::as_bytes(std::span(tensors.shape(name))), crc);
-    crc = crc32c(tensors.bytes(name), crc);
-  }
-  std::string digits(8, '0');
-  for (std::size_t i = 0; i < 8; ++i) digits[i] = "0123456789abcdef"[(crc >> (28 - 4 * i)) & 0xfu];
-  return digits;
-}
 
 /// An open checkpoint: its content and the names that were asked for.
 struct checkpoint_content {
-  explicit checkpoint_content(const std::filesystem::path& path)
-      : name(path.string()), tensors(safetensors_file::load(path)) {
-    const auto& lines = tensors.metadata();
-    const auto format = lines.find(checkpoint_format_key);
-    const auto crc = lines.find(checkpoint_crc_key);
-    if (format == lines.end() || crc == lines.end()) fail("is a safetensors file, but no checkpoint");
-    if (const auto found = content_checksum(tensors); found != crc->second)
-      fail("is damaged: its checksum is ", found, ", but ", crc->second, " was written");
+  explicit checkpoint_content(safetensors_file content) : name(content.name()), tensors(std::move(content)) {
+    const auto format = tensors.metadata().find(checkpoint_format_key);
+    if (format == tensors.metadata().end() || !tensors.has_checksum())
+      fail(
+          "is a safetensors file, but no checkpoint; read its tensors with safetensors_file::load, or into a network "
+          "of your own with load_parameters");
     if (format->second != checkpoint_format)
       fail("is '", format->second, "'; this version of the library reads '", checkpoint_format, "'");
   }
@@ -109,7 +85,7 @@ class checkpoint_checker : public checkpoint_archive<checkpoint_checker> {
     for (const auto& name : content_->tensors.names())
       if (!asked_->contains(name)) content_->fail("has a value '", name, "' that this program does not know");
     for (const auto& [key, value] : content_->tensors.metadata())
-      if (key != checkpoint_format_key && key != checkpoint_crc_key && !asked_->contains(key))
+      if (key != checkpoint_format_key && key != checksum_key && !asked_->contains(key))
         content_->fail("has a string '", key, "' that this program does not know");
   }
 

@@ -5,7 +5,9 @@
 #include <fewstep/core/utf8.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/io/atomic_file.hpp>
+#include <fewstep/io/content_checksum.hpp>
 #include <fewstep/io/file.hpp>
+#include <fewstep/io/float8.hpp>
 #include <fewstep/io/half.hpp>
 #include <fewstep/io/safetensors_header.hpp>
 
@@ -30,7 +32,7 @@ static_assert(std::endian::native == std::endian::little, "safetensors: written 
 
 namespace detail {
 
-/// The element type that holds a C++ number bit for bit.
+/// The element type that holds a C++ number bit for bit; U8 for bool.
 template <class T>
 requires std::is_arithmetic_v<T>
 [[nodiscard]] constexpr element_type element_type_of() {
@@ -38,11 +40,18 @@ requires std::is_arithmetic_v<T>
     static_assert(sizeof(T) == 4 || sizeof(T) == 8, "safetensors: of the floating-point types, use float or double");
     return sizeof(T) == 4 ? element_type::f32 : element_type::f64;
   } else {
-    static_assert(sizeof(T) >= 4 || (sizeof(T) == 1 && (std::is_unsigned_v<T> || std::same_as<T, bool>)),
-                  "safetensors: of the integers, use 32 or 64 bits, or unsigned 8 bits");
-    if (sizeof(T) == 1) return element_type::u8;
-    if (sizeof(T) == 4) return std::is_signed_v<T> ? element_type::i32 : element_type::u32;
-    return std::is_signed_v<T> ? element_type::i64 : element_type::u64;
+    static_assert(!std::same_as<T, char> && !std::same_as<T, wchar_t>,
+                  "safetensors: of the integers, use those of a stated width (std::int8_t, std::uint16_t, ...)");
+    switch (sizeof(T)) {
+      case 1:
+        return std::same_as<T, bool> || std::is_unsigned_v<T> ? element_type::u8 : element_type::i8;
+      case 2:
+        return std::is_signed_v<T> ? element_type::i16 : element_type::u16;
+      case 4:
+        return std::is_signed_v<T> ? element_type::i32 : element_type::u32;
+      default:
+        return std::is_signed_v<T> ? element_type::i64 : element_type::u64;
+    }
   }
 }
 
@@ -52,8 +61,10 @@ requires std::is_arithmetic_v<T>
 /// Format: github.com/huggingface/safetensors.
 ///
 /// A file is accepted whole or not at all. Beyond JSON that names a dtype, a shape and data_offsets for each tensor,
-/// the tensors must fill the data section exactly, without overlap or hole, and no name may appear twice. Errors:
-/// std::runtime_error or std::system_error that names the file, the tensor and what is wrong.
+/// the tensors must fill the data section exactly, without overlap or hole, and no name may appear twice. A checksum
+/// that stands in the metadata (safetensors_writer writes one) must be right. A dtype that is not known here keeps
+/// nobody from the other tensors. Errors: std::runtime_error or std::system_error that names the file, the tensor and
+/// what is wrong.
 class safetensors_file {
  public:
   [[nodiscard]] static safetensors_file load(const std::filesystem::path& path) {
@@ -75,10 +86,25 @@ class safetensors_file {
     const std::string_view text(reinterpret_cast<const char*>(content_.data()) + 8, length);
     header_ = detail::parse_safetensors_header(text, content_.size() - data_, name_);
     for (std::size_t i = 0; i < header_.tensors.size(); ++i) index_.emplace(header_.tensors[i].name, i);
+    check_checksum();
   }
 
+  /// What errors call the file: its path.
+  [[nodiscard]] const std::string& name() const { return name_; }
+
+  /// Whether the file has a checksum; it is right then. Damage to a file without one (Python writes none) can pass
+  /// unseen. safetensors_writer gives a file one.
+  [[nodiscard]] bool has_checksum() const { return header_.metadata.contains(checksum_key); }
+
   [[nodiscard]] bool contains(std::string_view tensor) const { return index_.contains(tensor); }
-  [[nodiscard]] element_type type(std::string_view tensor) const { return entry(tensor).type; }
+  /// Throws where the library does not know the tensor's dtype.
+  [[nodiscard]] element_type type(std::string_view tensor) const {
+    const auto& found = entry(tensor);
+    if (!found.type) fail(tensor, message("has the dtype '", found.dtype, "', which this library does not know"));
+    return *found.type;
+  }
+  /// As the file writes it, such as "F32".
+  [[nodiscard]] std::string_view dtype(std::string_view tensor) const { return entry(tensor).dtype; }
   [[nodiscard]] const std::vector<index_t>& shape(std::string_view tensor) const { return entry(tensor).shape; }
   [[nodiscard]] const auto& metadata() const { return header_.metadata; }
 
@@ -97,20 +123,25 @@ class safetensors_file {
 
   /// Number of elements.
   [[nodiscard]] std::size_t size(std::string_view tensor) const {
-    return bytes(tensor).size() / info(type(tensor)).bytes;
+    return 8 * bytes(tensor).size() / info(type(tensor)).bits;
   }
 
-  /// Copies a tensor of F32, F16 or BF16 into exactly as many floats.
+  /// Copies a tensor of F32, F16, BF16, F8_E4M3 or F8_E5M2 into exactly as many floats. They may be infinite or NaN.
   void read_float(std::string_view tensor, std::span<float> values) const {
-    const auto stored = type(tensor);
     const auto raw = begin_read(tensor, values.size());
-    if (stored == element_type::f32) return copy_bytes(raw, values.data());
-    if (stored != element_type::f16 && stored != element_type::bf16)
-      fail(tensor, message("is ", info(stored).name, ", but floats are read from F32, F16 and BF16"));
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      std::uint16_t pattern = 0;
-      std::memcpy(&pattern, raw.data() + 2 * i, 2);
-      values[i] = stored == element_type::f16 ? half_to_float(pattern) : bfloat16_to_float(pattern);
+    switch (type(tensor)) {
+      case element_type::f32:
+        return copy_bytes(raw, values.data());
+      case element_type::f16:
+        return convert<std::uint16_t>(raw, values, half_to_float);
+      case element_type::bf16:
+        return convert<std::uint16_t>(raw, values, bfloat16_to_float);
+      case element_type::f8_e4m3:
+        return convert<std::uint8_t>(raw, values, float8_e4m3_to_float);
+      case element_type::f8_e5m2:
+        return convert<std::uint8_t>(raw, values, float8_e5m2_to_float);
+      default:
+        fail(tensor, message("is ", dtype(tensor), ", but floats are read from F32, F16, BF16, F8_E4M3 and F8_E5M2"));
     }
   }
 
@@ -120,13 +151,18 @@ class safetensors_file {
     return values;
   }
 
-  /// Copies a tensor bit for bit; its type must be T's own and its length that of `values`.
+  /// Copies a tensor bit for bit; its type must be T's own and its length that of `values`. A bool is read from BOOL or
+  /// U8, and its byte must be 0 or 1.
   template <class T>
   void read(std::string_view tensor, std::span<T> values) const {
     const auto raw = begin_read(tensor, values.size());
     constexpr auto wanted = detail::element_type_of<T>();
-    if (type(tensor) != wanted)
-      fail(tensor, message("is ", info(type(tensor)).name, ", but ", info(wanted).name, " is asked for"));
+    if (type(tensor) != wanted && !(std::same_as<T, bool> && type(tensor) == element_type::boolean))
+      fail(tensor, message("is ", dtype(tensor), ", but ", info(wanted).name, " is asked for"));
+    if constexpr (std::same_as<T, bool>)
+      for (const std::byte each : raw)
+        if (each > std::byte{1})
+          fail(tensor, message("holds the byte ", std::to_integer<int>(each), " where a flag is 0 or 1"));
     copy_bytes(raw, values.data());
   }
 
@@ -148,6 +184,25 @@ class safetensors_file {
     return bytes(tensor);
   }
 
+  void check_checksum() const {
+    const auto written = metadata().find(checksum_key);
+    if (written == metadata().end()) return;
+    if (const auto found = detail::content_checksum(*this); found != written->second)
+      throw std::runtime_error(
+          message(name_, ": is damaged: its checksum is ", found, ", but '", written->second.substr(0, 80),
+                  "' was written; get the file anew (or, where a program changed it on purpose, leave '", checksum_key,
+                  "' out of its metadata)"));
+  }
+
+  template <class Pattern, class ToFloat>
+  static void convert(std::span<const std::byte> raw, std::span<float> values, const ToFloat& to_float) {
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      Pattern pattern = 0;
+      std::memcpy(&pattern, raw.data() + sizeof(Pattern) * i, sizeof(Pattern));
+      values[i] = to_float(pattern);
+    }
+  }
+
   static void copy_bytes(std::span<const std::byte> raw, void* target) {
     if (!raw.empty()) std::memcpy(target, raw.data(), raw.size());
   }
@@ -159,8 +214,9 @@ class safetensors_file {
   std::map<std::string, std::size_t, std::less<>> index_;
 };
 
-/// Collects tensors and writes them as one safetensors file. The same tensors and metadata give the same bytes, in
-/// whatever order they were added; every tensor lies at a multiple of its element's size.
+/// Collects tensors and writes them as one safetensors file with a checksum (checksum_key) in its metadata. The same
+/// tensors and metadata give the same bytes, in whatever order they were added; every tensor lies at a multiple of its
+/// element's size.
 class safetensors_writer {
  public:
   safetensors_writer() = default;
@@ -215,6 +271,7 @@ class safetensors_writer {
 
   [[nodiscard]] bool contains(std::string_view tensor) const { return tensors_.contains(tensor); }
   [[nodiscard]] element_type type(std::string_view tensor) const { return find(tensor).type; }
+  [[nodiscard]] std::string_view dtype(std::string_view tensor) const { return info(type(tensor)).name; }
   [[nodiscard]] const std::vector<index_t>& shape(std::string_view tensor) const { return find(tensor).shape; }
   [[nodiscard]] std::span<const std::byte> bytes(std::string_view tensor) const { return find(tensor).bytes; }
   [[nodiscard]] const auto& metadata() const { return metadata_; }
@@ -261,21 +318,20 @@ class safetensors_writer {
     std::vector<const tensor_map::value_type*> order;
     for (const auto& each : tensors_) order.push_back(&each);
     std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
-      return std::pair(info(b->second.type).bytes, std::string_view(a->first)) <
-             std::pair(info(a->second.type).bytes, std::string_view(b->first));
+      return std::pair(info(b->second.type).bits, std::string_view(a->first)) <
+             std::pair(info(a->second.type).bits, std::string_view(b->first));
     });
     return order;
   }
 
   /// The JSON header, padded with spaces so that the data begins at a multiple of eight.
   [[nodiscard]] std::string header() const {
-    std::string text = "{";
-    if (!metadata_.empty()) {
-      text += "\"__metadata__\":{";
-      for (const auto& [key, value] : metadata_) text += quoted(key) + ":" + quoted(value) + ",";
-      text.back() = '}';
-      text += ",";
-    }
+    auto lines = metadata_;
+    lines.insert_or_assign(std::string(checksum_key), detail::content_checksum(*this));
+    std::string text = "{\"__metadata__\":{";
+    for (const auto& [key, value] : lines) text += quoted(key) + ":" + quoted(value) + ",";
+    text.back() = '}';
+    text += ",";
     std::size_t begin = 0;
     for (const auto* each : in_file_order()) {
       const auto& [type, shape, owned, bytes] = each->second;
@@ -285,8 +341,7 @@ class safetensors_writer {
       text += "],\"data_offsets\":[" + std::to_string(begin) + "," + std::to_string(begin + bytes.size()) + "]},";
       begin += bytes.size();
     }
-    if (text.size() > 1) text.pop_back();
-    text += "}";
+    text.back() = '}';
     text.resize((text.size() + 7) / 8 * 8, ' ');
     return text;
   }

@@ -22,21 +22,61 @@
 
 namespace fewstep {
 
-/// Element types of a safetensors file that the library reads and writes.
-enum class element_type { f64, f32, f16, bf16, i64, i32, u64, u32, u8 };
+/// Element types of a safetensors file, as the package safetensors 0.8 has them. F4 and F6 are packed, several to a
+/// byte.
+enum class element_type {
+  f64,
+  f32,
+  f16,
+  bf16,
+  i64,
+  i32,
+  u64,
+  u32,
+  u8,
+  i16,
+  u16,
+  i8,
+  boolean,
+  c64,
+  f8_e5m2,
+  f8_e4m3,
+  f8_e8m0,
+  f8_e5m2fnuz,
+  f8_e4m3fnuz,
+  f6_e3m2,
+  f6_e2m3,
+  f4,
+};
 
 struct element_type_info {
   element_type type;
   std::string_view name;  ///< as written in the file
-  std::uint64_t bytes;    ///< of one element
+  std::uint64_t bits;     ///< of one element
 };
 
-inline constexpr std::array element_types{
-    element_type_info{element_type::f64, "F64", 8}, element_type_info{element_type::f32, "F32", 4},
-    element_type_info{element_type::f16, "F16", 2}, element_type_info{element_type::bf16, "BF16", 2},
-    element_type_info{element_type::i64, "I64", 8}, element_type_info{element_type::i32, "I32", 4},
-    element_type_info{element_type::u64, "U64", 8}, element_type_info{element_type::u32, "U32", 4},
-    element_type_info{element_type::u8, "U8", 1}};
+inline constexpr std::array element_types{element_type_info{element_type::f64, "F64", 64},
+                                          element_type_info{element_type::f32, "F32", 32},
+                                          element_type_info{element_type::f16, "F16", 16},
+                                          element_type_info{element_type::bf16, "BF16", 16},
+                                          element_type_info{element_type::i64, "I64", 64},
+                                          element_type_info{element_type::i32, "I32", 32},
+                                          element_type_info{element_type::u64, "U64", 64},
+                                          element_type_info{element_type::u32, "U32", 32},
+                                          element_type_info{element_type::u8, "U8", 8},
+                                          element_type_info{element_type::i16, "I16", 16},
+                                          element_type_info{element_type::u16, "U16", 16},
+                                          element_type_info{element_type::i8, "I8", 8},
+                                          element_type_info{element_type::boolean, "BOOL", 8},
+                                          element_type_info{element_type::c64, "C64", 64},
+                                          element_type_info{element_type::f8_e5m2, "F8_E5M2", 8},
+                                          element_type_info{element_type::f8_e4m3, "F8_E4M3", 8},
+                                          element_type_info{element_type::f8_e8m0, "F8_E8M0", 8},
+                                          element_type_info{element_type::f8_e5m2fnuz, "F8_E5M2FNUZ", 8},
+                                          element_type_info{element_type::f8_e4m3fnuz, "F8_E4M3FNUZ", 8},
+                                          element_type_info{element_type::f6_e3m2, "F6_E3M2", 6},
+                                          element_type_info{element_type::f6_e2m3, "F6_E2M3", 6},
+                                          element_type_info{element_type::f4, "F4", 4}};
 
 [[nodiscard]] constexpr const element_type_info& info(element_type type) {
   return element_types[static_cast<std::size_t>(type)];
@@ -45,7 +85,8 @@ inline constexpr std::array element_types{
 /// One line of the header: where a tensor lies in the data section, in bytes.
 struct tensor_entry {
   std::string name;
-  element_type type{};
+  std::string dtype;                 ///< as written
+  std::optional<element_type> type;  ///< none: a dtype that the library does not know
   std::vector<index_t> shape;
   std::uint64_t begin = 0;
   std::uint64_t end = 0;
@@ -59,16 +100,20 @@ struct safetensors_header {
 
 namespace detail {
 
-/// Bytes of a tensor of this shape; none if they do not fit 63 bits.
+static_assert(std::all_of(element_types.begin(), element_types.end(),
+                          [](const element_type_info& each) { return &each == &info(each.type); }));
+
+/// Bytes of a tensor of this shape; none if their bits do not fit 63 bits, or end within a byte.
 [[nodiscard]] inline std::optional<std::uint64_t> tensor_bytes(element_type type, std::span<const index_t> shape) {
   constexpr auto limit = static_cast<std::uint64_t>(std::numeric_limits<index_t>::max());
-  std::uint64_t bytes = info(type).bytes;
+  std::uint64_t bits = info(type).bits;
   for (const auto extent : shape) {
     const auto factor = static_cast<std::uint64_t>(extent);
-    if (extent < 0 || (factor != 0 && bytes > limit / factor)) return std::nullopt;
-    bytes *= factor;
+    if (extent < 0 || (factor != 0 && bits > limit / factor)) return std::nullopt;
+    bits *= factor;
   }
-  return bytes;
+  if (bits % 8 != 0) return std::nullopt;
+  return bits / 8;
 }
 
 [[nodiscard]] inline std::string shape_text(std::span<const index_t> shape) {
@@ -87,7 +132,8 @@ class safetensors_header_parser {
 
   safetensors_header header;
 
-  bool null() { return surprise("null"); }
+  /// As the reference implementation, takes null for metadata that are not there.
+  bool null() { return (place_ == place::top && name_ == "__metadata__") || surprise("null"); }
   bool boolean(bool value) { return surprise(value ? "true" : "false"); }
   bool number_integer(json::number_integer_t value) { return surprise(std::to_string(value)); }
   bool number_float(json::number_float_t, const std::string& text) { return surprise(text); }
@@ -109,11 +155,11 @@ class safetensors_header_parser {
       return true;
     }
     if (place_ != place::tensor || key_ != "dtype") return surprise("the string '" + value + "'");
+    auto& tensor = header.tensors.back();
     const auto found = std::find_if(element_types.begin(), element_types.end(),
                                     [&](const element_type_info& each) { return each.name == value; });
-    if (found == element_types.end())
-      fail("has the unknown dtype '" + value + "'; known are F64, F32, F16, BF16, I64, I32, U64, U32 and U8");
-    header.tensors.back().type = found->type;
+    if (found != element_types.end()) tensor.type = found->type;
+    tensor.dtype = std::move(value);
     return true;
   }
 
@@ -217,13 +263,15 @@ class safetensors_header_parser {
 
   auto header = std::move(parser.header);
   for (const auto& tensor : header.tensors) {
-    const auto bytes = tensor_bytes(tensor.type, tensor.shape);
-    if (!bytes) fail("tensor '", tensor.name, "' has the impossible shape ", shape_text(tensor.shape));
     if (tensor.begin > tensor.end || tensor.end > data_bytes)
       fail("tensor '", tensor.name, "' claims bytes ", tensor.begin, " to ", tensor.end, " of a data section of ",
            data_bytes, " bytes");
+    if (!tensor.type) continue;  // how long it must be is not known
+    const auto bytes = tensor_bytes(*tensor.type, tensor.shape);
+    if (!bytes)
+      fail("tensor '", tensor.name, "' of ", tensor.dtype, " has the impossible shape ", shape_text(tensor.shape));
     if (tensor.end - tensor.begin != *bytes)
-      fail("tensor '", tensor.name, "' of ", info(tensor.type).name, " ", shape_text(tensor.shape), " needs ", *bytes,
+      fail("tensor '", tensor.name, "' of ", tensor.dtype, " ", shape_text(tensor.shape), " needs ", *bytes,
            " bytes, but its data_offsets span ", tensor.end - tensor.begin);
   }
 

@@ -4,6 +4,10 @@
 #include "temporary_directory.hpp"
 #include "test.hpp"
 
+#include <bit>
+#include <cmath>
+#include <filesystem>
+#include <limits>
 #include <numeric>
 #include <random>
 
@@ -64,9 +68,12 @@ TEST_CASE("safetensors: the bytes of a small file", "[io]") {
   writer.add("b", {1}, std::vector<float>{1});
   writer.add("a", {1}, std::vector<float>{-2});
   writer.write(directory / "m");
-  const std::string header = R"({"__metadata__":{"k":"v"},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},)"
-                             R"("b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})";
+  // The checksum is that of a slow one in Python, bit by bit.
+  const std::string header =
+      R"({"__metadata__":{"fewstep.crc32c":"9b44dcf4","k":"v"},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},)"
+      R"("b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})";
   const auto padded = header + std::string((8 - header.size() % 8) % 8, ' ');
+  REQUIRE(padded.size() < 256);
   CHECK(text_of(directory / "m") == std::string(1, static_cast<char>(padded.size())) + std::string(7, '\0') + padded +
                                         std::string("\x00\x00\x00\xc0\x00\x00\x80\x3f", 8));
 }
@@ -187,6 +194,105 @@ TEST_CASE("safetensors: any truncation is refused, any changed byte is read or r
     }
     visit(bytes);
   }
+}
+
+TEST_CASE("safetensors: every type that the package safetensors writes is read for what is asked", "[io]") {
+  const auto file =
+      safetensors_file::load(std::filesystem::path(__FILE__).parent_path() / "../../data/dtypes.safetensors");
+  CHECK_FALSE(file.has_checksum());
+  const auto limits_of = [&]<class T>(const char* name, T) {
+    CAPTURE(name);
+    T values[2] = {1, 1};
+    file.read(name, std::span<T>(values));
+    CHECK(values[0] == std::numeric_limits<T>::min());
+    CHECK(values[1] == std::numeric_limits<T>::max());
+  };
+  limits_of("i8", std::int8_t{});
+  limits_of("u8", std::uint8_t{});
+  limits_of("i16", std::int16_t{});
+  limits_of("u16", std::uint16_t{});
+  limits_of("i32", std::int32_t{});
+  limits_of("u32", std::uint32_t{});
+  limits_of("i64", std::int64_t{});
+  limits_of("u64", std::uint64_t{});
+  bool flags[3] = {};
+  file.read("bool", std::span<bool>(flags));
+  CHECK((flags[0] && !flags[1] && flags[2]));
+  double wide[2] = {};
+  file.read("f64", std::span<double>(wide));
+  CHECK(wide[0] == 0.1);
+  CHECK(file.floats("f32") == std::vector<float>{0.1f, -3});
+  CHECK(file.floats("f16") == std::vector<float>{0.0999755859375f, 65504});
+  CHECK(file.floats("bf16") == std::vector<float>{0.10009765625f, -3});
+
+  for (const std::string name : {"float8_e4m3fn", "float8_e5m2"}) {
+    const auto found = file.floats(name), expected = file.floats(name + ".values");
+    REQUIRE(found.size() == 256);
+    for (std::size_t i = 0; i < 256; ++i) {
+      CAPTURE(name, i, found[i], expected[i]);
+      CHECK((std::isnan(expected[i])
+                 ? std::isnan(found[i])
+                 : std::bit_cast<std::uint32_t>(found[i]) == std::bit_cast<std::uint32_t>(expected[i])));
+    }
+  }
+  CHECK(file.type("c64") == element_type::c64);
+  CHECK(file.size("c64") == 2);
+  CHECK(file.type("float8_e8m0fnu") == element_type::f8_e8m0);
+  CHECK(file.type("float8_e4m3fnuz") == element_type::f8_e4m3fnuz);
+  CHECK(file.type("float8_e5m2fnuz") == element_type::f8_e5m2fnuz);
+  CHECK(file.type("float4") == element_type::f4);
+  CHECK(file.shape("float4") == std::vector<fewstep::index_t>{1, 4});
+  CHECK(file.size("float4") == 4);
+  CHECK(file.bytes("float4")[1] == std::byte{0x43});
+  CHECK_THROWS_WITH(file.floats("c64"), contains("tensor 'c64' is C64, but floats are read from"));
+  CHECK_THROWS_WITH(file.floats("float8_e8m0fnu"), contains("is F8_E8M0"));
+  CHECK_THROWS_WITH(file.floats("i16"), contains("is I16"));
+}
+
+TEST_CASE("safetensors: a type that nobody knows keeps nobody from the other tensors", "[io]") {
+  const std::string header = R"({"__metadata__":null,"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},)"
+                             R"("odd":{"dtype":"F3_E1M1","shape":[5],"data_offsets":[4,6]}})";
+  const safetensors_file file(content(header, 6, header.size()), "f");
+  CHECK(file.floats("a") == std::vector<float>{0});
+  CHECK(file.metadata().empty());
+  CHECK(file.names() == std::vector<std::string>{"a", "odd"});
+  CHECK(file.dtype("odd") == "F3_E1M1");
+  CHECK(file.shape("odd") == std::vector<fewstep::index_t>{5});
+  CHECK(file.bytes("odd").size() == 2);
+  CHECK_THROWS_WITH(file.type("odd"),
+                    contains("f: tensor 'odd' has the dtype 'F3_E1M1', which this library does not know"));
+  CHECK_THROWS_WITH(file.floats("odd"), contains("does not know"));
+  CHECK_THROWS_WITH(file.size("odd"), contains("does not know"));
+}
+
+TEST_CASE("safetensors: a flag is read from a byte that is 0 or 1", "[io]") {
+  const std::string header = R"({"b":{"dtype":"BOOL","shape":[2],"data_offsets":[0,2]}})";
+  auto bytes = content(header, 2, header.size());
+  bytes.back() = std::byte{2};
+  bool flags[2] = {};
+  CHECK_THROWS_WITH(safetensors_file(bytes, "f").read("b", std::span<bool>(flags)),
+                    contains("tensor 'b' holds the byte 2 where a flag is 0 or 1"));
+}
+
+TEST_CASE("safetensors: a checksum that stands in a file is checked", "[io]") {
+  const temporary_directory directory;
+  small_model().write(directory / "m");
+  const auto whole = fewstep::read_file(directory / "m");
+  CHECK(safetensors_file(whole, "m").has_checksum());
+  auto changed = whole;
+  changed.back() ^= std::byte{1};
+  CHECK_THROWS_WITH(safetensors_file(changed, "m"),
+                    contains("m: is damaged: its checksum is ") && contains("was written"));
+  auto line = text_of(directory / "m");
+  line.replace(line.find("a \\\"test"), 1, "b");
+  const auto bytes = fewstep::detail::bytes_of(line);
+  CHECK_THROWS_WITH(safetensors_file({bytes.begin(), bytes.end()}, "m"), contains("is damaged"));
+
+  // A line that was copied from another file is replaced.
+  auto writer = small_model();
+  writer.metadata(fewstep::checksum_key, "00000000");
+  writer.write(directory / "again");
+  CHECK(fewstep::read_file(directory / "again") == whole);
 }
 
 TEST_CASE("safetensors: a full disk leaves the old file", "[io]") {

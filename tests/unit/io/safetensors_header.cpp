@@ -35,12 +35,22 @@ TEST_CASE("safetensors header: every element type, scalars, empty tensors, metad
   CHECK(header.metadata.at("format") == "pt");
   CHECK(header.metadata.at("") == "\u00e9");
 
-  const std::pair<const char*, int> sizes[] = {{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8},
-                                               {"I32", 4}, {"U64", 8}, {"U32", 4}, {"U8", 1}};
-  for (const auto& [name, bytes] : sizes) {
-    const auto text = one("\"" + std::string(name) + "\"", "[3]", "[0," + std::to_string(3 * bytes) + "]");
-    CHECK(info(parse(text, static_cast<std::uint64_t>(3 * bytes)).tensors.at(0).type).name == name);
+  // Bits of an element as safetensors 0.8.0 has them (tensor.rs, Dtype::bitsize), for 8 elements so many bytes.
+  const std::pair<const char*, int> sizes[] = {
+      {"F64", 64},        {"F32", 32},    {"F16", 16},    {"BF16", 16},   {"I64", 64},    {"I32", 32},
+      {"U64", 64},        {"U32", 32},    {"U8", 8},      {"I16", 16},    {"U16", 16},    {"I8", 8},
+      {"BOOL", 8},        {"C64", 64},    {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E5M2FNUZ", 8},
+      {"F8_E4M3FNUZ", 8}, {"F6_E3M2", 6}, {"F6_E2M3", 6}, {"F4", 4}};
+  CHECK(std::size(sizes) == fewstep::element_types.size());
+  for (const auto& [name, bits] : sizes) {
+    const auto text = one("\"" + std::string(name) + "\"", "[2,4]", "[0," + std::to_string(bits) + "]");
+    const auto tensor = parse(text, static_cast<std::uint64_t>(bits)).tensors.at(0);
+    REQUIRE(tensor.type.has_value());
+    CHECK(info(*tensor.type).name == name);
+    CHECK(tensor.dtype == name);
   }
+  CHECK(parse("{\"__metadata__\":null}", 0).metadata.empty());
+  CHECK_FALSE(parse(one("\"f32\"", "[1]", "[0,4]"), 4).tensors.at(0).type.has_value());
   CHECK(parse("{}", 0).tensors.empty());
 }
 
@@ -68,8 +78,9 @@ TEST_CASE("safetensors header: what is wrong is named", "[io]") {
       {"{\"w\":{\"dtype\":\"F32\",\"shape\":[1]}}", 0, "tensor 'w' has no data_offsets"},
       {"{\"w\":{\"dtype\":\"F32\",\"dtype\":\"F32\"}}", 0, "tensor 'w' has 'dtype' twice"},
       {"{\"w\":{\"extra\":1}}", 0, "unknown field 'extra'"},
-      {one("\"F8_E4M3\"", "[1]", "[0,1]"), 1, "tensor 'w' has the unknown dtype 'F8_E4M3'"},
-      {one("\"f32\"", "[1]", "[0,4]"), 4, "unknown dtype 'f32'"},
+      {one("\"F4\"", "[3]", "[0,1]"), 1, "tensor 'w' of F4 has the impossible shape [3]"},
+      {one("\"I16\"", "[1]", "[0,1]"), 1, "tensor 'w' of I16 [1] needs 2 bytes"},
+      {one("\"f32\"", "[1]", "[0,5]"), 4, "claims bytes 0 to 5 of a data section of 4"},
       {one("7", "[1]", "[0,4]"), 4, "has 7 for its dtype"},
       {one("[]", "[1]", "[0,4]"), 4, "a list for its dtype"},
       {one(f, "3", "[0,4]"), 4, "has 3 in its shape"},
