@@ -45,30 +45,45 @@ class prompt_history {
   /// How many prompts were seen.
   [[nodiscard]] std::size_t prompts() const { return ids_.size(); }
 
-  /// Throws std::invalid_argument, and forgets all, if what was read does not fit together.
+  /// Throws std::invalid_argument if what is read does not fit together: before anything is changed where the archive
+  /// can be read ahead (load_checkpoint), else all is forgotten.
   template <class Archive>
   void serialize(Archive& archive) {
+    arrays(archive);
+    prompt_history ahead;
+    if constexpr (requires { archive.reader(); }) {
+      auto reader = archive.reader();
+      ahead.arrays(reader);
+    }
+    if (is_whole() && ahead.is_whole()) return;
+    if (!is_whole()) *this = {};
+    expects(false, "prompt_history: the arrays read do not fit together; the checkpoint is of something else");
+  }
+
+ private:
+  template <class Archive>
+  void arrays(Archive& archive) {
     archive("capacity", capacity_);
     archive("ids", ids_);
     archive("slots", slots_);
     archive("counts", counts_);
     archive("heads", heads_);
     archive("values", values_);
-    if (is_whole()) return;
-    *this = {};
-    expects(false, "prompt_history: the arrays read do not fit together; the checkpoint is of something else");
   }
 
- private:
   [[nodiscard]] bool is_whole() const {
     const std::size_t n = ids_.size();
     const auto lie_in = [](const std::vector<std::int32_t>& values, std::int32_t first, std::int32_t last) {
       return std::all_of(values.begin(), values.end(), [&](std::int32_t v) { return v >= first && v <= last; });
     };
+    const auto differ = [](std::vector<std::int32_t> values) {
+      std::sort(values.begin(), values.end());
+      return std::adjacent_find(values.begin(), values.end()) == values.end();
+    };
     return (capacity_ >= 1 || n == 0) && slots_.size() == n && counts_.size() == n && heads_.size() == n &&
            values_.size() == n * static_cast<std::size_t>(capacity_) &&
            std::adjacent_find(ids_.begin(), ids_.end(), std::greater_equal<>()) == ids_.end() &&
-           lie_in(slots_, 0, static_cast<std::int32_t>(n) - 1) && lie_in(counts_, 0, capacity_) &&
+           lie_in(slots_, 0, static_cast<std::int32_t>(n) - 1) && differ(slots_) && lie_in(counts_, 0, capacity_) &&
            lie_in(heads_, 0, capacity_ - 1);
   }
 

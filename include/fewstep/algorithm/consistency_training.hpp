@@ -3,6 +3,7 @@
 
 #include <fewstep/algorithm/consistency_loss.hpp>
 #include <fewstep/algorithm/consistency_times.hpp>
+#include <fewstep/core/archive_within.hpp>
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/mirror.hpp>
@@ -153,7 +154,7 @@ class consistency_training {
     arrays("parameters", model_.parameters());
     arrays("average", average_.view());
     arrays("optimizer", state_);
-    archive("step", index_);
+    detail::archive_count(archive, "step", index_);
   }
 
  private:

@@ -7,6 +7,7 @@
 #include <fewstep/algorithm/reward_loss.hpp>
 #include <fewstep/algorithm/update_report.hpp>
 #include <fewstep/auxiliary/auxiliary_loss.hpp>
+#include <fewstep/core/archive_within.hpp>
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/random.hpp>
@@ -161,7 +162,7 @@ class direct_reward_gradient {
     }
     archive.must_match("prompts_per_update", options_.prompts_per_update);
     archive.must_match("samples_per_prompt", options_.samples_per_prompt);
-    archive("index", index_);
+    detail::archive_count(archive, "index", index_);
     auto&& arrays = staged(archive, backend_);
     arrays("parameters", model_.parameters());
     arrays("average", average_.view());

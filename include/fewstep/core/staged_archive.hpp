@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/backend/backend.hpp>
+#include <fewstep/core/archive_within.hpp>
 #include <fewstep/core/view.hpp>
 
 #include <cstddef>
@@ -39,6 +40,10 @@ class staged_archive {
   template <class T>
   void must_match(std::string_view name, const T& value) {
     archive_->must_match(name, value);
+  }
+  template <class T>
+  void within(std::string_view name, T& value, std::type_identity_t<T> least, std::type_identity_t<T> most) {
+    detail::archive_within(*archive_, name, value, least, most);
   }
 
  private:

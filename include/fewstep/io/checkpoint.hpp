@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
 /// Checkpoints: everything that a run needs to go on bit for bit, in one safetensors file.
 ///
@@ -22,11 +23,12 @@
 ///
 ///     template <class Archive>
 ///     void serialize(Archive& archive) {
-///       archive("step", step_);                 // numbers: bool, 32- and 64-bit integers, float, double; enums
+///       archive("step", step_);                 // numbers: bool, integers, float, double; enums
 ///       archive("moments", moments_);           // std::vector: takes the length that the file has
 ///       archive("parameters", parameters());    // std::span, tensor_view, std::array: length and shape must agree
 ///       archive("schedule", schedule_);         // std::string, std::vector<std::string>
 ///       archive("inner", inner_);               // anything that has serialize(), and vectors of such
+///       archive.within("phase", phase_, phase::first, phase::last);  // a file that has another value is refused
 ///       archive.must_match("horizon", horizon_);  // a setting that a resumed run may not change
 ///     }
 ///
@@ -118,7 +120,9 @@ class checkpoint_reader : public detail::checkpoint_archive<checkpoint_reader> {
   static constexpr bool saves = false;
   static constexpr bool loads = true;
 
-  explicit checkpoint_reader(const detail::checkpoint_content& content) : content_(&content) {}
+  explicit checkpoint_reader(const detail::checkpoint_content& content, std::string prefix = "") : content_(&content) {
+    prefix_ = std::move(prefix);
+  }
 
   template <class T>
   void must_match(std::string_view, const T&) {}
@@ -152,6 +156,8 @@ class checkpoint_reader : public detail::checkpoint_archive<checkpoint_reader> {
   const detail::checkpoint_content* content_;
 };
 
+inline checkpoint_reader detail::checkpoint_checker::reader() const { return checkpoint_reader(*content_, prefix_); }
+
 /// Saves an object (or a callable of the archive) as a checkpoint. The old file stays whole until the new one is.
 template <class Object>
 void save_checkpoint(const std::filesystem::path& path, Object&& object) {
@@ -161,15 +167,20 @@ void save_checkpoint(const std::filesystem::path& path, Object&& object) {
 }
 
 /// Loads what save_checkpoint saved. Throws, with the object as it was, if the file is missing or damaged, if a name is
-/// missing or unknown, or if a type, length or must_match value differs; the message says which.
+/// missing or unknown, if a type, length or must_match value differs, or a value is not within its bounds; the message
+/// says which.
 template <class Object>
-void load_checkpoint(const std::filesystem::path& path, Object&& object) {
-  const detail::checkpoint_content content(safetensors_file::load(path));
+void load_checkpoint(safetensors_file file, Object&& object) {
+  const detail::checkpoint_content content(std::move(file));
   detail::checkpoint_checker checker(content);
   detail::run_serialize(object, checker);
   checker.finish();
   checkpoint_reader reader(content);
   detail::run_serialize(object, reader);
+}
+template <class Object>
+void load_checkpoint(const std::filesystem::path& path, Object&& object) {
+  load_checkpoint(safetensors_file::load(path), object);
 }
 
 }  // namespace fewstep

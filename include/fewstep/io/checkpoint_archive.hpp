@@ -38,6 +38,12 @@ concept has_serialize = requires(T& object, Archive& archive) {
   object.serialize(archive);
 };
 
+/// Enums of which every number of the underlying type is a value: one that was read is never undefined behaviour.
+template <class T>
+concept whole_enum = std::is_enum_v<T> && requires {
+  T{std::underlying_type_t<T>{}};
+};
+
 /// What the writing, checking and reading archives share: names with their prefix, and which value goes which way.
 template <class Derived>
 class checkpoint_archive {
@@ -48,6 +54,9 @@ class checkpoint_archive {
     using type = std::remove_cvref_t<T>;
     const auto full = prefix_ + std::string(name);
     if constexpr (std::is_enum_v<type>) {
+      static_assert(whole_enum<type>,
+                    "checkpoint: give the enum an underlying type (an enum class has one), so that it can hold every "
+                    "number that a file may have");
       auto number = static_cast<std::underlying_type_t<type>>(value);
       self().values(full, std::span(&number, 1), std::span<const index_t>());
       if constexpr (Derived::loads) value = static_cast<type>(number);
@@ -74,6 +83,15 @@ class checkpoint_archive {
       const auto length = static_cast<index_t>(run.size());
       self().values(full, run, std::span(&length, 1));
     }
+  }
+
+  /// As operator() for a number or an enum; a file with a value outside [least, most] is refused.
+  template <class T>
+  requires number<T>
+  void within(std::string_view name, T& value, std::type_identity_t<T> least, std::type_identity_t<T> most) {
+    (*this)(name, value);
+    if constexpr (requires { self().check_within(prefix_, least, most); })
+      self().check_within(prefix_ + std::string(name), least, most);
   }
 
   /// The same archive with `name.` before every name. The archive must outlive the section.

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
@@ -20,6 +21,11 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
+
+namespace fewstep {
+class checkpoint_reader;
+}
 
 namespace fewstep::detail {
 
@@ -70,15 +76,21 @@ class checkpoint_checker : public checkpoint_archive<checkpoint_checker> {
       if (content_->text(full) != value) refuse(full, content_->text(full), value);
     } else {
       static_assert(number<T>, "checkpoint: must_match compares numbers, enums and std::string");
-      T stored{};
-      std::memcpy(&stored, content_->tensors.bytes(full).data(), sizeof(T));
-      if (std::memcmp(&stored, &value, sizeof(T)) == 0) return;
-      if constexpr (std::is_enum_v<T>)
-        refuse(full, +static_cast<std::underlying_type_t<T>>(stored), +static_cast<std::underlying_type_t<T>>(value));
-      else
-        refuse(full, +stored, +value);
+      const auto found = stored<T>(full);
+      if (std::memcmp(&found, &value, sizeof(T)) != 0) refuse(full, +as_number(found), +as_number(value));
     }
   }
+
+  template <class T>
+  void check_within(const std::string& full, T least, T most) {
+    const auto found = stored<T>(full);
+    if (!(found >= least && found <= most))
+      content_->fail("holds '", full, "' = ", +as_number(found), ", but it must be from ", +as_number(least), " to ",
+                     +as_number(most));
+  }
+
+  /// Reads what loading would, for an object that has to see whether its parts fit together before it is changed.
+  [[nodiscard]] checkpoint_reader reader() const;
 
   /// Fails if the file has values that nobody asked for.
   void finish() const {
@@ -99,6 +111,30 @@ class checkpoint_checker : public checkpoint_archive<checkpoint_checker> {
     if (!std::equal(stored.begin(), stored.end(), shape.begin(), shape.end()))
       content_->fail("holds '", name, "' with shape ", shape_text(stored), ", but this program expects ",
                      shape_text(shape));
+    if constexpr (std::same_as<std::remove_cv_t<T>, bool>) check_flags(name);
+  }
+
+  /// A bool that is neither 0 nor 1 would be undefined behaviour.
+  void check_flags(const std::string& name) {
+    for (const std::byte each : content_->tensors.bytes(name))
+      if (each > std::byte{1})
+        content_->fail("holds '", name, "' = ", std::to_integer<int>(each),
+                       ", but this program expects a flag, 0 or 1");
+  }
+
+  /// A number that has been checked.
+  template <class T>
+  [[nodiscard]] T stored(const std::string& full) const {
+    T value{};
+    std::memcpy(&value, content_->tensors.bytes(full).data(), sizeof(T));
+    return value;
+  }
+  template <class T>
+  [[nodiscard]] static auto as_number(T value) {
+    if constexpr (std::is_enum_v<T>)
+      return static_cast<std::underlying_type_t<T>>(value);
+    else
+      return value;
   }
 
   template <class Vector>

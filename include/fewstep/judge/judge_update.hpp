@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/archive_within.hpp>
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/staged_archive.hpp>
@@ -66,7 +67,7 @@ class judge_update {
     arrays("parameters", parameters);
     arrays("average", average_.view());
     arrays("optimizer", state_);
-    archive("step", index_);
+    detail::archive_count(archive, "step", index_);
   }
 
  private:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/archive_within.hpp>
 #include <fewstep/core/error.hpp>
 
 #include <algorithm>
@@ -77,7 +78,7 @@ class early_stopping {
   void serialize(Archive& archive) {
     for (watched& w : watched_) {
       archive(w.name + "_best", w.best);
-      archive(w.name + "_in_a_row", w.in_a_row);
+      detail::archive_count(archive, w.name + "_in_a_row", w.in_a_row);
     }
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/archive_within.hpp>
 #include <fewstep/core/elementary.hpp>
 #include <fewstep/core/packet.hpp>
 #include <fewstep/core/tensor.hpp>
@@ -24,7 +25,7 @@ struct adam_state {
   void serialize(Archive& archive) {
     archive("first", first.view());
     archive("second", second.view());
-    archive("steps", steps);
+    archive_count(archive, "steps", steps);
   }
 };
 

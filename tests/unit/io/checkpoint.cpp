@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fewstep/advantage/prompt_history.hpp>
+#include <fewstep/core/archive_within.hpp>
 #include <fewstep/io/checkpoint.hpp>
 
 #include "temporary_directory.hpp"
 #include "test.hpp"
 
+#include <array>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -114,6 +117,16 @@ bool same(const run_state& a, const run_state& b) {
          a.history == b.history && a.means == b.means && a.inner == b.inner;
 }
 
+struct with_history {
+  std::int64_t before = 1;
+  fewstep::prompt_history history;
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive("before", before);
+    archive("history", history);
+  }
+};
+
 /// Large enough that a kill often finds it half written.
 struct counted {
   std::uint64_t step = 0;
@@ -199,7 +212,81 @@ TEST_CASE("checkpoint: what does not fit is named", "[io]") {
   fewstep::safetensors_writer plain;
   plain.add("x", {}, std::span<const float>(&x, 1));
   plain.write(directory / "plain");
-  CHECK_THROWS_WITH(fewstep::load_checkpoint(directory / "plain", save), contains("no checkpoint"));
+  CHECK_THROWS_WITH(fewstep::load_checkpoint(directory / "plain", save),
+                    contains("/plain' is a safetensors file, but no checkpoint") &&
+                        contains("safetensors_file::load") && contains("load_parameters"));
+}
+
+TEST_CASE("checkpoint: a number that the value cannot be is refused before anything changes", "[io]") {
+  const auto saving = [](const auto& value) {
+    return [value](auto& archive) { archive("v", std::remove_cvref_t<decltype(value)>(value)); };
+  };
+  bool flag = false;
+  std::array<bool, 3> flags{};
+  check_refused(
+      saving(std::uint8_t{2}), [&](auto& archive) { archive("v", flag); },
+      "holds 'v' = 2, but this program expects a flag, 0 or 1");
+  check_refused(
+      saving(std::array<std::uint8_t, 3>{1, 0, 255}), [&](auto& archive) { archive("v", flags); },
+      "holds 'v' = 255, but this program expects a flag");
+  check_refused(
+      saving(std::uint8_t{7}), [&](auto& archive) { archive.must_match("v", true); }, "holds 'v' = 7");
+  CHECK((!flag && flags == std::array<bool, 3>{}));
+
+  phase now = phase::rollout;
+  check_refused(
+      saving(std::uint8_t{2}), [&](auto& archive) { archive.within("v", now, phase::rollout, phase::update); },
+      "holds 'v' = 2, but it must be from 0 to 1");
+  CHECK(now == phase::rollout);
+  std::int64_t count = 3;
+  const auto load_count = [&](auto& archive) { fewstep::detail::archive_count(archive, "v", count); };
+  check_refused(saving(std::int64_t{-1}), load_count, "holds 'v' = -1, but it must be from 0 to 4611686018427387903");
+  check_refused(saving(std::numeric_limits<std::int64_t>::max()), load_count, "holds 'v' = 9223372036854775807");
+  double share = 0;
+  check_refused(
+      saving(std::nan("")), [&](auto& archive) { archive.within("v", share, 0, 1); }, "holds 'v' = ");
+  CHECK(count == 3);
+
+  const temporary_directory directory;
+  fewstep::save_checkpoint(directory / "c", [&](auto& archive) { archive.within("v", count, 0, 5); });
+  count = 0;
+  fewstep::load_checkpoint(directory / "c", load_count);
+  CHECK(count == 3);
+}
+
+TEST_CASE("checkpoint: a history whose arrays do not fit together leaves the object as it was", "[io]") {
+  with_history target;
+  target.history.push(5, 0.5f, 2);
+  struct arrays {
+    int capacity = 2;
+    std::vector<std::int32_t> ids{5, 9}, slots{0, 1}, counts{1, 1}, heads{1, 1};
+    std::vector<float> values{1, 0, 2, 0};
+  };
+  const auto refused = [&](const arrays& stored) {
+    const temporary_directory directory;
+    fewstep::save_checkpoint(directory / "c", [a = stored](auto& archive) {
+      archive("before", std::int64_t{2});
+      archive("history.capacity", a.capacity);
+      archive("history.ids", a.ids);
+      archive("history.slots", a.slots);
+      archive("history.counts", a.counts);
+      archive("history.heads", a.heads);
+      archive("history.values", a.values);
+    });
+    CHECK_THROWS_WITH(fewstep::load_checkpoint(directory / "c", target), contains("do not fit together"));
+    CHECK(target.before == 1);
+    CHECK(target.history.prompts() == 1);
+    CHECK(target.history.rewards(5).size() == 1);
+  };
+  refused({.capacity = -2});
+  refused({.capacity = 3});
+  refused({.ids = {9, 5}});
+  refused({.slots = {0, 0}});
+  refused({.slots = {0, 2}});
+  refused({.counts = {1, 3}});
+  refused({.counts = {-1, 1}});
+  refused({.heads = {1, 2}});
+  refused({.values = {1, 0, 2}});
 }
 
 TEST_CASE("checkpoint: a refused file leaves the object as it was", "[io]") {
