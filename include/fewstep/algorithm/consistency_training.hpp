@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <span>
 #include <stdexcept>
+#include <utility>
 
 namespace fewstep {
 
@@ -80,10 +81,10 @@ class consistency_training {
   consistency_training(Backend& backend, Generator& model, Optimizer rule, consistency_training_options o)
       : backend_(backend),
         model_(model),
-        rule_(rule),
+        rule_(std::move(rule)),
         options_(checked(o)),
         size_(model.sample_size()),
-        state_(rule.make_state(backend, model.parameters().size())),
+        state_(rule_.make_state(backend, model.parameters().size())),
         workspace_(model.make_workspace(backend, o.batch)),
         average_(backend, {model.parameters().size()}),
         clean_(backend, o.batch * size_),

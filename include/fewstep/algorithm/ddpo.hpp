@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/advantage/prompt_buffer.hpp>
+#include <fewstep/algorithm/part_of.hpp>
 #include <fewstep/algorithm/policy_gradient.hpp>
 #include <fewstep/objective/clipped_surrogate.hpp>
 #include <fewstep/objective/reinforce.hpp>
@@ -76,27 +77,30 @@ template <class Backend, class Generator, class Reward, class Optimizer, class A
 /// Backend, generator and the regularizer's reference must outlive the trainer.
 template <class Backend, class Generator, class Reward, class Optimizer, class Advantage = prompt_buffer_advantage,
           class Regularizer = no_regularizer>
-[[nodiscard]] auto ddpo(Backend& backend, Generator& model, Reward reward_fn, Optimizer rule, ddpo_options o = {},
-                        Advantage advantage_of = prompt_buffer_advantage{.clip = 5}, Regularizer regularize = {}) {
+[[nodiscard]] auto ddpo(Backend& backend, Generator& model, Reward&& reward_fn, Optimizer&& rule, ddpo_options o = {},
+                        Advantage&& advantage_of = prompt_buffer_advantage{.clip = 5}, Regularizer&& regularize = {}) {
   if (o.optimizer_steps == 0) o.optimizer_steps = 4;
-  return detail::denoising_policy_gradient(backend, model, std::move(reward_fn), std::move(rule), o,
-                                           std::move(advantage_of), clipped_surrogate{o.clip_range},
-                                           std::move(regularize));
+  return detail::denoising_policy_gradient(backend, model, detail::part_of<Reward>(reward_fn),
+                                           detail::part_of<Optimizer>(rule), o,
+                                           detail::part_of<Advantage>(advantage_of), clipped_surrogate{o.clip_range},
+                                           detail::part_of<Regularizer>(regularize));
 }
 
 /// DDPO with the plain score function (DDPO-SF, section 4.3), which holds only for the policy that sampled: one
 /// optimizer step on each rollout. The update is that of ddpo with one step, to the bit.
 template <class Backend, class Generator, class Reward, class Optimizer, class Advantage = prompt_buffer_advantage,
           class Regularizer = no_regularizer>
-[[nodiscard]] auto ddpo_sf(Backend& backend, Generator& model, Reward reward_fn, Optimizer rule, ddpo_options o = {},
-                           Advantage advantage_of = prompt_buffer_advantage{.clip = 5}, Regularizer regularize = {}) {
+[[nodiscard]] auto ddpo_sf(Backend& backend, Generator& model, Reward&& reward_fn, Optimizer&& rule,
+                           ddpo_options o = {}, Advantage&& advantage_of = prompt_buffer_advantage{.clip = 5},
+                           Regularizer&& regularize = {}) {
   if (o.optimizer_steps == 0) o.optimizer_steps = 1;
   expects(o.optimizer_steps == 1 && o.inner_epochs == 1, [&] {
     return message("ddpo_sf: optimizer_steps is ", o.optimizer_steps, " and inner_epochs ", o.inner_epochs,
                    ", but it does not correct for a policy that has moved since it sampled; use 1 of each, or ddpo");
   });
-  return detail::denoising_policy_gradient(backend, model, std::move(reward_fn), std::move(rule), o,
-                                           std::move(advantage_of), reinforce{}, std::move(regularize));
+  return detail::denoising_policy_gradient(
+      backend, model, detail::part_of<Reward>(reward_fn), detail::part_of<Optimizer>(rule), o,
+      detail::part_of<Advantage>(advantage_of), reinforce{}, detail::part_of<Regularizer>(regularize));
 }
 
 }  // namespace fewstep

@@ -4,6 +4,7 @@
 #include <fewstep/algorithm/direct_reward_gradient_parts.hpp>
 #include <fewstep/algorithm/experience.hpp>
 #include <fewstep/algorithm/memory_plan.hpp>
+#include <fewstep/algorithm/part_of.hpp>
 #include <fewstep/algorithm/reward_loss.hpp>
 #include <fewstep/algorithm/update_report.hpp>
 #include <fewstep/auxiliary/auxiliary_loss.hpp>
@@ -25,6 +26,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <span>
 #include <stdexcept>
@@ -65,7 +67,9 @@ class direct_reward_gradient {
   /// Whether gradients go through more than one network call.
   static constexpr bool goes_back = differentiable_generator<Generator, Backend>;
 
-  direct_reward_gradient(Backend& backend, Generator& model, Parts parts, direct_reward_gradient_options o = {})
+  direct_reward_gradient(Backend& backend, Generator& model, const Parts& parts, direct_reward_gradient_options o = {})
+      : direct_reward_gradient(backend, model, detail::part_of<const Parts&>(parts), o) {}
+  direct_reward_gradient(Backend& backend, Generator& model, Parts&& parts, direct_reward_gradient_options o = {})
       : backend_(backend),
         model_(model),
         parts_(std::move(parts)),
@@ -134,12 +138,27 @@ class direct_reward_gradient {
     return report;
   }
 
-  /// Updates as a range: for (const auto& report : trainer.run(prompts, 100)). Each is made when it is asked for.
-  [[nodiscard]] auto run(std::span<const context_type> contexts, std::int64_t updates) {
-    return update_range<direct_reward_gradient>(*this, {contexts.begin(), contexts.end()}, updates);
+  update_report update(std::initializer_list<context_type> contexts) {
+    return update(std::span(contexts.begin(), contexts.size()));
   }
-  [[nodiscard]] auto run(const prompt_list& prompts, std::int64_t updates) {
-    return update_range<direct_reward_gradient>(*this, encoded(prompts, model_), updates);
+
+  /// Updates as a range: for (const auto& report : trainer.run(prompts, 100)). Each is made when it is asked for.
+  /// `prompts` are contexts (anything that converts to std::span<const context_type>) or texts for the generator's
+  /// encode (a prompt_list, a range of std::string or const char*); a few of either may stand in braces.
+  template <class Prompts>
+  [[nodiscard]] update_range<direct_reward_gradient> run(const Prompts& prompts, std::int64_t updates) {
+    return {*this, detail::contexts_of(prompts, model_), updates};
+  }
+  [[nodiscard]] update_range<direct_reward_gradient> run(const prompt_list& prompts, std::int64_t updates) {
+    return run(prompts.texts, updates);
+  }
+  [[nodiscard]] update_range<direct_reward_gradient> run(std::initializer_list<context_type> contexts,
+                                                         std::int64_t updates) {
+    return run(std::span(contexts.begin(), contexts.size()), updates);
+  }
+  [[nodiscard]] update_range<direct_reward_gradient> run(std::initializer_list<prompt_text> texts,
+                                                         std::int64_t updates) {
+    return run(std::span(texts.begin(), texts.size()), updates);
   }
 
   /// Everything that a resumed run needs, bit for bit. Random numbers have no state but the seed and the index.

@@ -18,6 +18,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <vector>
@@ -134,8 +135,16 @@ class direct_reward_gradient<Backend, Generator, Parts, false> {
   update_report update(const Contexts&) {
     return {};
   }
+  template <class Context>
+  update_report update(std::initializer_list<Context>) {
+    return {};
+  }
   template <class Contexts>
   std::vector<update_report> run(const Contexts&, std::int64_t) {
+    return {};
+  }
+  template <class Context>
+  std::vector<update_report> run(std::initializer_list<Context>, std::int64_t) {
     return {};
   }
   template <class Archive>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/algorithm/direct_reward_gradient.hpp>
+#include <fewstep/algorithm/part_of.hpp>
 #include <fewstep/algorithm/rlcm.hpp>
 #include <fewstep/sampler/sampler.hpp>
 
@@ -99,13 +100,13 @@ template <class Backend, class Generator, class Reward, class Optimizer, class S
 /// A reward that is ascended directly is soon exploited: watch a second one, and stop early.
 template <class Backend, class Generator, class Reward, class Optimizer, class Sampler = detail::own_sampler,
           class Auxiliary = no_auxiliary_loss>
-[[nodiscard]] auto draft(Backend& backend, Generator& model, Reward reward_fn, Optimizer rule, draft_options o = {},
-                         Sampler sampler = {}, Auxiliary also = {}) {
+[[nodiscard]] auto draft(Backend& backend, Generator& model, Reward&& reward_fn, Optimizer&& rule, draft_options o = {},
+                         Sampler&& sampler = {}, Auxiliary&& also = {}) {
   direct_reward_gradient_options common = detail::direct_options(o);
   common.steps_with_gradient = o.steps_with_gradient;
   common.random_truncation = o.random_truncation;
-  return detail::direct_trainer(backend, model, std::move(reward_fn), std::move(rule), common, o.times,
-                                std::move(sampler), std::move(also));
+  return detail::direct_trainer(backend, model, detail::part_of<Reward>(reward_fn), detail::part_of<Optimizer>(rule),
+                                common, o.times, detail::part_of<Sampler>(sampler), detail::part_of<Auxiliary>(also));
 }
 
 /// Reward feedback learning, ReFL: Xu et al. 2023 (arXiv:2304.05977), algorithm 1: the sampler runs to a random late
@@ -117,13 +118,13 @@ template <class Backend, class Generator, class Reward, class Optimizer, class S
 /// Samplers as for draft; published is a deterministic one: refl(backend, model, judge, adamw{}, {}, ddim_sampler{}).
 template <class Backend, class Generator, class Reward, class Optimizer, class Sampler = detail::own_sampler,
           class Auxiliary = no_auxiliary_loss>
-[[nodiscard]] auto refl(Backend& backend, Generator& model, Reward reward_fn, Optimizer rule, refl_options o = {},
-                        Sampler sampler = {}, Auxiliary also = {}) {
+[[nodiscard]] auto refl(Backend& backend, Generator& model, Reward&& reward_fn, Optimizer&& rule, refl_options o = {},
+                        Sampler&& sampler = {}, Auxiliary&& also = {}) {
   direct_reward_gradient_options common = detail::direct_options(o);
   common.jump_from = o.jump_from.value_or(3 * o.horizon / 4);
   common.loss = {.weight = o.weight, .margin = o.margin};
-  return detail::direct_trainer(backend, model, std::move(reward_fn), std::move(rule), common, o.times,
-                                std::move(sampler), std::move(also));
+  return detail::direct_trainer(backend, model, detail::part_of<Reward>(reward_fn), detail::part_of<Optimizer>(rule),
+                                common, o.times, detail::part_of<Sampler>(sampler), detail::part_of<Auxiliary>(also));
 }
 
 }  // namespace fewstep

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/advantage/group.hpp>
+#include <fewstep/algorithm/part_of.hpp>
 #include <fewstep/algorithm/policy_gradient.hpp>
 #include <fewstep/objective/clipped_surrogate.hpp>
 #include <fewstep/objective/divergence_mask.hpp>
@@ -45,15 +46,15 @@ struct grpo_options {
 /// Backend, generator and the regularizer's reference must outlive the trainer.
 template <class Backend, class Generator, class Reward, class Optimizer, class Sampler = consistency_sampler,
           class Objective = clipped_surrogate, class Selection = all_steps, class Regularizer = no_regularizer>
-[[nodiscard]] auto grpo(Backend& backend, Generator& model, Reward reward_fn, Optimizer rule, grpo_options o = {},
-                        Sampler sampler = {}, Objective value = {}, Selection select = {},
-                        Regularizer regularize = {}) {
-  policy_gradient_parts parts{.sampler = std::move(sampler),
-                              .reward_fn = std::move(reward_fn),
+[[nodiscard]] auto grpo(Backend& backend, Generator& model, Reward&& reward_fn, Optimizer&& rule, grpo_options o = {},
+                        Sampler&& sampler = {}, Objective value = {}, Selection select = {},
+                        Regularizer&& regularize = {}) {
+  policy_gradient_parts parts{.sampler = detail::part_of<Sampler>(sampler),
+                              .reward_fn = detail::part_of<Reward>(reward_fn),
                               .advantage_of = group_advantage{.scale = o.scale, .clip = o.advantage_clip},
                               .objective_of = value,
-                              .regularize = std::move(regularize),
-                              .rule = std::move(rule),
+                              .regularize = detail::part_of<Regularizer>(regularize),
+                              .rule = detail::part_of<Optimizer>(rule),
                               .select = select};
   return policy_gradient<Backend, Generator, decltype(parts)>(backend, model, std::move(parts),
                                                               detail::common_options(o));
@@ -62,69 +63,71 @@ template <class Backend, class Generator, class Reward, class Optimizer, class S
 /// GRPO on a flow's stochastic differential equation: Flow-GRPO (Liu et al. 2025, arXiv:2505.05470). Published with
 /// AdamW at 3e-4 and a KL of .01 to .04 to the reference.
 template <class Backend, class Generator, class Reward, class Optimizer, class Regularizer = no_regularizer>
-[[nodiscard]] auto flow_grpo(Backend& backend, Generator& model, Reward reward_fn, Optimizer rule, grpo_options o = {},
-                             Regularizer regularize = {}) {
-  return grpo(backend, model, std::move(reward_fn), std::move(rule), o, flow_sde_sampler{}, clipped_surrogate{},
-              all_steps{}, std::move(regularize));
+[[nodiscard]] auto flow_grpo(Backend& backend, Generator& model, Reward&& reward_fn, Optimizer&& rule,
+                             grpo_options o = {}, Regularizer&& regularize = {}) {
+  return grpo(backend, model, std::forward<Reward>(reward_fn), std::forward<Optimizer>(rule), o, flow_sde_sampler{},
+              clipped_surrogate{}, all_steps{}, std::forward<Regularizer>(regularize));
 }
 
 /// The same with noise of one strength at all times, one initial noise a prompt and the group's own deviation (o.scale
 /// and o.shared_initial_noise are set so): DanceGRPO (Xue et al. 2025, arXiv:2505.07818). Published with 12 samples a
 /// prompt and 16 steps, of which 60 % are trained.
 template <class Backend, class Generator, class Reward, class Optimizer, class Regularizer = no_regularizer>
-[[nodiscard]] auto dance_grpo(Backend& backend, Generator& model, Reward reward_fn, Optimizer rule,
-                              grpo_options o = {.horizon = 16, .samples_per_prompt = 12}, Regularizer regularize = {}) {
+[[nodiscard]] auto dance_grpo(Backend& backend, Generator& model, Reward&& reward_fn, Optimizer&& rule,
+                              grpo_options o = {.horizon = 16, .samples_per_prompt = 12},
+                              Regularizer&& regularize = {}) {
   o.scale = group_scale::group_std;
   o.shared_initial_noise = true;
-  return grpo(backend, model, std::move(reward_fn), std::move(rule), o, dance_sde_sampler{}, clipped_surrogate{},
-              all_steps{}, std::move(regularize));
+  return grpo(backend, model, std::forward<Reward>(reward_fn), std::forward<Optimizer>(rule), o, dance_sde_sampler{},
+              clipped_surrogate{}, all_steps{}, std::forward<Regularizer>(regularize));
 }
 
 /// GRPO on coefficients-preserving steps (Wang et al. 2025, arXiv:2509.05952), for few-step models: noise levels are
 /// those that the network was trained at, and with noise 1 the steps are the consistency sampler's.
 template <class Backend, class Generator, class Reward, class Optimizer, class Regularizer = no_regularizer>
-[[nodiscard]] auto cps_grpo(Backend& backend, Generator& model, Reward reward_fn, Optimizer rule,
-                            grpo_options o = {.horizon = 4}, Regularizer regularize = {}) {
-  return grpo(backend, model, std::move(reward_fn), std::move(rule), o, cps_sampler{}, clipped_surrogate{}, all_steps{},
-              std::move(regularize));
+[[nodiscard]] auto cps_grpo(Backend& backend, Generator& model, Reward&& reward_fn, Optimizer&& rule,
+                            grpo_options o = {.horizon = 4}, Regularizer&& regularize = {}) {
+  return grpo(backend, model, std::forward<Reward>(reward_fn), std::forward<Optimizer>(rule), o, cps_sampler{},
+              clipped_surrogate{}, all_steps{}, std::forward<Regularizer>(regularize));
 }
 
 /// Noise and gradients on a window of steps that slides from noise to picture, the ODE elsewhere: MixGRPO (Li et al.
 /// 2025, arXiv:2507.21802). Published with 25 steps, 12 samples a prompt and a window of 4.
 template <class Backend, class Generator, class Reward, class Optimizer, class Regularizer = no_regularizer>
-[[nodiscard]] auto mix_grpo(Backend& backend, Generator& model, Reward reward_fn, Optimizer rule,
+[[nodiscard]] auto mix_grpo(Backend& backend, Generator& model, Reward&& reward_fn, Optimizer&& rule,
                             grpo_options o = {.horizon = 25, .samples_per_prompt = 12}, sliding_window window = {},
-                            Regularizer regularize = {}) {
-  return grpo(backend, model, std::move(reward_fn), std::move(rule), o, flow_sde_sampler{}, clipped_surrogate{}, window,
-              std::move(regularize));
+                            Regularizer&& regularize = {}) {
+  return grpo(backend, model, std::forward<Reward>(reward_fn), std::forward<Optimizer>(rule), o, flow_sde_sampler{},
+              clipped_surrogate{}, window, std::forward<Regularizer>(regularize));
 }
 
 /// The samples of a prompt share the ODE up to a step drawn for each update, part there, and learn from it and its
 /// neighbour only (o.shared_initial_noise is set): Flow-GRPO-Fast (Liu et al. 2025, arXiv:2505.05470, its fast
 /// variant).
 template <class Backend, class Generator, class Reward, class Optimizer, class Regularizer = no_regularizer>
-[[nodiscard]] auto flow_grpo_fast(Backend& backend, Generator& model, Reward reward_fn, Optimizer rule,
-                                  grpo_options o = {}, random_window window = {}, Regularizer regularize = {}) {
+[[nodiscard]] auto flow_grpo_fast(Backend& backend, Generator& model, Reward&& reward_fn, Optimizer&& rule,
+                                  grpo_options o = {}, random_window window = {}, Regularizer&& regularize = {}) {
   o.shared_initial_noise = true;
-  return grpo(backend, model, std::move(reward_fn), std::move(rule), o, flow_sde_sampler{}, clipped_surrogate{}, window,
-              std::move(regularize));
+  return grpo(backend, model, std::forward<Reward>(reward_fn), std::forward<Optimizer>(rule), o, flow_sde_sampler{},
+              clipped_surrogate{}, window, std::forward<Regularizer>(regularize));
 }
 
 /// Flow-GRPO with the trust region on the exact divergence of the policies: Flow-DPPO (2026, arXiv:2606.11025).
 template <class Backend, class Generator, class Reward, class Optimizer, class Sampler = flow_sde_sampler,
           class Regularizer = no_regularizer>
-[[nodiscard]] auto flow_dppo(Backend& backend, Generator& model, Reward reward_fn, Optimizer rule, grpo_options o = {},
-                             Sampler sampler = {}, divergence_mask value = {}, Regularizer regularize = {}) {
-  return grpo(backend, model, std::move(reward_fn), std::move(rule), o, std::move(sampler), value, all_steps{},
-              std::move(regularize));
+[[nodiscard]] auto flow_dppo(Backend& backend, Generator& model, Reward&& reward_fn, Optimizer&& rule,
+                             grpo_options o = {}, Sampler&& sampler = {}, divergence_mask value = {},
+                             Regularizer&& regularize = {}) {
+  return grpo(backend, model, std::forward<Reward>(reward_fn), std::forward<Optimizer>(rule), o,
+              std::forward<Sampler>(sampler), value, all_steps{}, std::forward<Regularizer>(regularize));
 }
 
 /// Flow-GRPO with the normalised ratio: GRPO-Guard (Wang et al. 2025, arXiv:2510.22319).
 template <class Backend, class Generator, class Reward, class Optimizer, class Regularizer = no_regularizer>
-[[nodiscard]] auto grpo_guard(Backend& backend, Generator& model, Reward reward_fn, Optimizer rule, grpo_options o = {},
-                              guarded_surrogate value = {}, Regularizer regularize = {}) {
-  return grpo(backend, model, std::move(reward_fn), std::move(rule), o, flow_sde_sampler{}, value, all_steps{},
-              std::move(regularize));
+[[nodiscard]] auto grpo_guard(Backend& backend, Generator& model, Reward&& reward_fn, Optimizer&& rule,
+                              grpo_options o = {}, guarded_surrogate value = {}, Regularizer&& regularize = {}) {
+  return grpo(backend, model, std::forward<Reward>(reward_fn), std::forward<Optimizer>(rule), o, flow_sde_sampler{},
+              value, all_steps{}, std::forward<Regularizer>(regularize));
 }
 
 }  // namespace fewstep

@@ -4,6 +4,7 @@
 #include <fewstep/advantage/advantage.hpp>
 #include <fewstep/algorithm/experience.hpp>
 #include <fewstep/algorithm/memory_plan.hpp>
+#include <fewstep/algorithm/part_of.hpp>
 #include <fewstep/algorithm/policy_gradient_options.hpp>
 #include <fewstep/algorithm/policy_gradient_parts.hpp>
 #include <fewstep/algorithm/replayed_gradient.hpp>
@@ -33,6 +34,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <span>
 #include <string>
@@ -52,7 +54,9 @@ class policy_gradient {
  public:
   using context_type = typename Generator::context_type;
 
-  policy_gradient(Backend& backend, Generator& model, Parts parts, policy_gradient_options o = {})
+  policy_gradient(Backend& backend, Generator& model, const Parts& parts, policy_gradient_options o = {})
+      : policy_gradient(backend, model, detail::part_of<const Parts&>(parts), o) {}
+  policy_gradient(Backend& backend, Generator& model, Parts&& parts, policy_gradient_options o = {})
       : backend_(backend),
         model_(model),
         parts_(std::move(parts)),
@@ -105,12 +109,25 @@ class policy_gradient {
     return report;
   }
 
-  /// Updates as a range: for (const auto& report : trainer.run(prompts, 100)). Each is made when it is asked for.
-  [[nodiscard]] auto run(std::span<const context_type> contexts, std::int64_t updates) {
-    return update_range<policy_gradient>(*this, {contexts.begin(), contexts.end()}, updates);
+  update_report update(std::initializer_list<context_type> contexts) {
+    return update(std::span(contexts.begin(), contexts.size()));
   }
-  [[nodiscard]] auto run(const prompt_list& prompts, std::int64_t updates) {
-    return update_range<policy_gradient>(*this, encoded(prompts, model_), updates);
+
+  /// Updates as a range: for (const auto& report : trainer.run(prompts, 100)). Each is made when it is asked for.
+  /// `prompts` are contexts (anything that converts to std::span<const context_type>) or texts for the generator's
+  /// encode (a prompt_list, a range of std::string or const char*); a few of either may stand in braces.
+  template <class Prompts>
+  [[nodiscard]] update_range<policy_gradient> run(const Prompts& prompts, std::int64_t updates) {
+    return {*this, detail::contexts_of(prompts, model_), updates};
+  }
+  [[nodiscard]] update_range<policy_gradient> run(const prompt_list& prompts, std::int64_t updates) {
+    return run(prompts.texts, updates);
+  }
+  [[nodiscard]] update_range<policy_gradient> run(std::initializer_list<context_type> contexts, std::int64_t updates) {
+    return run(std::span(contexts.begin(), contexts.size()), updates);
+  }
+  [[nodiscard]] update_range<policy_gradient> run(std::initializer_list<prompt_text> texts, std::int64_t updates) {
+    return run(std::span(texts.begin(), texts.size()), updates);
   }
 
   /// The rollout of the next update and its rewards and advantages; the same again until train() has been called.

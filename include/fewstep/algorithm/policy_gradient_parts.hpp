@@ -24,6 +24,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <vector>
 
@@ -112,8 +113,16 @@ class policy_gradient<Backend, Generator, Parts, false> {
   update_report update(const Contexts&) {
     return {};
   }
+  template <class Context>
+  update_report update(std::initializer_list<Context>) {
+    return {};
+  }
   template <class Contexts>
   std::vector<update_report> run(const Contexts&, std::int64_t) {
+    return {};
+  }
+  template <class Context>
+  std::vector<update_report> run(std::initializer_list<Context>, std::int64_t) {
     return {};
   }
   template <class Contexts>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/advantage/prompt_buffer.hpp>
+#include <fewstep/algorithm/part_of.hpp>
 #include <fewstep/algorithm/policy_gradient.hpp>
 #include <fewstep/algorithm/rlcm.hpp>
 #include <fewstep/objective/reward_regression.hpp>
@@ -43,14 +44,11 @@ struct rebel_options {
 /// reference must outlive the trainer.
 template <class Backend, class Generator, class Reward, class Optimizer, class Advantage = prompt_buffer_advantage,
           class Regularizer = no_regularizer>
-[[nodiscard]] auto rebel(Backend& backend, Generator& model, Reward reward_fn, Optimizer rule, rebel_options o = {},
-                         Advantage advantage_of = {}, Regularizer regularize = {}) {
-  policy_gradient_parts parts{detail::consistency_steps(model, o),
-                              std::move(reward_fn),
-                              std::move(advantage_of),
-                              reward_regression{o.eta},
-                              std::move(regularize),
-                              std::move(rule)};
+[[nodiscard]] auto rebel(Backend& backend, Generator& model, Reward&& reward_fn, Optimizer&& rule, rebel_options o = {},
+                         Advantage&& advantage_of = {}, Regularizer&& regularize = {}) {
+  policy_gradient_parts parts{detail::consistency_steps(model, o),      detail::part_of<Reward>(reward_fn),
+                              detail::part_of<Advantage>(advantage_of), reward_regression{o.eta},
+                              detail::part_of<Regularizer>(regularize), detail::part_of<Optimizer>(rule)};
   return policy_gradient<Backend, Generator, decltype(parts)>(backend, model, std::move(parts),
                                                               detail::common_options(o));
 }

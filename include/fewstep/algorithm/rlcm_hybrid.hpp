@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/advantage/prompt_buffer.hpp>
+#include <fewstep/algorithm/part_of.hpp>
 #include <fewstep/algorithm/policy_gradient.hpp>
 #include <fewstep/algorithm/rlcm.hpp>
 #include <fewstep/auxiliary/last_step_reward.hpp>
@@ -24,15 +25,15 @@ namespace fewstep {
 /// Backend, generator, reward and the regularizer's reference must outlive the trainer.
 template <class Backend, class Generator, class Reward, class Optimizer, class Advantage = prompt_buffer_advantage,
           class Regularizer = no_regularizer>
-[[nodiscard]] auto rlcm_hybrid(Backend& backend, Generator& model, Reward& reward_fn, Optimizer rule,
-                               rlcm_options o = {}, reward_loss through_last_step = {}, Advantage advantage_of = {},
-                               Regularizer regularize = {}) {
+[[nodiscard]] auto rlcm_hybrid(Backend& backend, Generator& model, Reward& reward_fn, Optimizer&& rule,
+                               rlcm_options o = {}, reward_loss through_last_step = {}, Advantage&& advantage_of = {},
+                               Regularizer&& regularize = {}) {
   policy_gradient_parts parts{.sampler = detail::consistency_steps(model, o),
                               .reward_fn = std::ref(reward_fn),
-                              .advantage_of = std::move(advantage_of),
+                              .advantage_of = detail::part_of<Advantage>(advantage_of),
                               .objective_of = clipped_surrogate{o.clip_range},
-                              .regularize = std::move(regularize),
-                              .rule = std::move(rule),
+                              .regularize = detail::part_of<Regularizer>(regularize),
+                              .rule = detail::part_of<Optimizer>(rule),
                               .also = last_step_reward(backend, std::ref(reward_fn), through_last_step)};
   return policy_gradient<Backend, Generator, decltype(parts)>(backend, model, std::move(parts),
                                                               detail::common_options(o));

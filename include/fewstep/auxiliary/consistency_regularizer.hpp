@@ -54,6 +54,10 @@ class consistency_regularizer {
   requires std::same_as<Context, typename Generator::context_type> consistency_regularizer(Backend&, const Generator&,
                                                                                            options o, Source source)
       : source_(std::move(source)), options_(checked(o)) {}
+  /// A copy has the source and the options, and is yet to be prepared.
+  consistency_regularizer(const consistency_regularizer& other) requires std::copy_constructible<Source>
+      : source_(other.source_), options_(other.options_) {}
+  consistency_regularizer(consistency_regularizer&&) noexcept = default;
 
   template <class Generator>
   [[nodiscard]] std::size_t workspace_bytes(const Backend&, const Generator& model, index_t samples,

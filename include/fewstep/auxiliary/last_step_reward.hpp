@@ -44,6 +44,11 @@ class last_step_reward {
 
   last_step_reward(Backend&, Reward reward_fn, options o = {}, Decoder decode = {})
       : reward_(std::move(reward_fn)), decode_(std::move(decode)), options_(checked(o, "last_step_reward")) {}
+  /// A copy has the parts and the options, and is yet to be prepared.
+  last_step_reward(
+      const last_step_reward& other) requires std::copy_constructible<Reward> && std::copy_constructible<Decoder>
+      : reward_(other.reward_), decode_(other.decode_), options_(other.options_) {}
+  last_step_reward(last_step_reward&&) noexcept = default;
 
   template <class Generator>
   [[nodiscard]] std::size_t workspace_bytes(const Backend&, const Generator& model, index_t samples,

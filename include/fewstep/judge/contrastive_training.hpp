@@ -66,7 +66,7 @@ class contrastive_training {
   contrastive_training(Backend& backend, two_tower<Backend>& model, Optimizer rule, const options& o)
       : backend_(backend),
         model_(model),
-        update_(backend, "contrastive_training", model.parameters(), rule, o),
+        update_(backend, "contrastive_training", model.parameters(), std::move(rule), o),
         batch_(o.batch),
         workspace_(model.make_workspace(backend, o.batch)),
         pictures_(backend, o.batch * model.sample_size()),

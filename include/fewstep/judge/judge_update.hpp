@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstdint>
 #include <stdexcept>
+#include <utility>
 
 namespace fewstep {
 
@@ -26,9 +27,9 @@ class judge_update {
   judge_update(Backend& backend, const char* name, vec<float> parameters, Optimizer rule, const Options& o)
       : backend_(backend),
         name_(name),
-        rule_(rule),
+        rule_(std::move(rule)),
         options_{o.steps, o.batch, o.max_gradient_norm, o.average_decay, o.schedule},
-        state_(rule.make_state(backend, parameters.size())) {
+        state_(rule_.make_state(backend, parameters.size())) {
     expects(o.batch > 0 && o.steps > 0 && o.average_decay >= 0 && o.average_decay < 1 && o.max_gradient_norm >= 0, [&] {
       return message(name, ": batch is ", o.batch, ", steps ", o.steps, ", average_decay ", o.average_decay,
                      ", max_gradient_norm ", o.max_gradient_norm,

@@ -39,7 +39,7 @@ class preference_training {
   preference_training(Backend& backend, preference_model<Backend>& model, Optimizer rule, const options& o)
       : backend_(backend),
         model_(model),
-        update_(backend, "preference_training", model.parameters(), rule, o),
+        update_(backend, "preference_training", model.parameters(), std::move(rule), o),
         batch_(o.batch),
         smoothing_(o.label_smoothing),
         workspace_(model.make_workspace(backend, 2 * o.batch)),

@@ -102,6 +102,9 @@ class async {
 
   explicit async(Reward wrapped, async_settings settings = {})
       : state_(std::make_unique<state>(std::move(wrapped), settings.capacity)) {}
+  async(const async&) = delete;  // it is one thread: std::move it, or share it with std::ref
+  async(async&&) noexcept = default;
+  async& operator=(async&&) noexcept = default;
 
   template <class Context>
   requires reward<Reward, Context> ticket submit(matrix<const float> samples, std::span<const Context> contexts,

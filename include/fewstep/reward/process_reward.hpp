@@ -74,6 +74,8 @@ class process_reward {
             [&] { return message(s.name, ": timeout is ", s.timeout, " s; use a finite number above 0"); });
     expects(s.restarts >= 0, [&] { return message(s.name, ": restarts is ", s.restarts, "; use 0 or more"); });
   }
+  process_reward(const process_reward&) = delete;  // it is one process: std::move it, or share it with std::ref
+  process_reward(process_reward&&) noexcept = default;
 
   template <class Context>
   void operator()(matrix<const float> samples, std::span<const Context> contexts, std::span<float> out) {
