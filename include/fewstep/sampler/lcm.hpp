@@ -15,7 +15,7 @@ namespace fewstep {
 /// Which of the timesteps a latent consistency model was distilled at are used for k network calls.
 enum class timestep_rule : std::uint8_t {
   rlcm,       ///< every floor(origin / k)-th, as RLCM and diffusers until 0.23: a gap stays at the low end
-  diffusers,  ///< floor(origin i / k), as diffusers since
+  diffusers,  ///< floor(i (origin / k)), as diffusers since, with the rounding of the quotient in double precision
 };
 
 /// Sampler of latent consistency models: Luo et al. 2023 (arXiv:2310.04378), algorithm 3, with the last transition as
@@ -39,8 +39,9 @@ struct lcm_sampler {
     const int spacing = p.training_steps() / origin_steps;
     std::vector<float> times;
     for (int i = 0; i < network_calls; ++i) {
-      const int skipped =
-          rule == timestep_rule::rlcm ? origin_steps / network_calls * i : origin_steps * i / network_calls;
+      const int skipped = rule == timestep_rule::rlcm
+                              ? origin_steps / network_calls * i
+                              : static_cast<int>(i * (static_cast<double>(origin_steps) / network_calls));
       times.push_back(static_cast<float>(spacing * (origin_steps - skipped) - 1));
     }
     return times;

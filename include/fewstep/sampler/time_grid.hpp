@@ -26,8 +26,16 @@ namespace fewstep {
   return times;
 }
 
+/// Timestep i of `count` that stand at equal parts of `training_steps`, counted from the noisy end: N - i N / count -
+/// 1, halves to even, in the very arithmetic of NumPy's arange, which decides the halves of 50 numbers of steps of
+/// 1000. What diffusers calls "trailing" (docs/samplers.md).
+[[nodiscard]] inline int trailing_timestep(int training_steps, int count, int i) {
+  const double n = training_steps, step = n - n / count - n;
+  return static_cast<int>(std::nearbyint(n + i * step)) - 1;
+}
+
 /// `count` network times that suit a process: Karras' grid where the signal is never scaled down (EDM), equal parts
-/// counted from the noisy end of the timesteps (diffusers calls it "trailing") and, for flows, of the noise.
+/// counted from the noisy end of the timesteps (trailing_timestep) and, for flows, of the noise.
 template <preconditioning P>
 [[nodiscard]] std::vector<float> default_times(const P& p, int count) {
   std::vector<float> times;
@@ -37,8 +45,7 @@ template <preconditioning P>
                      " timesteps; ask for fewer");
     });
     for (int i = 0; i < count; ++i)
-      times.push_back(time_of_timestep(
-          p, static_cast<int>(std::floor(static_cast<double>(p.training_steps()) * (count - i) / count + 0.5) - 1.0)));
+      times.push_back(time_of_timestep(p, trailing_timestep(p.training_steps(), count, i)));
     expects(times.front() <= p.max_time() && times.back() >= p.min_time(), [&] {
       return message("sampler: equal parts of the timesteps lead from time ", times.front(), " to ", times.back(),
                      ", but this generator knows [", p.min_time(), ", ", p.max_time(), "]; give times that it knows");

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "support/published_timesteps.hpp"
 #include "test.hpp"
 
 #include <fewstep/generator/rescaled.hpp>
@@ -144,6 +145,34 @@ TEST_CASE("ddim_sampler does not train a last call that stands at timestep 0; it
   check_standing_end({.steps_offset = 0}, p, 1, 0);
 }
 
+namespace {
+
+/// A process of 1000 timesteps whose levels cost nothing.
+struct plain_timesteps {
+  fewstep::coefficients operator()(float) const { return {1, 1, -1}; }
+  fewstep::noise_level level(float t) const { return {1, t + 1}; }
+  float noise_floor() const { return 0; }
+  float min_time() const { return 0; }
+  float max_time() const { return 999; }
+  int training_steps() const { return 1000; }
+};
+
+}  // namespace
+
+TEST_CASE("ddim_sampler has the leading timesteps of diffusers for every number of steps") {
+  for (const auto& [offset, most, digest] : fewstep::test::published_timesteps("leading")) {
+    fewstep::test::timestep_digest all;
+    for (int calls = 1; calls <= most; ++calls) {
+      std::vector<float> times;
+      for (const auto& row : ddim_sampler{.steps_offset = offset}.table(plain_timesteps{}, calls).rows)
+        times.push_back(row.time);
+      all.add(times);
+    }
+    CAPTURE(offset);
+    CHECK(all.value == digest);
+  }
+}
+
 TEST_CASE("ddim_sampler with steps_offset 0 has the steps of diffusers' default, DDIMScheduler") {
   // diffusers 0.42.1, DDIMScheduler(beta_start=.00085, beta_end=.012, beta_schedule="scaled_linear"), 50 steps, eta 1:
   // sqrt(_get_variance(t, t - 20)), which is 0 at t = 0.
@@ -168,6 +197,24 @@ TEST_CASE("ddim_sampler keeps the marginal of a Gaussian data law") {
     variance = gain * gain * variance + static_cast<double>(row.sigma) * static_cast<double>(row.sigma);
   }
   CHECK(variance == Approx(1.0).epsilon(0.03));
+}
+
+TEST_CASE("ddim_sampler steps to the next of its times, whatever their gaps") {
+  // Data of deviation 0.5, whose noise is known: eps = noise x / (signal^2 / 4 + noise^2), so that a row scales the
+  // state. diffusers steps to t - 1000 / calls instead and has 0.023 with 61 calls, 0.706 with 501 (docs/samplers.md).
+  const fewstep::epsilon_prediction p;
+  for (const int calls : {60, 61, 500, 501, 700}) {
+    const auto table = ddim_sampler{.eta = 0, .times = fewstep::default_times(p, calls)}.table(p, calls);
+    double deviation = 1;
+    for (const auto& row : table.rows) {
+      const auto [signal, noise] = p.exact_level(row.time);
+      const double eps = noise / (signal * signal / 4 + noise * noise);
+      deviation *= static_cast<double>(row.a) + static_cast<double>(row.b) * eps;
+    }
+    CAPTURE(calls);
+    CHECK(deviation == Approx(0.5).epsilon(0.05));
+    if (calls >= 500) CHECK(deviation == Approx(0.5).epsilon(0.005));
+  }
 }
 
 TEST_CASE("ddim_sampler refuses what it cannot do, by name") {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "support/published_timesteps.hpp"
 #include "test.hpp"
 
 #include <fewstep/sampler/lcm.hpp>
@@ -33,6 +34,21 @@ TEST_CASE("lcm_sampler takes the timesteps of diffusers") {
   CHECK(sampler_of_diffusers.timesteps(p, 8) == list{999, 879, 759, 639, 499, 379, 259, 139});
   CHECK(sampler_of_diffusers.timesteps(p, 16) ==
         list{999, 939, 879, 819, 759, 699, 639, 579, 499, 439, 379, 319, 259, 199, 139, 79});
+}
+
+TEST_CASE("lcm_sampler has the timesteps of diffusers for every number of calls of every origin") {
+  const fewstep::lcm p;
+  const auto expected = fewstep::test::published_timesteps("lcm");
+  REQUIRE(expected.size() == 1000);
+  for (const auto& [origin, most, digest] : expected) {
+    fewstep::test::timestep_digest all;
+    for (int calls = 1; calls <= most; ++calls)
+      all.add(lcm_sampler{.rule = timestep_rule::diffusers, .origin_steps = origin}.timesteps(p, calls));
+    CAPTURE(origin);
+    CHECK(all.value == digest);
+  }
+  // NumPy's quotient 30 / 22, eleven times, is just below 15; the exact floor would be 15 and the timestep 494.
+  CHECK(lcm_sampler{.rule = timestep_rule::diffusers, .origin_steps = 30}.timesteps(p, 22)[11] == 527);
 }
 
 TEST_CASE("lcm_sampler has the log-probabilities of the published policy at horizon 8") {

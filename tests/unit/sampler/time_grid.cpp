@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "support/published_timesteps.hpp"
 #include "test.hpp"
 
 #include <fewstep/sampler/time_grid.hpp>
 
 #include <cmath>
+#include <cstddef>
 #include <vector>
 
 using fewstep::checked_times;
@@ -25,6 +27,27 @@ TEST_CASE("default times suit the process") {
   CHECK(default_times(fewstep::epsilon_prediction{}, 4) == std::vector<float>{999, 749, 499, 249});
   CHECK(default_times(fewstep::epsilon_prediction{}, 1) == std::vector<float>{999});
   CHECK_THROWS_WITH(default_times(fewstep::epsilon_prediction{}, 1001), contains("1001 network calls"));
+}
+
+TEST_CASE("default times of timesteps are those that diffusers calls trailing, for every number of steps") {
+  const fewstep::epsilon_prediction p;
+  const auto expected = fewstep::test::published_timesteps("trailing");
+  REQUIRE(expected.size() == 1000);
+  int longer = 0;
+  for (const auto& [calls, length, digest] : expected) {
+    const auto times = default_times(p, calls);
+    fewstep::test::timestep_digest of_times;
+    of_times.add(times);
+    CAPTURE(calls);
+    REQUIRE(times.size() == static_cast<std::size_t>(calls));
+    CHECK(times.back() >= 0.0f);
+    CHECK(of_times.value == fewstep::test::timestep_digest{}.add(digest));
+    longer += length > calls ? 1 : 0;
+  }
+  CHECK(longer == 62);  // diffusers gives one timestep more, -1 (61 steps are the fewest); docs/samplers.md
+  const std::vector<float> sixteen = default_times(p, 16);
+  CHECK(std::vector<float>(sixteen.begin(), sixteen.begin() + 4) == std::vector<float>{999, 937, 874, 811});
+  CHECK(std::vector<float>(sixteen.end() - 4, sixteen.end()) == std::vector<float>{249, 187, 124, 61});
 }
 
 TEST_CASE("times asked for are taken as they are, or refused by name") {
