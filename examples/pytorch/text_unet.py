@@ -109,6 +109,11 @@ class unet(nn.Module):
         return F.pixel_shuffle(self.out(F.silu(self.norm(h))), self.patch)
 
 
+def is_adaptable(layer: nn.Module) -> bool:
+    """Whether fewstep puts low-rank adapters on this layer: linear ones and 1x1 convolutions."""
+    return isinstance(layer, nn.Linear) or getattr(layer, "kernel_size", None) == (1, 1)
+
+
 class text_unet(nn.Module):
     """Word i of the vocabulary is token i + 1, and token 0 is padding. `options` as in DEFAULTS."""
 
@@ -146,16 +151,17 @@ class text_unet(nn.Module):
         return skip[:, None, None, None] * x + out[:, None, None, None] * self(x, t, tokens)
 
     def add_adapters(self, rank: int, alpha: float) -> None:
-        """Low-rank adapters where fewstep has them: y += (alpha / rank) B A x on linear layers and 1x1 convolutions."""
+        """Low-rank adapters where fewstep has them, of PEFT's shapes: y += (alpha / rank) B A x."""
         def add(layer: nn.Module, inputs: tuple, y: torch.Tensor) -> torch.Tensor:
-            x = inputs[0].movedim(1, -1)
-            return y + alpha / rank * layer.lora_B(layer.lora_A(x)).movedim(-1, 1)
+            return y + alpha / rank * layer.lora_B(layer.lora_A(inputs[0]))
 
         self.lora = {"rank": rank, "alpha": alpha}
         for layer in list(self.modules()):
-            if isinstance(layer, nn.Linear) or getattr(layer, "kernel_size", None) == (1, 1):
+            if is_adaptable(layer):
                 outputs, inputs = layer.weight.shape[:2]
-                layer.lora_A, layer.lora_B = nn.Linear(inputs, rank, bias=False), nn.Linear(rank, outputs, bias=False)
+                kind, shape = (nn.Linear, ()) if isinstance(layer, nn.Linear) else (nn.Conv2d, (1,))
+                layer.lora_A = kind(inputs, rank, *shape, bias=False)
+                layer.lora_B = kind(rank, outputs, *shape, bias=False)
                 nn.init.normal_(layer.lora_A.weight, std=rank**-0.5)
                 nn.init.zeros_(layer.lora_B.weight)
                 layer.register_forward_hook(add)

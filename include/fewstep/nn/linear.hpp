@@ -19,7 +19,8 @@ struct lora_options {
 };
 
 /// y[M,out] = x[M,in] W + bias. A 1x1 convolution over channels-last pixels is this layer with `as_convolution`, which
-/// only changes the layout of its file.
+/// only changes the layout of its file: weight [out, in, 1, 1], and adapters [rank, in, 1, 1] and [out, rank, 1, 1], as
+/// PEFT has them.
 template <class T>
 class linear {
  public:
@@ -34,10 +35,8 @@ class linear {
 
   linear() = default;
   linear(parameter_layout& layout, const std::string& name, index_t in, index_t out, options o = {})
-      : name_(name), in_(in), out_(out) {
-    const float deviation = o.gain / std::sqrt(static_cast<float>(in));
-    weight_ = o.as_convolution ? layout.add(name + ".weight", slice_kind::convolution, {1, 1, in, out}, 0, deviation)
-                               : layout.add(name + ".weight", slice_kind::linear, {in, out}, 0, deviation);
+      : name_(name), in_(in), out_(out), as_convolution_(o.as_convolution) {
+    weight_ = add_matrix(layout, ".weight", in, out, o.gain / std::sqrt(static_cast<float>(in)));
     bias_ = layout.add_constant(name + ".bias", out, 0);
   }
 
@@ -47,9 +46,8 @@ class linear {
     low_rank_ = low_rank{};
     low_rank_->rank = o.rank;
     low_rank_->scale = static_cast<T>(o.alpha) / static_cast<T>(o.rank);
-    low_rank_->a = adapters.add(name_ + ".lora_A.weight", slice_kind::linear, {in_, o.rank}, 0,
-                                1.0f / std::sqrt(static_cast<float>(o.rank)));
-    low_rank_->b = adapters.add(name_ + ".lora_B.weight", slice_kind::linear, {o.rank, out_}, 0, 0);
+    low_rank_->a = add_matrix(adapters, ".lora_A.weight", in_, o.rank, 1.0f / std::sqrt(static_cast<float>(o.rank)));
+    low_rank_->b = add_matrix(adapters, ".lora_B.weight", o.rank, out_, 0);
   }
 
   [[nodiscard]] index_t in() const { return in_; }
@@ -99,6 +97,11 @@ class linear {
     index_t rank = 0, a = 0, b = 0;
     T scale = 0;
   };
+  /// Of `rows` inputs and `cols` outputs; in the file of a convolution, a kernel of one tap.
+  index_t add_matrix(parameter_layout& layout, const char* suffix, index_t rows, index_t cols, float deviation) const {
+    return as_convolution_ ? layout.add(name_ + suffix, slice_kind::convolution, {1, 1, rows, cols}, 0, deviation)
+                           : layout.add(name_ + suffix, slice_kind::linear, {rows, cols}, 0, deviation);
+  }
   template <class Pass>
   matrix<const T> a(const Pass& p) const {
     return {p.adapter(low_rank_->a), {in_, low_rank_->rank}};
@@ -110,6 +113,7 @@ class linear {
 
   std::string name_;
   index_t in_ = 0, out_ = 0, weight_ = 0, bias_ = 0;
+  bool as_convolution_ = false;
   std::optional<low_rank> low_rank_;
 };
 

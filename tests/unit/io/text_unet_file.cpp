@@ -140,6 +140,36 @@ TEST_CASE("fresh adapters change nothing; those of another rank than the file's 
                     contains("lora_A.weight', but the metadata 'fewstep.lora'"));
 }
 
+TEST_CASE("adapters have PEFT's shapes in the file: of a 1x1 convolution those of 1x1 convolutions") {
+  const temporary_directory folder;
+  cpu_backend backend({.threads = 1});
+  auto adapted = make_tiny_text_unet(backend, lora_options{.rank = 3, .alpha = 7});
+  save_consistency_model(folder / "m", adapted, adapted.parameters());
+  const auto file = safetensors_file::load(folder / "m");
+  int linear = 0, convolutions = 0;
+  for (const std::string& name : file.names()) {
+    const auto at = name.find(".lora_A.weight");
+    if (at == name.npos) continue;
+    auto a = file.shape(name.substr(0, at) + ".weight"), b = a;  // [out, in], or [out, in, 1, 1]
+    a[0] = b[1] = 3;
+    INFO(name);
+    CHECK(file.shape(name) == a);
+    CHECK(file.shape(name.substr(0, at) + ".lora_B.weight") == b);
+    ++(a.size() == 2 ? linear : convolutions);
+  }
+  CHECK(linear == 8);        // two of each MLP, the conditions of four blocks
+  CHECK(convolutions == 3);  // one skip, attention's two projections
+  CHECK(file.shape("unet.attention.qkv.lora_A.weight") == std::vector<index_t>{3, 24, 1, 1});
+
+  rewrite(folder / "m", [](tensor& t) {
+    if (t.name == "unet.attention.qkv.lora_A.weight") t.shape = {3, 24};
+    return true;
+  });
+  CHECK_THROWS_WITH(load_consistency_model(backend, folder / "m"),
+                    contains("'unet.attention.qkv.lora_A.weight' has shape [3, 24] but the network needs "
+                             "[3, 24, 1, 1]"));
+}
+
 TEST_CASE("half precision keeps a model but for its rounding") {
   const temporary_directory folder;
   cpu_backend backend({.threads = 1});
