@@ -29,6 +29,7 @@
 #include <fewstep/cuda/gathered_conv2d.cuh>
 #include <fewstep/cuda/group_norm_block.cuh>
 #include <fewstep/cuda/group_norm_kernel.cuh>
+#include <fewstep/cuda/in_flight.cuh>
 #include <fewstep/cuda/norm.cuh>
 #include <fewstep/cuda/parameters.cuh>
 #include <fewstep/cuda/product.cuh>

@@ -13,6 +13,7 @@
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/packet.hpp>
 #include <fewstep/cuda/block.cuh>
+#include <fewstep/cuda/in_flight.cuh>
 #include <fewstep/nn/shapes.hpp>
 #include <initializer_list>
 #include <limits>
@@ -41,23 +42,25 @@ FEWSTEP_HD void stage_rows(Block& block, int count, const float* from, index_t s
   constexpr int threads = attention_block::threads, at_a_time = 4;  // loads that are under way together
   const int units = whole_packets(columns) / 4, all = count * units;
   for (int first = block.thread(); first < all; first += at_a_time * threads) {
-    float_packet values[at_a_time] = {};
-    if (packets) {
-      for (int k = 0; k < at_a_time; ++k) {
-        const int i = first + k * threads, r = i / units;
-        if (i < all && r < rows) values[k] = load_packet(from + r * stride + (i - r * units) * 4);
-      }
-    } else {
-      for (int k = 0; k < at_a_time; ++k) {
-        const int i = first + k * threads, r = i / units, c = (i - r * units) * 4;
-        for (int l = 0; l < 4; ++l)
-          if (i < all && r < rows && c + l < columns) values[k][l] = from[r * stride + c + l];
-      }
-    }
-    for (int k = 0; k < at_a_time; ++k) {
+    const auto put = [&](int k, const float_packet& value) {
       const int i = first + k * threads, r = i / units;
-      if (i < all) store_packet(to + r * pitch + (i - r * units) * 4, values[k]);
-    }
+      if (i < all) store_packet(to + r * pitch + (i - r * units) * 4, value);
+    };
+    const auto load_whole = [&](int k) {
+      const int i = first + k * threads, r = i / units;
+      return i < all && r < rows ? load_packet(from + r * stride + (i - r * units) * 4) : float_packet{};
+    };
+    const auto load_parts = [&](int k) {
+      const int i = first + k * threads, r = i / units, c = (i - r * units) * 4;
+      float_packet value{};
+      for (int l = 0; l < 4; ++l)
+        if (i < all && r < rows && c + l < columns) value[l] = from[r * stride + c + l];
+      return value;
+    };
+    if (packets)
+      with_loads_in_flight<at_a_time>(load_whole, put);
+    else
+      with_loads_in_flight<at_a_time>(load_parts, put);
   }
 }
 

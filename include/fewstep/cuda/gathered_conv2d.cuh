@@ -8,6 +8,7 @@
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/cuda/executor.cuh>
+#include <fewstep/cuda/in_flight.cuh>
 #include <fewstep/cuda/product.cuh>
 #include <fewstep/cuda/product_kernel.cuh>
 #include <fewstep/nn/shapes.hpp>
@@ -86,18 +87,16 @@ struct gather_patches {
     const element* from = reinterpret_cast<const element*>(pictures) +
                           static_cast<index_t>(picture) * grid.height * grid.width * across + unit;
     element* to = reinterpret_cast<element*>(patches) + static_cast<index_t>(local) * taps * across + unit;
-    for (int tap = 0; tap < taps; tap += at_once) {
-      element held[at_once];
-      for (int u = 0; u < at_once; ++u) {
-        held[u] = {};
-        if (tap + u >= taps) continue;
-        int y = 0, x = 0;
-        if (find(row, column, (tap + u) / kernel, (tap + u) % kernel, y, x))
-          held[u] = from[(static_cast<index_t>(y) * grid.width + x) * across];
-      }
-      for (int u = 0; u < at_once; ++u)
-        if (tap + u < taps) to[static_cast<index_t>(tap + u) * across] = held[u];
-    }
+    for (int tap = 0; tap < taps; tap += at_once)
+      with_loads_in_flight<at_once>(
+          [&](int u) {
+            int y = 0, x = 0;
+            if (tap + u >= taps || !find(row, column, (tap + u) / kernel, (tap + u) % kernel, y, x)) return element{};
+            return from[(static_cast<index_t>(y) * grid.width + x) * across];
+          },
+          [&](int u, const element& value) {
+            if (tap + u < taps) to[static_cast<index_t>(tap + u) * across] = value;
+          });
   }
 
  private:

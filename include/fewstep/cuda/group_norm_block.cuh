@@ -7,6 +7,7 @@
 
 #include <fewstep/core/packet.hpp>
 #include <fewstep/cuda/block.cuh>
+#include <fewstep/cuda/in_flight.cuh>
 #include <fewstep/nn/shapes.hpp>
 
 #include <algorithm>
@@ -105,15 +106,16 @@ struct group_norm_tiling {
 /// use(p, load(p)) for a thread's pixels p; AtATime loads are under way together.
 template <int AtATime, class Load, class Use>
 FEWSTEP_HD void for_each_pixel(const group_norm_tiling& t, int row, const Load& load, const Use& use) {
-  for (int first = row; first < t.positions; first += AtATime * t.rows) {
-    decltype(load(0)) loaded[AtATime];
-    for (int k = 0; k < AtATime; ++k) {
-      const int p = first + k * t.rows;
-      loaded[k] = load(p < t.positions ? p : first);
-    }
-    for (int k = 0; k < AtATime; ++k)
-      if (first + k * t.rows < t.positions) use(first + k * t.rows, loaded[k]);
-  }
+  for (int first = row; first < t.positions; first += AtATime * t.rows)
+    with_loads_in_flight<AtATime>(
+        [&](int k) {
+          const int p = first + k * t.rows;
+          return load(p < t.positions ? p : first);
+        },
+        [&](int k, const auto& value) {
+          const int p = first + k * t.rows;
+          if (p < t.positions) use(p, value);
+        });
 }
 
 /// out(group, sum) for every group of a block's bundle, on one thread, with the sum of value(row, channel) over the
