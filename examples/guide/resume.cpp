@@ -7,30 +7,47 @@
 
 #include <cmath>
 #include <csignal>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
+
+/// The reward, which says what can be set in it.
+//! [settings]
+struct nearness {
+  float x = 0, y = 0;
+
+  static constexpr std::string_view name = "nearness";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("x", x, fewstep::between(-1, 1));
+    visit("y", y, fewstep::between(-1, 1));
+  }
+
+  void operator()(fewstep::matrix<const float> samples, std::span<const std::int32_t>, std::span<float> out) const {
+    for (fewstep::index_t i = 0; i < samples.rows(); ++i)
+      out[static_cast<std::size_t>(i)] = -std::hypot(samples(i, 0) - x, samples(i, 1) - y);
+  }
+};
+//! [settings]
 
 /// What a process does from beginning to end: makes everything anew, goes on from the checkpoint if it is there, and
 /// returns the parameters after so many updates.
 std::vector<float> train(const std::filesystem::path& checkpoint, int updates, float learning_rate = 1e-3f) {
   fewstep::cpu_backend backend({.threads = 1});
   fewstep::mlp_generator<fewstep::cpu_backend> generator(backend, {});
-  auto nearness =
-      fewstep::per_sample([](fewstep::vec<const float> x, std::int32_t) { return -std::hypot(x[0] - 1.0f, x[1]); });
-  auto trainer = fewstep::rlcm(backend, generator, nearness, fewstep::adam{.learning_rate = learning_rate},
+  auto trainer = fewstep::rlcm(backend, generator, nearness{.x = 1}, fewstep::adam{.learning_rate = learning_rate},
                                {.horizon = 4, .prompts_per_update = 4, .samples_per_prompt = 16});
   //! [run]
-  const auto content = [&](auto& archive) {
-    archive.must_match("learning_rate", learning_rate);
-    archive("trainer", trainer);
-  };
-  if (std::filesystem::exists(checkpoint)) fewstep::load_checkpoint(checkpoint, content);
+  if (std::filesystem::exists(checkpoint)) fewstep::load_checkpoint(checkpoint, trainer);
   while (trainer.index() < updates) {
     trainer.update(std::vector<std::int32_t>{0});
-    if (trainer.index() % 3 == 0) fewstep::save_checkpoint(checkpoint, content);
+    if (trainer.index() % 3 == 0) fewstep::save_checkpoint(checkpoint, trainer);
   }
   //! [run]
   return {generator.parameters().begin(), generator.parameters().end()};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/settings.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -61,24 +62,26 @@ struct mean_and_deviation {
   return {mean, std::sqrt(squares / static_cast<double>(values.size()))};
 }
 
-/// (reward - mean) / (deviation + epsilon), clipped to [-clip, clip].
+/// (reward - mean) / (deviation + epsilon), clipped to [-clip, clip]; 0 for a reward that is the mean, also where
+/// nothing is left to divide by.
 [[nodiscard]] inline float standardized(float reward_value, mean_and_deviation of, float epsilon, float clip) {
-  const double scaled = (static_cast<double>(reward_value) - of.mean) / (of.deviation + static_cast<double>(epsilon));
+  const double off = static_cast<double>(reward_value) - of.mean, by = of.deviation + static_cast<double>(epsilon);
+  const double scaled = by > 0 ? off / by : 0.0;
   return static_cast<float>(std::clamp(scaled, -static_cast<double>(clip), static_cast<double>(clip)));
 }
 
-/// Refuses arrays of different lengths, an empty batch, rewards that are not finite and useless settings, before any
+/// Refuses useless settings, arrays of different lengths, an empty batch and rewards that are not finite, before any
 /// memory has changed.
-inline void check_advantage_call(std::string_view who, std::span<const float> rewards,
-                                 std::span<const std::int32_t> prompts, std::span<const float> out, float clip,
-                                 float epsilon) {
+template <class Advantage>
+void check_advantage_call(const Advantage& settings, std::span<const float> rewards,
+                          std::span<const std::int32_t> prompts, std::span<const float> out) {
+  constexpr std::string_view who = Advantage::name;
+  check_settings(settings);
   expects(!rewards.empty(), [&] { return message(who, ": the batch is empty; give at least one reward"); });
   expects(prompts.size() == rewards.size() && out.size() == rewards.size(), [&] {
     return message(who, ": there are ", rewards.size(), " rewards but ", prompts.size(), " prompts and room for ",
                    out.size(), " advantages; the three must agree");
   });
-  expects(clip > 0, [&] { return message(who, ": clip is ", clip, "; it must be positive (infinity for none)"); });
-  expects(epsilon >= 0, [&] { return message(who, ": epsilon is ", epsilon, "; it must not be negative"); });
   for (std::size_t i = 0; i < rewards.size(); ++i)
     expects(std::isfinite(rewards[i]), [&] {
       return message(who, ": the reward of sample ", i, " (prompt ", prompts[i], ") is ", rewards[i],

@@ -3,12 +3,14 @@
 
 #include <fewstep/advantage/advantage.hpp>
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/settings.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace fewstep {
@@ -32,8 +34,16 @@ struct group_advantage {
   std::vector<std::int32_t> order{};  ///< scratch, left out of initialisers
   std::vector<float> grouped{};       ///< scratch, left out of initialisers
 
+  static constexpr std::string_view name = "group_advantage";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("scale", scale);
+    visit("clip", clip, above(0).or_infinite());
+    visit("epsilon", epsilon, at_least(0));
+  }
+
   void operator()(std::span<const float> rewards, std::span<const std::int32_t> prompts, std::span<float> out) {
-    detail::check_advantage_call("group_advantage", rewards, prompts, out, clip, epsilon);
+    detail::check_advantage_call(*this, rewards, prompts, out);
     const std::size_t n = rewards.size();
     order.resize(n);
     grouped.resize(n);

@@ -3,11 +3,12 @@
 
 #include <fewstep/advantage/advantage.hpp>
 #include <fewstep/advantage/prompt_history.hpp>
-#include <fewstep/core/error.hpp>
+#include <fewstep/core/settings.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 namespace fewstep {
 
@@ -24,12 +25,17 @@ struct prompt_buffer_advantage {
   float epsilon = 1e-6f;
   prompt_history history{};  ///< the memory; starts empty and is left out of initialisers
 
+  static constexpr std::string_view name = "prompt_buffer_advantage";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("capacity", capacity, at_least(1));
+    visit("min_count", min_count, between(1, capacity).remark("capacity is the most that a prompt's statistics have"));
+    visit("clip", clip, above(0).or_infinite());
+    visit("epsilon", epsilon, at_least(0));
+  }
+
   void operator()(std::span<const float> rewards, std::span<const std::int32_t> prompts, std::span<float> out) {
-    detail::check_advantage_call("prompt_buffer_advantage", rewards, prompts, out, clip, epsilon);
-    expects(min_count >= 1 && min_count <= capacity, [&] {
-      return message("prompt_buffer_advantage: min_count is ", min_count, " but capacity is ", capacity,
-                     "; with 1 <= min_count <= capacity a prompt's own statistics can come into use");
-    });
+    detail::check_advantage_call(*this, rewards, prompts, out);
     for (std::size_t i = 0; i < rewards.size(); ++i) history.push(prompts[i], rewards[i], capacity);
     const auto of_batch = detail::statistics(rewards);
     for (std::size_t i = 0; i < rewards.size(); ++i) {
@@ -41,7 +47,6 @@ struct prompt_buffer_advantage {
 
   template <class Archive>
   void serialize(Archive& archive) {
-    if constexpr (requires { archive.must_match("capacity", capacity); }) archive.must_match("capacity", capacity);
     archive("history", history);
   }
 };

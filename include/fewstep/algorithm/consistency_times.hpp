@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/random.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/generator/preconditioning.hpp>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 namespace fewstep {
 
@@ -19,6 +21,17 @@ struct consistency_times {
   float log_mean = -1.1f, log_deviation = 2.0f;
   float q = 2, k = 8, b = 1;
   int stage = 3;
+
+  static constexpr std::string_view name = "consistency_times";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("log_mean", log_mean);
+    visit("log_deviation", log_deviation, at_least(0));
+    visit("q", q, above(1));
+    visit("k", k, at_least(0));
+    visit("b", b);
+    visit("stage", stage, at_least(0));
+  }
 
   /// Times t of samples first, first + 1, ..., and the earlier ones r. Where r is below the model's times the target is
   /// the clean sample; such rows are marked by r = t.

@@ -8,6 +8,7 @@
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/mirror.hpp>
 #include <fewstep/core/random.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/core/staged_archive.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/generator.hpp>
@@ -19,6 +20,7 @@
 #include <cstdint>
 #include <span>
 #include <stdexcept>
+#include <string_view>
 #include <utility>
 
 namespace fewstep {
@@ -63,6 +65,26 @@ struct consistency_training_options {
   float average_decay = 0.999f;
   rate_schedule schedule{};
   std::uint64_t seed = 0;
+
+  static constexpr std::string_view name = "consistency_training";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("steps", steps, at_least(1));
+    visit("batch", batch, at_least(1));
+    visit("stages", stages, at_least(0));
+    visit("first_stage", first_stage, between(0, stages).remark("stages is the last"));
+    visit("log_time_mean", log_time_mean);
+    visit("log_time_deviation", log_time_deviation, at_least(0));
+    visit("q", q, above(1));
+    visit("k", k, at_least(0));
+    visit("b", b);
+    visit("huber", huber, at_least(0));
+    visit("sigma_data", sigma_data, above(0));
+    visit("max_gradient_norm", max_gradient_norm, at_least(0).or_infinite().remark("0: no clipping"));
+    visit("average_decay", average_decay, at_least(0).below(1));
+    visit("schedule", schedule);
+    visit("seed", seed);
+  }
 };
 
 /// Easy consistency tuning: Geng et al. 2024 (arXiv:2406.14548). A denoiser is trained first (stage 0, r = 0); then
@@ -81,7 +103,7 @@ class consistency_training {
   consistency_training(Backend& backend, Generator& model, Optimizer rule, consistency_training_options o)
       : backend_(backend),
         model_(model),
-        rule_(std::move(rule)),
+        rule_(checked_part(std::move(rule))),
         options_(checked(o)),
         size_(model.sample_size()),
         state_(rule_.make_state(backend, model.parameters().size())),
@@ -146,11 +168,9 @@ class consistency_training {
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive.must_match("seed", options_.seed);
-    archive.must_match("batch", options_.batch);
-    archive.must_match("steps", options_.steps);
-    archive.must_match("stages", options_.stages);
-    archive.must_match("first_stage", options_.first_stage);
+    match_settings(archive, options_);
+    match_part(archive, "optimizer", rule_);
+    match_part(archive, "generator", model_);
     auto&& arrays = staged(archive, backend_);
     arrays("parameters", model_.parameters());
     arrays("average", average_.view());
@@ -159,23 +179,6 @@ class consistency_training {
   }
 
  private:
-  static consistency_training_options checked(const consistency_training_options& o) {
-    expects(o.batch > 0 && o.steps > 0 && o.stages >= 0, [&] {
-      return message("consistency_training: batch is ", o.batch, ", steps ", o.steps, ", stages ", o.stages,
-                     "; batch and steps must be positive and stages not negative");
-    });
-    expects(o.first_stage >= 0 && o.first_stage <= o.stages, [&] {
-      return message("consistency_training: first_stage is ", o.first_stage, "; it must be from 0 to stages, ",
-                     o.stages);
-    });
-    expects(o.q > 1 && o.huber >= 0 && o.log_time_deviation >= 0 && o.average_decay >= 0 && o.average_decay < 1, [&] {
-      return message("consistency_training: q is ", o.q, ", huber ", o.huber, ", log_time_deviation ",
-                     o.log_time_deviation, ", average_decay ", o.average_decay,
-                     "; q must be above 1, the others not negative, and average_decay below 1");
-    });
-    return o;
-  }
-
   /// Noise, forward, loss and backward of the batch that the host has prepared.
   void add_gradient(bool denoises) {
     for (auto* of_rows : {&times_, &earlier_times_, &clean_}) of_rows->upload(backend_);

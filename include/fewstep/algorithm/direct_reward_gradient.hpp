@@ -12,6 +12,7 @@
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/random.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/core/staged_archive.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/generator.hpp>
@@ -72,7 +73,7 @@ class direct_reward_gradient {
   direct_reward_gradient(Backend& backend, Generator& model, Parts&& parts, direct_reward_gradient_options o = {})
       : backend_(backend),
         model_(model),
-        parts_(std::move(parts)),
+        parts_(checked(std::move(parts))),
         options_(checked(o)),
         tables_(tables()),
         plan_(plan()),
@@ -164,23 +165,10 @@ class direct_reward_gradient {
   /// Everything that a resumed run needs, bit for bit. Random numbers have no state but the seed and the index.
   template <class Archive>
   void serialize(Archive& archive) {
-    archive.must_match("seed", options_.seed);
-    archive.must_match("horizon", options_.horizon);
-    archive.must_match("steps_with_gradient", options_.steps_with_gradient);
-    archive.must_match("random_truncation", static_cast<int>(options_.random_truncation));
-    archive.must_match("jump_from", options_.jump_from.value_or(-1));
-    archive.must_match("weight", options_.loss.weight);
-    archive.must_match("margin", options_.loss.margin);
-    archive.must_match("max_gradient_norm", options_.max_gradient_norm);
-    archive.must_match("average_decay", options_.average_decay);
-    const step_table& all = tables_.back();
-    for (std::size_t k = 0; k < all.rows.size(); ++k) {
-      archive.must_match(message("step_", k, "_time"), all.rows[k].time);
-      archive.must_match(message("step_", k, "_sigma"), all.rows[k].sigma);
-      archive.must_match(message("step_", k, "_b"), all.rows[k].b);
-    }
-    archive.must_match("prompts_per_update", options_.prompts_per_update);
-    archive.must_match("samples_per_prompt", options_.samples_per_prompt);
+    match_settings(archive, options_);
+    match_settings(archive, parts_);
+    match_part(archive, "generator", model_);
+    match_part(archive, "steps", tables_.back());
     detail::archive_count(archive, "index", index_);
     auto&& arrays = staged(archive, backend_);
     arrays("parameters", model_.parameters());

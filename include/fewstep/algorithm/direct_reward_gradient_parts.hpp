@@ -6,7 +6,7 @@
 #include <fewstep/algorithm/reward_loss.hpp>
 #include <fewstep/algorithm/update_report.hpp>
 #include <fewstep/auxiliary/auxiliary_loss.hpp>
-#include <fewstep/core/error.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/decoder/decoder.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
@@ -21,6 +21,7 @@
 #include <initializer_list>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace fewstep {
@@ -34,6 +35,15 @@ struct direct_reward_gradient_parts {
   Optimizer rule{};
   Decoder decode{};
   Auxiliary also{};
+
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit.part("sampler", sampler);
+    visit.part("reward", reward_fn);
+    visit.part("optimizer", rule);
+    visit.part("decoder", decode);
+    visit.part("auxiliary", also);
+  }
 };
 
 struct direct_reward_gradient_options {
@@ -53,33 +63,27 @@ struct direct_reward_gradient_options {
   std::size_t memory_budget = std::size_t{1} << 30;  ///< bytes of everything the trainer holds; decides the micro-batch
   std::uint64_t seed = 0;
 
+  static constexpr std::string_view name = "direct_reward_gradient";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("horizon", horizon, at_least(1));
+    visit("steps_with_gradient", steps_with_gradient, between(1, horizon).remark("the horizon is the most"));
+    visit("random_truncation", random_truncation);
+    visit("jump_from", jump_from, between(0, horizon - 1).remark("calls are numbered from 0"));
+    visit("loss", loss);
+    visit("prompts_per_update", prompts_per_update, at_least(1));
+    visit("samples_per_prompt", samples_per_prompt, at_least(1));
+    visit("shared_initial_noise", shared_initial_noise);
+    visit("max_gradient_norm", max_gradient_norm, at_least(0).or_infinite().remark("0: no clipping"));
+    visit("schedule", schedule);
+    visit("average_decay", average_decay, at_least(0).below(1));
+    visit.not_compared("memory_budget", memory_budget);
+    visit("seed", seed);
+  }
+
   /// Samples of one update.
   [[nodiscard]] index_t batch() const { return index_t{prompts_per_update} * samples_per_prompt; }
 };
-
-/// The options, if they can be used; throws std::invalid_argument naming the one that cannot.
-[[nodiscard]] inline direct_reward_gradient_options checked(const direct_reward_gradient_options& o) {
-  const auto positive = [](const char* name, int value) {
-    expects(value >= 1,
-            [&] { return message("direct_reward_gradient: ", name, " is ", value, "; it must be at least 1"); });
-  };
-  positive("horizon", o.horizon);
-  positive("prompts_per_update", o.prompts_per_update);
-  positive("samples_per_prompt", o.samples_per_prompt);
-  expects(o.steps_with_gradient >= 1 && o.steps_with_gradient <= o.horizon, [&] {
-    return message("direct_reward_gradient: steps_with_gradient is ", o.steps_with_gradient,
-                   "; it must be from 1 to the horizon, ", o.horizon);
-  });
-  expects(!o.jump_from || (*o.jump_from >= 0 && *o.jump_from < o.horizon), [&] {
-    return message("direct_reward_gradient: jump_from is ", *o.jump_from, "; calls are numbered from 0 to ",
-                   o.horizon - 1);
-  });
-  expects(o.average_decay >= 0 && o.average_decay < 1, [&] {
-    return message("direct_reward_gradient: average_decay is ", o.average_decay, "; it must be in [0, 1)");
-  });
-  static_cast<void>(checked(o.loss, "direct_reward_gradient"));
-  return o;
-}
 
 namespace detail {
 

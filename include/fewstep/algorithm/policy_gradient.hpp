@@ -14,6 +14,7 @@
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/mirror.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/core/staged_archive.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/decoder/decoder.hpp>
@@ -59,7 +60,7 @@ class policy_gradient {
   policy_gradient(Backend& backend, Generator& model, Parts&& parts, policy_gradient_options o = {})
       : backend_(backend),
         model_(model),
-        parts_(std::move(parts)),
+        parts_(checked(std::move(parts))),
         options_(checked(o)),
         steps_(parts_.sampler, model.preconditioner(), o.horizon, o.first_trained, parts_.select),
         plan_(plan(steps_.at(0, o.seed))),
@@ -189,25 +190,11 @@ class policy_gradient {
   /// Everything that a resumed run needs, bit for bit. Random numbers have no state but the seed and the index.
   template <class Archive>
   void serialize(Archive& archive) {
-    archive.must_match("seed", options_.seed);
-    archive.must_match("horizon", options_.horizon);
-    const step_table& all = steps_.full();
-    archive.must_match("first_trained", all.first_trained);
-    archive.must_match("trained", all.trained);
+    match_settings(archive, options_);
+    match_settings(archive, parts_);
+    match_part(archive, "generator", model_);
+    match_part(archive, "steps", steps_.full());
     archive.must_match("trained_at_once", table().trained);
-    archive.must_match("shared_initial_noise", options_.shared_initial_noise);
-    archive.must_match("reduction", options_.over);
-    archive.must_match("inner_epochs", options_.inner_epochs);
-    archive.must_match("optimizer_steps", options_.optimizer_steps);
-    archive.must_match("max_gradient_norm", options_.max_gradient_norm);
-    archive.must_match("average_decay", options_.average_decay);
-    for (std::size_t k = 0; k < all.rows.size(); ++k) {
-      archive.must_match(message("step_", k, "_time"), all.rows[k].time);
-      archive.must_match(message("step_", k, "_sigma"), all.rows[k].sigma);
-      archive.must_match(message("step_", k, "_b"), all.rows[k].b);
-    }
-    archive.must_match("prompts_per_update", options_.prompts_per_update);
-    archive.must_match("samples_per_prompt", options_.samples_per_prompt);
     detail::archive_count(archive, "index", index_);
     auto&& arrays = staged(archive, backend_);
     arrays("parameters", model_.parameters());

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <fewstep/core/error.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/objective/reduction.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 namespace fewstep {
 
@@ -25,6 +26,24 @@ struct policy_gradient_options {
   float average_decay = 0;                           ///< of the moving average of the parameters; 0: none is kept
   std::size_t memory_budget = std::size_t{1} << 30;  ///< bytes of everything the trainer holds; decides the micro-batch
   std::uint64_t seed = 0;
+
+  static constexpr std::string_view name = "policy_gradient";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("horizon", horizon, at_least(1));
+    visit("first_trained", first_trained, at_least(0));
+    visit("prompts_per_update", prompts_per_update, at_least(1));
+    visit("samples_per_prompt", samples_per_prompt, at_least(1));
+    visit("shared_initial_noise", shared_initial_noise);
+    visit("over", over);
+    visit("inner_epochs", inner_epochs, at_least(1));
+    visit("optimizer_steps", optimizer_steps, at_least(1));
+    visit("max_gradient_norm", max_gradient_norm, at_least(0).or_infinite().remark("0: no clipping"));
+    visit("schedule", schedule);
+    visit("average_decay", average_decay, at_least(0).below(1));
+    visit.not_compared("memory_budget", memory_budget);
+    visit("seed", seed);
+  }
 
   /// Samples of one update.
   [[nodiscard]] index_t batch() const { return index_t{prompts_per_update} * samples_per_prompt; }
@@ -52,20 +71,5 @@ template <class Options>
 }
 
 }  // namespace detail
-
-/// The options, if they can be used; throws std::invalid_argument naming the one that cannot.
-[[nodiscard]] inline policy_gradient_options checked(const policy_gradient_options& o) {
-  const auto positive = [](const char* name, int value) {
-    expects(value >= 1, [&] { return message("policy_gradient: ", name, " is ", value, "; it must be at least 1"); });
-  };
-  positive("horizon", o.horizon);
-  positive("prompts_per_update", o.prompts_per_update);
-  positive("samples_per_prompt", o.samples_per_prompt);
-  positive("inner_epochs", o.inner_epochs);
-  positive("optimizer_steps", o.optimizer_steps);
-  expects(o.average_decay >= 0 && o.average_decay < 1,
-          [&] { return message("policy_gradient: average_decay is ", o.average_decay, "; it must be in [0, 1)"); });
-  return o;
-}
 
 }  // namespace fewstep

@@ -51,6 +51,19 @@ struct policy_gradient_parts {
   Decoder decode{};
   Selection select{};
   Auxiliary also{};
+
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit.part("sampler", sampler);
+    visit.part("reward", reward_fn);
+    visit.part("advantage", advantage_of);
+    visit.part("objective", objective_of);
+    visit.part("regularizer", regularize);
+    visit.part("optimizer", rule);
+    visit.part("decoder", decode);
+    visit.part("selection", select);
+    visit.part("auxiliary", also);
+  }
 };
 
 namespace detail {

@@ -4,6 +4,7 @@
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/mirror.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/decoder/decoder.hpp>
 #include <fewstep/sampler/step_table.hpp>
@@ -13,6 +14,7 @@
 #include <cstddef>
 #include <limits>
 #include <span>
+#include <string_view>
 
 namespace fewstep {
 
@@ -22,6 +24,13 @@ struct reward_loss {
   float weight = 1;
   float margin = std::numeric_limits<float>::infinity();
 
+  static constexpr std::string_view name = "reward_loss";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("weight", weight, at_least(0));
+    visit("margin", margin, valid_range{}.or_infinite().remark("the reward that is good enough"));
+  }
+
   [[nodiscard]] double value(float r) const {
     const auto reward = static_cast<double>(r);
     const double below = std::isinf(margin) ? -reward : std::fmax(0.0, static_cast<double>(margin) - reward);
@@ -30,16 +39,6 @@ struct reward_loss {
   /// d value / d r.
   [[nodiscard]] float slope(float r) const { return r < margin ? -weight : 0.0f; }
 };
-
-/// The loss, if it can be used; throws std::invalid_argument naming `who`.
-[[nodiscard]] inline reward_loss checked(const reward_loss& loss, const char* who) {
-  expects(std::isfinite(loss.weight) && loss.weight >= 0,
-          [&] { return message(who, ": weight is ", loss.weight, "; it must be finite and not negative"); });
-  expects(!std::isnan(loss.margin) && loss.margin > -std::numeric_limits<float>::infinity(), [&] {
-    return message(who, ": margin is ", loss.margin, "; give the reward that is good enough, or infinity");
-  });
-  return loss;
-}
 
 namespace detail {
 

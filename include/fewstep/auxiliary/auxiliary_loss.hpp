@@ -10,6 +10,8 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <string>
+#include <string_view>
 #include <tuple>
 #include <utility>
 
@@ -95,6 +97,10 @@ concept adds_nothing = requires {
 /// There is no other loss.
 struct no_auxiliary_loss {
   static constexpr bool is_none = true;
+  static constexpr std::string_view name = "no_auxiliary_loss";
+  template <class Visitor>
+  void settings(Visitor&) const {}
+
   template <class Backend, class Generator>
   void prepare(Backend&, Generator&, const step_table&, index_t, index_t) {}
   template <class Backend, class Generator>
@@ -114,6 +120,13 @@ class auxiliary_losses {
   static constexpr bool is_none = (detail::adds_nothing<Losses> && ...);
 
   explicit auxiliary_losses(Losses... losses) : losses_(std::move(losses)...) {}
+
+  static constexpr std::string_view name = "auxiliary_losses";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    int number = 0;
+    std::apply([&](const Losses&... losses) { (visit.part(std::to_string(number++), losses), ...); }, losses_);
+  }
 
   template <class Backend, class Generator>
   requires(auxiliary_loss<Losses, Backend, Generator>&&...) void prepare(Backend& backend, Generator& model,

@@ -5,6 +5,7 @@
 #include <fewstep/auxiliary/auxiliary_loss.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/mirror.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/decoder/decoder.hpp>
 #include <fewstep/mdp/transition.hpp>
@@ -15,6 +16,7 @@
 #include <concepts>
 #include <cstddef>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -43,12 +45,22 @@ class last_step_reward {
   using options = reward_loss;
 
   last_step_reward(Backend&, Reward reward_fn, options o = {}, Decoder decode = {})
-      : reward_(std::move(reward_fn)), decode_(std::move(decode)), options_(checked(o, "last_step_reward")) {}
+      : reward_(std::move(reward_fn)), decode_(std::move(decode)), options_(o) {
+    check_settings(*this);
+  }
   /// A copy has the parts and the options, and is yet to be prepared.
   last_step_reward(
       const last_step_reward& other) requires std::copy_constructible<Reward> && std::copy_constructible<Decoder>
       : reward_(other.reward_), decode_(other.decode_), options_(other.options_) {}
   last_step_reward(last_step_reward&&) noexcept = default;
+
+  static constexpr std::string_view name = "last_step_reward";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    options_.settings(visit);
+    visit.part("reward", reward_);
+    visit.part("decoder", decode_);
+  }
 
   template <class Generator>
   [[nodiscard]] std::size_t workspace_bytes(const Backend&, const Generator& model, index_t samples,

@@ -4,16 +4,17 @@
 #include <fewstep/backend/backend.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/mirror.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/generator/guidable.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace fewstep {
 
@@ -103,6 +104,12 @@ struct add_pairs {
 
 struct guided_options {
   float scale = 5;  ///< g; 1: no guidance, 0: no condition
+
+  static constexpr std::string_view name = "guided";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("scale", scale);
+  }
 };
 
 /// Classifier-free guidance as a generator: Ho and Salimans 2022 (arXiv:2207.12598), equation (6), where g = 1 + w,
@@ -164,11 +171,17 @@ class guided {
   };
 
   guided(Backend& backend, Generator& model, guided_options o = {})
-      : model_(&model), scale_(o.scale), unconditional_(backend, 1, model.unconditional()) {
-    expects(std::isfinite(o.scale), [&] { return message("guided: scale is ", o.scale, "; it must be finite"); });
+      : model_(&model), scale_(checked(o).scale), unconditional_(backend, 1, model.unconditional()) {
     unconditional_.upload(backend);
   }
   guided(Backend&, Generator&&, guided_options = {}) = delete;
+
+  static constexpr std::string_view name = options::name;
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    options{scale_}.settings(visit);
+    visit.part("unguided", *model_);
+  }
 
   [[nodiscard]] float scale() const { return scale_; }
   /// The generator that is guided.

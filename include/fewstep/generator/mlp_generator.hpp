@@ -3,6 +3,7 @@
 
 #include <fewstep/backend/cpu/executor.hpp>
 #include <fewstep/core/element_kernels.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/generator/conditioning.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/generator/network_workspace.hpp>
@@ -13,6 +14,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string_view>
 #include <type_traits>
 #include <vector>
 
@@ -48,6 +50,14 @@ class mlp_network {
     index_t classes = 0;  ///< of class_conditioning; 0: there is no conditioning
     std::vector<index_t> hidden = {64, 64};
     std::vector<float> frequencies = {0.5f, 1.0f, 2.0f, 4.0f};
+
+    template <class Visitor>
+    void settings(Visitor& visit) const {
+      visit("dimension", dimension, at_least(1));
+      visit("classes", classes, at_least(0));
+      visit("hidden", hidden, at_least(1));
+      visit("frequencies", frequencies);
+    }
   };
   struct tape {
     typename mlp<T>::tape layers;
@@ -103,10 +113,18 @@ class mlp_generator {
     typename network_type::options network{};
     Preconditioning preconditioner{};
     std::uint64_t seed = 0;
+
+    static constexpr std::string_view name = "mlp_generator";
+    template <class Visitor>
+    void settings(Visitor& visit) const {
+      visit("network", network);
+      visit.part("preconditioner", preconditioner);
+      visit.not_compared("seed", seed);
+    }
   };
 
   mlp_generator(Backend& backend, options o)
-      : preconditioner_(o.preconditioner),
+      : preconditioner_(checked(o).preconditioner),
         network_(layout_, o.network),
         parameters_(backend, {layout_.size()}),
         gradients_(backend, {layout_.size()}),
@@ -116,6 +134,12 @@ class mlp_generator {
     backend.copy_to_device(host.data(), parameters_.data(), layout_.size());
     backend.copy_to_device(o.network.frequencies.data(), frequencies_.data(), frequencies_.size());
     measure();
+  }
+
+  static constexpr std::string_view name = options::name;
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    options{network_.settings(), preconditioner_}.settings(visit);
   }
 
   [[nodiscard]] index_t sample_size() const { return network_.settings().dimension; }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/settings.hpp>
 #include <fewstep/core/view.hpp>
 
 #include <cmath>
 #include <concepts>
+#include <string_view>
 #include <type_traits>
 
 namespace fewstep {
@@ -159,6 +161,14 @@ struct edm_consistency {
   float sigma_min = 0.002f;
   float sigma_max = 80.0f;
 
+  static constexpr std::string_view name = "edm_consistency";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("sigma_data", sigma_data, above(0));
+    visit("sigma_min", sigma_min, at_least(0).below(static_cast<double>(sigma_max)).remark("sigma_max is above it"));
+    visit("sigma_max", sigma_max, above(0));
+  }
+
   [[nodiscard]] FEWSTEP_HD coefficients operator()(float t) const {
     return detail::edm_coefficients(static_cast<double>(sigma_data), static_cast<double>(sigma_min),
                                     static_cast<double>(t));
@@ -176,6 +186,14 @@ struct edm_denoiser {
   float sigma_min = 0.002f;
   float sigma_max = 80.0f;
 
+  static constexpr std::string_view name = "edm_denoiser";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("sigma_data", sigma_data, above(0));
+    visit("sigma_min", sigma_min, at_least(0).below(static_cast<double>(sigma_max)).remark("sigma_max is above it"));
+    visit("sigma_max", sigma_max, above(0));
+  }
+
   [[nodiscard]] FEWSTEP_HD coefficients operator()(float t) const {
     return detail::edm_coefficients(static_cast<double>(sigma_data), 0.0, static_cast<double>(t));
   }
@@ -191,6 +209,14 @@ struct scaled_linear_schedule {
   int training_steps = 1000;
   double beta_start = 0.00085;
   double beta_end = 0.012;
+
+  static constexpr std::string_view name = "scaled_linear_schedule";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("training_steps", training_steps, at_least(2));
+    visit("beta_start", beta_start, above(0).below(1));
+    visit("beta_end", beta_end, above(0).below(1));
+  }
 
   /// The timestep nearest to t, within the schedule.
   [[nodiscard]] FEWSTEP_HD int timestep(float t) const {
@@ -222,6 +248,12 @@ struct scaled_linear_schedule {
 struct epsilon_prediction {
   scaled_linear_schedule schedule{};
 
+  static constexpr std::string_view name = "epsilon_prediction";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("schedule", schedule);
+  }
+
   [[nodiscard]] FEWSTEP_HD coefficients operator()(float t) const {
     const auto [signal, noise] = schedule.level(t);
     return {1.0f, static_cast<float>(1.0 / signal), static_cast<float>(-noise / signal)};
@@ -238,6 +270,12 @@ struct epsilon_prediction {
 /// 2022 (arXiv:2202.00512), appendix D. Time is the integer timestep.
 struct velocity_prediction {
   scaled_linear_schedule schedule{};
+
+  static constexpr std::string_view name = "velocity_prediction";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("schedule", schedule);
+  }
 
   [[nodiscard]] FEWSTEP_HD coefficients operator()(float t) const {
     const auto [signal, noise] = schedule.level(t);
@@ -258,6 +296,14 @@ struct lcm {
   scaled_linear_schedule schedule{};
   double sigma_data = 0.5;
   double timestep_scaling = 10.0;
+
+  static constexpr std::string_view name = "lcm";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("schedule", schedule);
+    visit("sigma_data", sigma_data, above(0));
+    visit("timestep_scaling", timestep_scaling, above(0));
+  }
 
   /// {c_skip, c_out} of the boundary condition.
   struct boundary {
@@ -285,6 +331,10 @@ struct lcm {
 /// Straight-line flow, x_t = (1 - t) x_0 + t eps: Liu, Gong and Liu 2022 (arXiv:2209.03003), Lipman et al. 2022
 /// (arXiv:2210.02747). The network predicts the velocity eps - x_0, hence f = x - t o.
 struct flow_matching {
+  static constexpr std::string_view name = "flow_matching";
+  template <class Visitor>
+  void settings(Visitor&) const {}
+
   [[nodiscard]] FEWSTEP_HD coefficients operator()(float t) const { return {1.0f, 1.0f, -t}; }
   [[nodiscard]] FEWSTEP_HD exact_noise_level exact_level(float t) const {
     return {1.0 - static_cast<double>(t), static_cast<double>(t)};

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <concepts>
+#include <string_view>
 
 /// Other processes for a trained EDM network. What a network knows of a state is its noise / signal; how large the
 /// state is, is a matter of the process. So x_t = x_0 + sigma eps may be divided by any s(sigma): the network, asked
@@ -41,6 +42,13 @@ struct variance_preserving {
   P base{};
   scaled_linear_schedule schedule{};
 
+  static constexpr std::string_view name = "variance_preserving";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit.part("base", base);
+    visit("schedule", schedule);
+  }
+
   [[nodiscard]] FEWSTEP_HD coefficients operator()(float sigma) const {
     const double noise = static_cast<double>(sigma);
     return detail::rescaled(base, sigma, std::sqrt(1.0 + noise * noise));
@@ -74,6 +82,12 @@ struct variance_preserving {
 template <edm_preconditioning P>
 struct straight_line {
   P base{};
+
+  static constexpr std::string_view name = "straight_line";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit.part("base", base);
+  }
 
   [[nodiscard]] FEWSTEP_HD coefficients operator()(float sigma) const {
     return detail::rescaled(base, sigma, 1.0 + static_cast<double>(sigma));

@@ -3,6 +3,7 @@
 
 #include <fewstep/backend/cpu/executor.hpp>
 #include <fewstep/core/element_kernels.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/generator/network_workspace.hpp>
 #include <fewstep/generator/scale_rows.hpp>
@@ -13,6 +14,7 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -40,6 +42,16 @@ class text_unet {
     std::optional<lora_options> lora;
     std::uint64_t seed = 0;
     index_t together = 0;  ///< pictures that go through the network together; 0: 4, on a device 64
+
+    static constexpr std::string_view name = "text_unet";
+    template <class Visitor>
+    void settings(Visitor& visit) const {
+      visit("network", network);
+      visit.part("preconditioner", preconditioner);
+      visit("lora", lora);
+      visit.not_compared("seed", seed);
+      visit("together", together, at_least(0).remark("0: the default"));
+    }
   };
 
   text_unet(Backend& backend, vocabulary words, options o)
@@ -48,9 +60,6 @@ class text_unet {
         lora_(o.lora),
         together_(o.together > 0 ? o.together : default_together),
         network_(with_vocabulary(o)) {
-    expects(o.together >= 0, [&] {
-      return message("text_unet: together is ", o.together, "; use the number of pictures, or 0 for the default");
-    });
     if (o.lora) network_.adapt(adapter_layout_, *o.lora);
     const std::vector<float>& frequencies = network_.options().frequencies;
     frequencies_ = tensor<float, 1, Backend>(backend, {static_cast<index_t>(frequencies.size())});
@@ -60,6 +69,13 @@ class text_unet {
     gradients_ = tensor<float, 1, Backend>(backend, {trained_layout().size()});
     initialize(backend, layout_, parameters_, o.seed);
     if (o.lora) initialize(backend, adapter_layout_, adapters_, o.seed + 1);
+  }
+
+  static constexpr std::string_view name = options::name;
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    options{network_.options(), preconditioner_, lora_, 0, together_ == default_together ? 0 : together_}.settings(
+        visit);
   }
 
   text_unet(text_unet&&) noexcept = default;
@@ -192,6 +208,7 @@ class text_unet {
 
   network with_vocabulary(options& o) {
     o.network.vocabulary = vocabulary_.size();
+    check_settings(o);
     return network(layout_, o.network);
   }
   static void initialize(Backend& backend, const parameter_layout& layout, tensor<float, 1, Backend>& values,

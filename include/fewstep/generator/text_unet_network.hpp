@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace fewstep {
@@ -24,6 +25,15 @@ struct text_unet_options {
     std::vector<float> f(32);
     for (std::size_t j = 0; j < f.size(); ++j) f[j] = 0.125f * std::exp2(6.0f * static_cast<float>(j) / 31.0f);
     return f;
+  }
+
+  static constexpr std::string_view name = "text_unet";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("unet", unet);
+    visit("vocabulary", vocabulary, at_least(2).remark("padding and at least one word"));
+    visit("text_width", text_width, between(1, 1 << 16));
+    visit("frequencies", frequencies);
   }
 };
 
@@ -41,11 +51,7 @@ class text_unet_network {
 
   text_unet_network() = default;
   text_unet_network(parameter_layout& layout, const text_unet_options& o) : options_(o) {
-    expects(o.vocabulary >= 2, [&] {
-      return message("text_unet: vocabulary is ", o.vocabulary, "; it holds padding and at least one word");
-    });
-    expects(o.text_width >= 1 && o.text_width <= 1 << 16,
-            [&] { return message("text_unet: text_width is ", o.text_width, "; it must be from 1 to 65536"); });
+    check_settings(o);
     if (options_.frequencies.empty()) options_.frequencies = text_unet_options::default_frequencies();
     const index_t width = o.unet.condition;
     time_ = mlp<T>(layout, "time", {2 * static_cast<index_t>(options_.frequencies.size()), width, width});

@@ -65,7 +65,7 @@ class checkpoint_writer : public detail::checkpoint_archive<checkpoint_writer> {
   static constexpr bool saves = true;
   static constexpr bool loads = false;
 
-  /// Saves the value; a run that resumes with another one is refused.
+  /// Saves a number, enum, std::string or vector of numbers; a run that resumes with another one is refused.
   template <class T>
   void must_match(std::string_view name, const T& value) {
     (*this)(name, value);

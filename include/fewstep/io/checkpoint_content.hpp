@@ -70,14 +70,19 @@ class checkpoint_checker : public checkpoint_archive<checkpoint_checker> {
 
   template <class T>
   void must_match(std::string_view name, const T& value) {
-    (*this)(name, value);
     const auto full = prefix_ + std::string(name);
     if constexpr (std::same_as<T, std::string>) {
+      (*this)(name, value);
       if (content_->text(full) != value) refuse(full, content_->text(full), value);
+    } else if constexpr (is_vector<T>) {
+      check_type<typename T::value_type>(full);
+      const std::size_t length = content_->tensors.size(full);
+      if (length != value.size()) refuse(full + ".size()", length, value.size());
+      for (std::size_t i = 0; i < length; ++i) compare(full, i, value[i], [&] { return message(full, "[", i, "]"); });
     } else {
-      static_assert(number<T>, "checkpoint: must_match compares numbers, enums and std::string");
-      const auto found = stored<T>(full);
-      if (std::memcmp(&found, &value, sizeof(T)) != 0) refuse(full, +as_number(found), +as_number(value));
+      static_assert(number<T>, "checkpoint: must_match compares numbers, enums, std::string and vectors of numbers");
+      (*this)(name, value);
+      compare(full, 0, value, [&] { return full; });
     }
   }
 
@@ -122,11 +127,11 @@ class checkpoint_checker : public checkpoint_archive<checkpoint_checker> {
                        ", but this program expects a flag, 0 or 1");
   }
 
-  /// A number that has been checked.
+  /// Element i of numbers that have been checked.
   template <class T>
-  [[nodiscard]] T stored(const std::string& full) const {
+  [[nodiscard]] T stored(const std::string& full, std::size_t i = 0) const {
     T value{};
-    std::memcpy(&value, content_->tensors.bytes(full).data(), sizeof(T));
+    std::memcpy(&value, content_->tensors.bytes(full).data() + i * sizeof(T), sizeof(T));
     return value;
   }
   template <class T>
@@ -176,6 +181,13 @@ class checkpoint_checker : public checkpoint_archive<checkpoint_checker> {
   void ask(const std::string& name) {
     expects(asked_->insert(name).second,
             [&] { return message("checkpoint: two values have the name '", name, "'; put one into a scope"); });
+  }
+
+  /// Refuses another number than element i of those stored.
+  template <class T, class Name>
+  void compare(const std::string& full, std::size_t i, const T& value, const Name& name) const {
+    const auto found = stored<T>(full, i);
+    if (std::memcmp(&found, &value, sizeof(T)) != 0) refuse(name(), +as_number(found), +as_number(value));
   }
 
   template <class T>

@@ -3,6 +3,7 @@
 
 #include <fewstep/algorithm/consistency_training.hpp>
 #include <fewstep/core/mirror.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/judge/contrastive_loss.hpp>
 #include <fewstep/judge/judge_update.hpp>
 #include <fewstep/judge/two_tower.hpp>
@@ -13,6 +14,8 @@
 #include <cstdint>
 #include <map>
 #include <span>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace fewstep {
@@ -31,6 +34,16 @@ struct contrastive_training_options {
   float max_gradient_norm = 1;  ///< 0: gradients are not clipped
   float average_decay = 0;      ///< of the exponential moving average of the parameters; 0: there is none
   rate_schedule schedule{};
+
+  static constexpr std::string_view name = "contrastive_training";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit.not_compared("steps", steps, at_least(1));
+    visit("batch", batch, at_least(1));
+    visit("max_gradient_norm", max_gradient_norm, at_least(0).or_infinite().remark("0: no clipping"));
+    visit("average_decay", average_decay, at_least(0).below(1));
+    visit("schedule", schedule);
+  }
 };
 
 /// Numbers captions so that equal ones have equal numbers. Texts are bags of words: their order counts for nothing.
@@ -66,7 +79,8 @@ class contrastive_training {
   contrastive_training(Backend& backend, two_tower<Backend>& model, Optimizer rule, const options& o)
       : backend_(backend),
         model_(model),
-        update_(backend, "contrastive_training", model.parameters(), std::move(rule), o),
+        options_(checked(o)),
+        update_(backend, options::name, model.parameters(), std::move(rule), o),
         batch_(o.batch),
         workspace_(model.make_workspace(backend, o.batch)),
         pictures_(backend, o.batch * model.sample_size()),
@@ -115,6 +129,8 @@ class contrastive_training {
 
   template <class Archive>
   void serialize(Archive& archive) {
+    match_settings(archive, options_);
+    match_part(archive, "model", model_);
     update_.serialize(archive, model_.parameters());
   }
 
@@ -123,6 +139,7 @@ class contrastive_training {
 
   Backend& backend_;
   two_tower<Backend>& model_;
+  options options_;
   judge_update<Backend, Optimizer> update_;
   index_t batch_;
   typename two_tower<Backend>::workspace workspace_;

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/settings.hpp>
 #include <fewstep/judge/mean_pool.hpp>
 #include <fewstep/judge/preactivation_block.hpp>
 #include <fewstep/nn/linear.hpp>
 #include <fewstep/nn/resample.hpp>
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace fewstep {
@@ -18,6 +20,20 @@ struct image_encoder_options {
   index_t blocks = 1;                             ///< residual blocks at each resolution
   index_t groups = 8;
   index_t features = 64;
+
+  /// Sizes are at most 65536, so that products of them stay within an index.
+  static constexpr std::string_view name = "image_encoder";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("height", height, between(1, 1 << 16));
+    visit("width", width, between(1, 1 << 16));
+    visit("channels", channels, between(1, 1 << 16));
+    visit("patch", patch, between(1, 1 << 16));
+    visit("widths", widths, between(1, 1 << 16));
+    visit("blocks", blocks, between(0, 1 << 16));
+    visit("groups", groups, between(1, 1 << 16));
+    visit("features", features, between(1, 1 << 16));
+  }
 };
 
 /// Convolutional encoder of pictures x[N,H,W,C] to features y[N,E]: pixel-unshuffle and a convolution; at each
@@ -89,20 +105,7 @@ class image_encoder {
     expects(!o.widths.empty() && o.widths.size() <= max_levels, [&] {
       return message("image_encoder: '", name, "' has ", o.widths.size(), " widths; give 1 to ", max_levels);
     });
-    constexpr index_t most = 1 << 16;
-    const auto within = [&](const char* what, index_t value, index_t least) {
-      expects(value >= least && value <= most, [&] {
-        return message("image_encoder: '", name, "' has ", what, " ", value, "; it must be from ", least, " to ", most);
-      });
-    };
-    within("height", o.height, 1);
-    within("width", o.width, 1);
-    within("channels", o.channels, 1);
-    within("patch", o.patch, 1);
-    within("blocks", o.blocks, 0);
-    within("groups", o.groups, 1);
-    within("features", o.features, 1);
-    for (const index_t width : o.widths) within("widths", width, 1);
+    check_settings(o);
     const index_t factor = o.patch << (o.widths.size() - 1);
     expects(o.height % factor == 0 && o.width % factor == 0, [&] {
       return message("image_encoder: pictures of ", o.height, " x ", o.width, " cannot be halved ", o.widths.size() - 1,

@@ -4,6 +4,7 @@
 #include <fewstep/backend/backend.hpp>
 #include <fewstep/backend/cpu/executor.hpp>
 #include <fewstep/core/element_kernels.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/network_workspace.hpp>
 #include <fewstep/generator/vocabulary.hpp>
@@ -14,6 +15,7 @@
 #include <algorithm>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -38,6 +40,14 @@ class judge_model {
     network_options network;
     std::uint64_t seed = 0;
     index_t together = 0;  ///< pictures that go through the network together; 0: 4, on a device 64
+
+    static constexpr std::string_view name = "judge_model";
+    template <class Visitor>
+    void settings(Visitor& visit) const {
+      visit("network", network);
+      visit.not_compared("seed", seed);
+      visit("together", together, at_least(0).remark("0: the default"));
+    }
   };
 
   /// Memory of the calls below, and the parameters in the forms that either direction wants.
@@ -50,14 +60,17 @@ class judge_model {
       : vocabulary_(std::move(words)),
         together_(o.together > 0 ? o.together : default_together),
         network_(with_vocabulary(o)) {
-    expects(o.together >= 0, [&] {
-      return message("judge_model: together is ", o.together, "; use the number of pictures, or 0 for the default");
-    });
     parameters_ = tensor<float, 1, Backend>(backend, {layout_.size()});
     gradients_ = tensor<float, 1, Backend>(backend, {layout_.size()});
     std::vector<float> host(static_cast<std::size_t>(layout_.size()));
     layout_.initialize(as_vec(std::span(host)), o.seed);
     backend.copy_to_device(host.data(), parameters_.data(), layout_.size());
+  }
+
+  static constexpr std::string_view name = options::name;
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    options{network_.options(), 0, together_ == default_together ? 0 : together_}.settings(visit);
   }
 
   [[nodiscard]] const Network& network() const { return network_; }
@@ -170,6 +183,7 @@ class judge_model {
 
   Network with_vocabulary(options& o) {
     o.network.vocabulary = vocabulary_.size();
+    check_settings(o);
     return Network(layout_, o.network);
   }
 

@@ -4,6 +4,7 @@
 #include <fewstep/core/archive_within.hpp>
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/core/staged_archive.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
@@ -12,6 +13,7 @@
 #include <cmath>
 #include <cstdint>
 #include <stdexcept>
+#include <string_view>
 #include <utility>
 
 namespace fewstep {
@@ -24,17 +26,12 @@ class judge_update {
 
  public:
   template <class Options>
-  judge_update(Backend& backend, const char* name, vec<float> parameters, Optimizer rule, const Options& o)
+  judge_update(Backend& backend, std::string_view name, vec<float> parameters, Optimizer rule, const Options& o)
       : backend_(backend),
         name_(name),
-        rule_(std::move(rule)),
+        rule_(checked_part(std::move(rule))),
         options_{o.steps, o.batch, o.max_gradient_norm, o.average_decay, o.schedule},
         state_(rule_.make_state(backend, parameters.size())) {
-    expects(o.batch > 0 && o.steps > 0 && o.average_decay >= 0 && o.average_decay < 1 && o.max_gradient_norm >= 0, [&] {
-      return message(name, ": batch is ", o.batch, ", steps ", o.steps, ", average_decay ", o.average_decay,
-                     ", max_gradient_norm ", o.max_gradient_norm,
-                     "; batch and steps must be positive, the others not negative, and average_decay below 1");
-    });
     if (o.average_decay == 0) return;
     average_ = tensor<float, 1, Backend>(backend, {parameters.size()});
     backend.for_each(parameters.size(), detail::copy<float>{parameters.data, average_.data()});
@@ -61,9 +58,7 @@ class judge_update {
 
   template <class Archive>
   void serialize(Archive& archive, vec<float> parameters) {
-    archive.must_match("batch", options_.batch);
-    archive.must_match("max_gradient_norm", options_.max_gradient_norm);
-    archive.must_match("average_decay", options_.average_decay);
+    match_part(archive, "optimizer", rule_);
     auto&& arrays = staged(archive, backend_);
     arrays("parameters", parameters);
     arrays("average", average_.view());
@@ -80,7 +75,7 @@ class judge_update {
   };
 
   Backend& backend_;
-  const char* name_;
+  std::string_view name_;
   Optimizer rule_;
   settings options_;
   typename Optimizer::template state<Backend> state_;

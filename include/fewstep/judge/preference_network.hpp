@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/settings.hpp>
 #include <fewstep/judge/image_encoder.hpp>
 #include <fewstep/judge/judged_rows.hpp>
 #include <fewstep/judge/text_encoder.hpp>
 #include <fewstep/nn/activation.hpp>
+
+#include <string_view>
 
 namespace fewstep {
 
@@ -14,6 +17,18 @@ struct preference_options {
   index_t vocabulary = 0;    ///< number of tokens, padding (0) included
   index_t text_width = 64, text_hidden = 64, text_features = 64;
   index_t hidden = 64;  ///< of the head
+
+  static constexpr std::string_view name = "preference_network";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("image", image);
+    visit("reads_texts", reads_texts);
+    visit("vocabulary", vocabulary, at_least(reads_texts ? 2 : 0));
+    visit("text_width", text_width, between(1, 1 << 16));
+    visit("text_hidden", text_hidden, between(1, 1 << 16));
+    visit("text_features", text_features, between(1, 1 << 16));
+    visit("hidden", hidden, between(1, 1 << 16));
+  }
 };
 
 /// Scalar reward of a picture, and optionally of its text: rows to y[N,1] by SiLU and an MLP of one hidden layer on the
@@ -30,12 +45,10 @@ class preference_network {
   };
 
   preference_network() = default;
-  preference_network(parameter_layout& layout, const preference_options& o) : options_(o) {
+  preference_network(parameter_layout& layout, const preference_options& o) : options_(checked(o)) {
     image_ = image_encoder<T>(layout, "image", o.image);
     if (o.reads_texts)
       text_ = text_encoder<T>(layout, "text", {o.vocabulary, o.text_width, o.text_hidden, o.text_features});
-    expects(o.hidden >= 1 && o.hidden <= 1 << 16,
-            [&] { return message("preference_network: hidden is ", o.hidden, "; it must be from 1 to 65536"); });
     head_ = mlp<T>(layout, "head", {joined(), o.hidden, 1});
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/settings.hpp>
 #include <fewstep/judge/judge_evaluation.hpp>
 #include <fewstep/judge/preference_model.hpp>
 #include <fewstep/reward/reward.hpp>
@@ -8,6 +9,7 @@
 #include <cmath>
 #include <span>
 #include <stdexcept>
+#include <string_view>
 #include <vector>
 
 namespace fewstep {
@@ -16,6 +18,13 @@ namespace fewstep {
 /// (Christiano et al. 2017, arXiv:1706.03741, section 2.2.1, normalise it likewise).
 struct reward_scale {
   float mean = 0, deviation = 1;
+
+  static constexpr std::string_view name = "preference_reward";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("mean", mean);
+    visit("deviation", deviation, above(0));
+  }
 };
 
 namespace detail {
@@ -36,12 +45,7 @@ template <class Backend>
 class preference_reward {
  public:
   preference_reward(Backend& backend, preference_model<Backend>& model, reward_scale scale = {})
-      : judge_(backend, model), scale_(scale) {
-    expects(std::isfinite(scale.mean) && scale.deviation > 0 && std::isfinite(scale.deviation), [&] {
-      return message("preference_reward: the scale has mean ", scale.mean, " and deviation ", scale.deviation,
-                     "; both must be finite, and the deviation positive");
-    });
-  }
+      : judge_(backend, model), scale_(checked(scale)) {}
 
   template <class Context>
   void operator()(matrix<const float> samples, std::span<const Context> contexts, std::span<float> out) {

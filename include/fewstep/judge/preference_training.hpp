@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/mirror.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/judge/bradley_terry.hpp>
 #include <fewstep/judge/judge_update.hpp>
 #include <fewstep/judge/preference_model.hpp>
@@ -9,6 +10,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string_view>
+#include <utility>
 
 namespace fewstep {
 
@@ -26,6 +29,17 @@ struct preference_training_options {
   float average_decay = 0;      ///< of the exponential moving average of the parameters; 0: there is none
   float label_smoothing = 0;    ///< share of labels taken to be wrong; below 1/2
   rate_schedule schedule{};
+
+  static constexpr std::string_view name = "preference_training";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit.not_compared("steps", steps, at_least(1));
+    visit("batch", batch, at_least(1));
+    visit("max_gradient_norm", max_gradient_norm, at_least(0).or_infinite().remark("0: no clipping"));
+    visit("average_decay", average_decay, at_least(0).below(1));
+    visit("label_smoothing", label_smoothing, at_least(0).below(0.5));
+    visit("schedule", schedule);
+  }
 };
 
 /// Training of a reward model on preferences by bradley_terry_loss (Christiano et al. 2017, arXiv:1706.03741, section
@@ -39,18 +53,14 @@ class preference_training {
   preference_training(Backend& backend, preference_model<Backend>& model, Optimizer rule, const options& o)
       : backend_(backend),
         model_(model),
-        update_(backend, "preference_training", model.parameters(), std::move(rule), o),
+        options_(checked(o)),
+        update_(backend, options::name, model.parameters(), std::move(rule), o),
         batch_(o.batch),
-        smoothing_(o.label_smoothing),
         workspace_(model.make_workspace(backend, 2 * o.batch)),
         pictures_(backend, 2 * o.batch * model.sample_size()),
         texts_(backend, 2 * o.batch),
         rewards_(backend, 2 * o.batch),
-        slopes_(backend, 2 * o.batch) {
-    expects(smoothing_ >= 0 && smoothing_ < 0.5f, [&] {
-      return message("preference_training: label_smoothing is ", smoothing_, "; it must be from 0 to below 0.5");
-    });
-  }
+        slopes_(backend, 2 * o.batch) {}
 
   [[nodiscard]] std::int64_t index() const { return update_.index(); }
   [[nodiscard]] bool finished() const { return update_.finished(); }
@@ -78,8 +88,8 @@ class preference_training {
                    {rewards_.device(), {rows, 1}}, workspace_);
     rewards_.download(backend_);
     const auto [loss, accuracy] =
-        bradley_terry_loss<float>(vec<const float>{rewards_.host().data(), {rows}}, static_cast<double>(smoothing_),
-                                  {slopes_.host().data(), {rows}});
+        bradley_terry_loss<float>(vec<const float>{rewards_.host().data(), {rows}},
+                                  static_cast<double>(options_.label_smoothing), {slopes_.host().data(), {rows}});
     slopes_.upload(backend_);
     const vec<float> g = model_.gradients();
     backend_.for_each(g.size(), detail::fill<float>{g.data, 0.0f});
@@ -91,16 +101,17 @@ class preference_training {
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive.must_match("label_smoothing", smoothing_);
+    match_settings(archive, options_);
+    match_part(archive, "model", model_);
     update_.serialize(archive, model_.parameters());
   }
 
  private:
   Backend& backend_;
   preference_model<Backend>& model_;
+  options options_;
   judge_update<Backend, Optimizer> update_;
   index_t batch_;
-  float smoothing_;
   typename preference_model<Backend>::workspace workspace_;
   mirrored<float, Backend> pictures_;
   mirrored<token_list, Backend> texts_;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/settings.hpp>
 #include <fewstep/nn/embedding.hpp>
 #include <fewstep/nn/mlp.hpp>
 
 #include <string>
+#include <string_view>
 
 namespace fewstep {
 
@@ -13,6 +15,15 @@ struct text_encoder_options {
   index_t width = 64;      ///< of a word's embedding
   index_t hidden = 64;
   index_t features = 64;
+
+  static constexpr std::string_view name = "text_encoder";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("vocabulary", vocabulary, at_least(2).remark("padding and at least one word"));
+    visit("width", width, between(1, 1 << 16));
+    visit("hidden", hidden, between(1, 1 << 16));
+    visit("features", features, between(1, 1 << 16));
+  }
 };
 
 /// Encoder of texts tokens[N,L] to features y[N,E]: the bag of words through an MLP of one hidden layer.
@@ -26,15 +37,7 @@ class text_encoder {
 
   text_encoder() = default;
   text_encoder(parameter_layout& layout, const std::string& name, const text_encoder_options& o) : options_(o) {
-    expects(o.vocabulary >= 2, [&] {
-      return message("text_encoder: '", name, "' has a vocabulary of ", o.vocabulary,
-                     "; it holds padding and at least one word");
-    });
-    constexpr index_t most = 1 << 16;
-    for (const index_t width : {o.width, o.hidden, o.features})
-      expects(width >= 1 && width <= most, [&] {
-        return message("text_encoder: '", name, "' has a layer of width ", width, "; it must be from 1 to ", most);
-      });
+    check_settings(o);
     words_ = bag_of_words<T>(layout, name + ".words", o.vocabulary, o.width);
     layers_ = mlp<T>(layout, name + ".layers", {o.width, o.hidden, o.features});
   }

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/settings.hpp>
 #include <fewstep/judge/image_encoder.hpp>
 #include <fewstep/judge/judged_rows.hpp>
 #include <fewstep/judge/text_encoder.hpp>
 #include <fewstep/judge/unit_rows.hpp>
+
+#include <string_view>
 
 namespace fewstep {
 
@@ -12,6 +15,15 @@ struct two_tower_options {
   image_encoder_options image;  ///< image.features is the dimension E of the shared space
   index_t vocabulary = 0;       ///< number of tokens, padding (0) included
   index_t text_width = 64, text_hidden = 64;
+
+  static constexpr std::string_view name = "two_tower_network";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("image", image);
+    visit("vocabulary", vocabulary, at_least(2).remark("padding and at least one word"));
+    visit("text_width", text_width, between(1, 1 << 16));
+    visit("text_hidden", text_hidden, between(1, 1 << 16));
+  }
 };
 
 /// Pictures and texts as unit vectors of one space (CLIP: Radford et al. 2021, arXiv:2103.00020, figure 3): rows to
@@ -30,7 +42,7 @@ class two_tower_network {
   };
 
   two_tower_network() = default;
-  two_tower_network(parameter_layout& layout, const two_tower_options& o) : options_(o) {
+  two_tower_network(parameter_layout& layout, const two_tower_options& o) : options_(checked(o)) {
     image_ = image_encoder<T>(layout, "image", o.image);
     text_ = text_encoder<T>(layout, "text", {o.vocabulary, o.text_width, o.text_hidden, o.image.features});
     constexpr float initial = 2.6592600369327783f;  // ln(1 / 0.07), as published

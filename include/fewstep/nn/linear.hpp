@@ -2,12 +2,14 @@
 #pragma once
 
 #include <fewstep/core/element_kernels.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/nn/parameters.hpp>
 #include <fewstep/nn/pass.hpp>
 
 #include <cmath>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace fewstep {
 
@@ -16,6 +18,13 @@ namespace fewstep {
 struct lora_options {
   index_t rank = 16;
   float alpha = 32;
+
+  static constexpr std::string_view name = "lora";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("rank", rank, at_least(1));
+    visit("alpha", alpha, above(0));
+  }
 };
 
 /// y[M,out] = x[M,in] W + bias. A 1x1 convolution over channels-last pixels is this layer with `as_convolution`, which
@@ -42,7 +51,7 @@ class linear {
 
   /// Adds a low-rank adapter whose parameters are reserved in `adapters`.
   void adapt(parameter_layout& adapters, const lora_options& o) {
-    expects(o.rank > 0, [&] { return message("lora: rank is ", o.rank, " for '", name_, "'; use rank >= 1"); });
+    check_settings(o);
     low_rank_ = low_rank{};
     low_rank_->rank = o.rank;
     low_rank_->scale = static_cast<T>(o.alpha) / static_cast<T>(o.rank);

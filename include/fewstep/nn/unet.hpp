@@ -20,6 +20,23 @@ struct unet_options {
   index_t heads = 1;        ///< of the attention after the first middle block; 0 leaves it out
   index_t condition = 128;  ///< width of the conditioning vector
   index_t groups = 8;
+
+  /// Sizes are at most 65536, so that products of them stay within an index.
+  static constexpr std::string_view name = "unet";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("height", height, between(1, 1 << 16));
+    visit("width", width, between(1, 1 << 16));
+    visit("channels", channels, between(1, 1 << 16));
+    visit("patch", patch, between(1, 1 << 16));
+    visit("widths", widths, between(1, 1 << 16));
+    visit("encoder_blocks", encoder_blocks, between(1, 1 << 16));
+    visit("middle_blocks", middle_blocks, between(1, 1 << 16));
+    visit("decoder_blocks", decoder_blocks, between(1, 1 << 16));
+    visit("heads", heads, between(0, 1 << 16));
+    visit("condition", condition, between(1, 1 << 16));
+    visit("groups", groups, between(1, 1 << 16));
+  }
 };
 
 /// U-Net (Ronneberger et al. 2015; Ho et al. 2020) over channels-last images x[N,H,W,C] with a conditioning vector
@@ -149,28 +166,12 @@ class unet {
     const auto& o = options_;
     expects(!o.widths.empty() && o.widths.size() <= max_levels,
             [&] { return message("unet: '", name, "' has ", o.widths.size(), " widths; give 1 to ", max_levels); });
-    constexpr index_t most = 1 << 16;
-    const auto within = [&](const char* what, index_t value, index_t least) {
-      expects(value >= least && value <= most, [&] {
-        return message("unet: '", name, "' has ", what, " ", value, "; it must be from ", least, " to ", most);
-      });
-    };
-    within("height", o.height, 1);
-    within("width", o.width, 1);
-    within("channels", o.channels, 1);
-    within("patch", o.patch, 1);
-    within("groups", o.groups, 1);
-    within("condition", o.condition, 1);
-    within("heads", o.heads, 0);
-    for (const index_t blocks : {o.encoder_blocks, o.middle_blocks, o.decoder_blocks}) within("blocks", blocks, 0);
-    for (const index_t width : o.widths) within("widths", width, 1);
+    check_settings(o);
     const index_t factor = o.patch << (o.widths.size() - 1);
     expects(o.height % factor == 0 && o.width % factor == 0, [&] {
       return message("unet: pictures of ", o.height, " x ", o.width, " cannot be halved ", o.widths.size() - 1,
                      " times after patches of ", o.patch, "; both sides must be multiples of ", factor);
     });
-    expects(o.middle_blocks >= 1 && o.encoder_blocks >= 1 && o.decoder_blocks >= 1,
-            [&] { return message("unet: '", name, "' needs at least one block in encoder, middle and decoder"); });
   }
   /// Sizes the tape's lists; allocates on first use only.
   void prepare(tape& kept) const {

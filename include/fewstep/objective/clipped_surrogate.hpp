@@ -3,12 +3,14 @@
 
 #include <fewstep/core/elementary.hpp>
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/detail/config.hpp>
 #include <fewstep/objective/objective.hpp>
 #include <fewstep/objective/reduction.hpp>
 
 #include <cmath>
+#include <string_view>
 
 namespace fewstep {
 
@@ -37,6 +39,12 @@ inline constexpr float automatic = 0.0f;
 struct clipped_surrogate {
   float clip_range = automatic;  ///< settled by policy_gradient (see automatic_clip_range); published: 1e-4f
 
+  static constexpr std::string_view name = "clipped_surrogate";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("clip_range", clip_range, at_least(0).below(1).remark("0: automatic"));
+  }
+
   [[nodiscard]] FEWSTEP_HD constexpr surrogate operator()(const transition& t) const {
     const float ratio = exp_float(t.log_ratio);
     const float above = ratio < 1.0f - clip_range ? 1.0f - clip_range : ratio;
@@ -48,9 +56,7 @@ struct clipped_surrogate {
 
   /// This, with an automatic clip range settled. Throws std::invalid_argument if the range is not in [0, 1).
   [[nodiscard]] clipped_surrogate resolved(index_t dimension, reduction over) const {
-    expects(clip_range >= 0.0f && clip_range < 1.0f, [&] {
-      return message("clipped_surrogate: clip_range is ", clip_range, "; it must be in (0, 1), or automatic");
-    });
+    check_settings(*this);
     return {clip_range == automatic ? automatic_clip_range(dimension, over) : clip_range};
   }
 };

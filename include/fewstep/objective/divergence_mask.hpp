@@ -2,8 +2,11 @@
 #pragma once
 
 #include <fewstep/core/elementary.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/detail/config.hpp>
 #include <fewstep/objective/objective.hpp>
+
+#include <string_view>
 
 namespace fewstep {
 
@@ -17,6 +20,12 @@ namespace fewstep {
 struct divergence_mask {
   static constexpr bool needs_old_outputs = true;
   float threshold = 1e-5f;
+
+  static constexpr std::string_view name = "divergence_mask";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("threshold", threshold, at_least(0).or_infinite());
+  }
 
   [[nodiscard]] FEWSTEP_HD constexpr surrogate operator()(const transition& t) const {
     const float ratio = exp_float(t.log_ratio), value = t.advantage * ratio;

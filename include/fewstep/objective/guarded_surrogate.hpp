@@ -2,8 +2,11 @@
 #pragma once
 
 #include <fewstep/core/elementary.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/detail/config.hpp>
 #include <fewstep/objective/objective.hpp>
+
+#include <string_view>
 
 namespace fewstep {
 
@@ -18,6 +21,12 @@ namespace fewstep {
 struct guarded_surrogate {
   static constexpr bool needs_old_outputs = true, needs_duration = true;
   float clip_range = 2e-6f;
+
+  static constexpr std::string_view name = "guarded_surrogate";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("clip_range", clip_range, above(0).below(1));
+  }
 
   [[nodiscard]] FEWSTEP_HD constexpr surrogate operator()(const transition& t) const {
     const float ratio = exp_float((t.log_ratio + t.divergence) * t.sigma);

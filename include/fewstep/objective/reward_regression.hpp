@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/settings.hpp>
 #include <fewstep/objective/trajectory_objective.hpp>
 
 #include <cstddef>
 #include <span>
+#include <string_view>
 
 namespace fewstep {
 
@@ -18,6 +20,12 @@ namespace fewstep {
 struct reward_regression {
   static constexpr int least_samples_per_prompt = 2;
   float eta = 1;
+
+  static constexpr std::string_view name = "reward_regression";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("eta", eta, above(0));
+  }
 
   double operator()(std::span<const double> log_ratios, std::span<const float> advantages, int samples_per_prompt,
                     std::span<float> slopes) const {

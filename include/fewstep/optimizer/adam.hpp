@@ -4,11 +4,13 @@
 #include <fewstep/core/archive_within.hpp>
 #include <fewstep/core/elementary.hpp>
 #include <fewstep/core/packet.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
 
 #include <cmath>
 #include <cstdint>
+#include <string_view>
 #include <type_traits>
 
 namespace fewstep {
@@ -108,6 +110,15 @@ struct adam {
   float beta2 = 0.999f;
   float epsilon = 1e-8f;
 
+  static constexpr std::string_view name = "adam";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("learning_rate", learning_rate, at_least(0));
+    visit("beta1", beta1, at_least(0).below(1));
+    visit("beta2", beta2, at_least(0).below(1));
+    visit("epsilon", epsilon, at_least(0));
+  }
+
   template <class Backend>
   using state = detail::adam_state<Backend>;
 
@@ -128,6 +139,16 @@ struct adamw {
   float beta2 = 0.999f;
   float epsilon = 1e-8f;
   float weight_decay = 1e-4f;
+
+  static constexpr std::string_view name = "adamw";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("learning_rate", learning_rate, at_least(0));
+    visit("beta1", beta1, at_least(0).below(1));
+    visit("beta2", beta2, at_least(0).below(1));
+    visit("epsilon", epsilon, at_least(0));
+    visit("weight_decay", weight_decay, at_least(0));
+  }
 
   template <class Backend>
   using state = detail::adam_state<Backend>;

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/core/view.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <cstdint>
+#include <string_view>
 
 namespace fewstep {
 
@@ -109,6 +111,15 @@ template <class Backend>
 struct rate_schedule {
   std::int64_t warmup = 0, hold = 0, total = 0;
   float final = 0;
+
+  static constexpr std::string_view name = "rate_schedule";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("warmup", warmup, at_least(0));
+    visit("hold", hold, at_least(0));
+    visit("total", total, at_least(0));
+    visit("final", final, at_least(0));
+  }
 
   /// Factor of update `index` (from 0).
   [[nodiscard]] float operator()(std::int64_t index) const {

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <fewstep/core/packet.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
 
+#include <string_view>
 #include <type_traits>
 
 namespace fewstep {
@@ -54,6 +56,13 @@ struct sgd_element {
 struct sgd {
   float learning_rate = 1e-2f;
   float momentum = 0;
+
+  static constexpr std::string_view name = "sgd";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("learning_rate", learning_rate, at_least(0));
+    visit("momentum", momentum, at_least(0).below(1));
+  }
 
   template <class Backend>
   struct state {

@@ -2,13 +2,15 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/generator/preconditioning.hpp>
 #include <fewstep/regularizer/regularizer.hpp>
 #include <fewstep/sampler/step_table.hpp>
 
-#include <cmath>
+#include <cstddef>
 #include <optional>
+#include <string_view>
 
 namespace fewstep {
 
@@ -23,15 +25,23 @@ class kl_to_reference {
  public:
   struct options {
     float coefficient = 0.03f;
+
+    static constexpr std::string_view name = "kl_to_reference";
+    template <class Visitor>
+    void settings(Visitor& visit) const {
+      visit("coefficient", coefficient, at_least(0));
+    }
   };
   static constexpr bool has_reference = true;
+  static constexpr std::string_view name = options::name;
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    options_.settings(visit);
+    visit.part("reference", *reference_);
+  }
 
   explicit kl_to_reference(Reference& reference) : kl_to_reference(reference, options{}) {}
-  kl_to_reference(Reference& reference, options o) : reference_(&reference), options_(o) {
-    expects(std::isfinite(o.coefficient) && o.coefficient >= 0, [&] {
-      return message("kl_to_reference: coefficient is ", o.coefficient, "; it must be finite and not negative");
-    });
-  }
+  kl_to_reference(Reference& reference, options o) : reference_(&reference), options_(checked(o)) {}
   kl_to_reference(Reference&&, options = {}) = delete;
   kl_to_reference(const kl_to_reference& other) : kl_to_reference(*other.reference_, other.options_) {}
   kl_to_reference& operator=(const kl_to_reference& other) { return *this = kl_to_reference(other); }

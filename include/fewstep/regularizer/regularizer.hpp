@@ -6,6 +6,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <string_view>
 
 namespace fewstep {
 
@@ -70,6 +71,10 @@ consteval bool require_regularizer() {
 /// Nothing holds the policy back, as RLCM and DDPO were published.
 struct no_regularizer {
   static constexpr bool has_reference = false;
+  static constexpr std::string_view name = "no_regularizer";
+  template <class Visitor>
+  void settings(Visitor&) const {}
+
   [[nodiscard]] float coefficient() const { return 0; }
   template <class Backend>
   [[nodiscard]] std::size_t workspace_bytes(const Backend&, index_t) const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/generator/preconditioning.hpp>
 #include <fewstep/sampler/sampler.hpp>
 #include <fewstep/sampler/step_table.hpp>
@@ -61,10 +62,18 @@ struct consistency_sampler {
   last_step last = last_step::mask;  ///< what becomes of the last transition
   float final_sigma = 0.05f;         ///< noise of last_step::stochastic, in units of the sample
 
+  static constexpr std::string_view name = "consistency_sampler";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("times", times);
+    visit("last", last);
+    visit("final_sigma", final_sigma, at_least(0));
+  }
+
   template <preconditioning P>
   [[nodiscard]] step_table table(const P& p, int network_calls) const {
-    return renoising_table(p, checked_times(p, times, network_calls, "consistency_sampler"), last, final_sigma,
-                           "consistency_sampler");
+    check_settings(*this);
+    return renoising_table(p, checked_times(p, times, network_calls, name), last, final_sigma, name);
   }
 };
 

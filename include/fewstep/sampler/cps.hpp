@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/generator/preconditioning.hpp>
 #include <fewstep/sampler/sampler.hpp>
 #include <fewstep/sampler/step_table.hpp>
@@ -10,6 +11,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <string_view>
 #include <vector>
 
 namespace fewstep {
@@ -28,10 +30,16 @@ struct cps_sampler {
   float noise = 0.8f;             ///< a, in [0, 1]
   std::vector<float> times = {};  ///< one per network call, falling; empty: default_times
 
+  static constexpr std::string_view name = "cps_sampler";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("noise", noise, between(0, 1));
+    visit("times", times);
+  }
+
   template <preconditioning P>
   [[nodiscard]] step_table table(const P& p, int network_calls) const {
-    expects(noise >= 0.0f && noise <= 1.0f,
-            [&] { return message("cps_sampler: noise is ", noise, "; it must be in [0, 1]"); });
+    check_settings(*this);
     const std::vector<float> grid = checked_times(p, times, network_calls, "cps_sampler");
     expects(
         network_calls > 1 || noise == 0.0f,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/generator/preconditioning.hpp>
 #include <fewstep/generator/rescaled.hpp>
 #include <fewstep/sampler/reverse_sde.hpp>
@@ -9,9 +10,9 @@
 #include <fewstep/sampler/step_table.hpp>
 #include <fewstep/sampler/time_grid.hpp>
 
-#include <cmath>
 #include <cstddef>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace fewstep {
@@ -33,10 +34,17 @@ struct dance_sde_sampler {
   std::vector<float> times = {};     ///< one per network call, falling; empty: default_times
   last_step last = last_step::mask;  ///< what becomes of the last transition
 
+  static constexpr std::string_view name = "dance_sde_sampler";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("eta", eta, at_least(0));
+    visit("times", times);
+    visit("last", last);
+  }
+
   template <preconditioning P>
   [[nodiscard]] step_table table(const P& p, int network_calls) const {
-    expects(eta >= 0.0f && std::isfinite(eta),
-            [&] { return message("dance_sde_sampler: eta is ", eta, "; it must be 0 or more"); });
+    check_settings(*this);
     const std::vector<float> grid = checked_times(p, times, network_calls, "dance_sde_sampler");
     expects(network_calls > 1 || eta == 0.0f || last == last_step::stochastic,
             "dance_sde_sampler: horizon is 1, but the last step is not trained; use horizon >= 2 or "

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/generator/preconditioning.hpp>
 #include <fewstep/sampler/sampler.hpp>
 #include <fewstep/sampler/step_table.hpp>
@@ -11,6 +12,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <string_view>
 #include <vector>
 
 namespace fewstep {
@@ -34,10 +36,17 @@ struct ddim_sampler {
   std::vector<float> times = {};
   int steps_offset = 1;  ///< added to the leading timesteps; with 0 the last call stands at timestep 0
 
+  static constexpr std::string_view name = "ddim_sampler";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("eta", eta, between(0, 1));
+    visit("times", times);
+    visit("steps_offset", steps_offset, at_least(0));
+  }
+
   template <preconditioning P>
   [[nodiscard]] step_table table(const P& p, int network_calls) const {
-    expects(eta >= 0.0f && eta <= 1.0f,
-            [&] { return message("ddim_sampler: eta is ", eta, "; it must be in [0, 1]"); });
+    check_settings(*this);
     const std::vector<float> grid = network_times(p, network_calls);
 
     step_table table;

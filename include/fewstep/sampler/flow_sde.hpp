@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/generator/preconditioning.hpp>
 #include <fewstep/generator/rescaled.hpp>
 #include <fewstep/sampler/reverse_sde.hpp>
@@ -12,6 +13,7 @@
 #include <cmath>
 #include <cstddef>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace fewstep {
@@ -31,10 +33,17 @@ struct flow_sde_sampler {
   std::vector<float> times = {};     ///< one per network call, falling; empty: default_times
   last_step last = last_step::mask;  ///< what becomes of the last transition
 
+  static constexpr std::string_view name = "flow_sde_sampler";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("noise", noise, at_least(0));
+    visit("times", times);
+    visit("last", last);
+  }
+
   template <preconditioning P>
   [[nodiscard]] step_table table(const P& p, int network_calls) const {
-    expects(noise >= 0.0f && std::isfinite(noise),
-            [&] { return message("flow_sde_sampler: noise is ", noise, "; it must be 0 or more"); });
+    check_settings(*this);
     const std::vector<float> grid = checked_times(p, times, network_calls, "flow_sde_sampler");
     expects(network_calls > 1 || noise == 0.0f,
             "flow_sde_sampler: horizon is 1, but the noise of the first call is that of the second; use horizon >= 2");

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/generator/preconditioning.hpp>
 #include <fewstep/sampler/consistency.hpp>
 #include <fewstep/sampler/sampler.hpp>
 #include <fewstep/sampler/step_table.hpp>
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 namespace fewstep {
@@ -25,6 +27,15 @@ struct lcm_sampler {
   int origin_steps = 50;
   last_step last = last_step::mask;
   float final_sigma = 0.05f;  ///< noise of last_step::stochastic, in units of the sample
+
+  static constexpr std::string_view name = "lcm_sampler";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("rule", rule);
+    visit("origin_steps", origin_steps, at_least(1));
+    visit("last", last);
+    visit("final_sigma", final_sigma, at_least(0));
+  }
 
   /// The k timesteps, falling, e.g. 999 759 519 279 for k = 4.
   template <discrete_preconditioning P>
@@ -49,7 +60,8 @@ struct lcm_sampler {
 
   template <discrete_preconditioning P>
   [[nodiscard]] step_table table(const P& p, int network_calls) const {
-    return renoising_table(p, timesteps(p, network_calls), last, final_sigma, "lcm_sampler");
+    check_settings(*this);
+    return renoising_table(p, timesteps(p, network_calls), last, final_sigma, name);
   }
 };
 

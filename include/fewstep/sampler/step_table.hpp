@@ -2,10 +2,12 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/settings.hpp>
 
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace fewstep {
@@ -17,6 +19,19 @@ namespace fewstep {
 struct step_row {
   float time, next_time, a, b, sigma, in, skip, out;
   float duration = 0;
+
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("time", time);
+    visit("next_time", next_time);
+    visit("a", a);
+    visit("b", b);
+    visit("sigma", sigma, at_least(0));
+    visit("in", in);
+    visit("skip", skip);
+    visit("out", out);
+    visit("duration", duration, at_least(0));
+  }
 };
 
 /// What the last call hands to the decoder and the reward: the state x', or the clean prediction f.
@@ -37,6 +52,15 @@ struct step_table {
   emitted result = emitted::state;
   float initial_sigma = 1.0f;  ///< the trajectory starts from N(0, initial_sigma^2 I)
   int first_trained = 0;
+
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("trained", trained, at_least(0));
+    visit("result", result);
+    visit("initial_sigma", initial_sigma, above(0));
+    visit("first_trained", first_trained, at_least(0));
+    for (std::size_t k = 0; k < rows.size(); ++k) visit(std::to_string(k), rows[k]);
+  }
 
   [[nodiscard]] int horizon() const { return static_cast<int>(rows.size()); }
   /// Whether row k carries a log-probability and a gradient.

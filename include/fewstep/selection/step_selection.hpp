@@ -3,10 +3,12 @@
 
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/random.hpp>
+#include <fewstep/core/settings.hpp>
 
 #include <algorithm>
 #include <concepts>
 #include <cstdint>
+#include <string_view>
 
 namespace fewstep {
 
@@ -55,8 +57,8 @@ consteval bool require_step_selection() {
   return step_selection<S>;
 }
 
-inline void check_window(const char* who, int length, int steps) {
-  expects(length >= 1 && length <= steps, [&] {
+inline void check_window(std::string_view who, int length, int steps) {
+  expects(length <= steps, [&] {
     return message(who, ": length is ", length, " but ", steps, " steps can be trained; use from 1 to ", steps);
   });
 }
@@ -66,6 +68,10 @@ inline void check_window(const char* who, int length, int steps) {
 /// All that the sampler can train, as RLCM and DDPO.
 struct all_steps {
   static constexpr bool noise_elsewhere = true;
+  static constexpr std::string_view name = "all_steps";
+  template <class Visitor>
+  void settings(Visitor&) const {}
+
   [[nodiscard]] step_window window(std::int64_t, int steps, std::uint64_t) const { return {0, steps}; }
 };
 
@@ -78,11 +84,17 @@ struct sliding_window {
   int advance = 1;
   int every = 25;
 
+  static constexpr std::string_view name = "sliding_window";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("length", length, at_least(1));
+    visit("advance", advance, at_least(1));
+    visit("every", every, at_least(1));
+  }
+
   [[nodiscard]] step_window window(std::int64_t update, int steps, std::uint64_t) const {
-    detail::check_window("sliding_window", length, steps);
-    expects(advance >= 1 && every >= 1, [&] {
-      return message("sliding_window: advance is ", advance, " and every is ", every, "; both must be at least 1");
-    });
+    check_settings(*this);
+    detail::check_window(name, length, steps);
     return {static_cast<int>(std::min<std::int64_t>(update / every * advance, steps - length)), length};
   }
 };
@@ -94,8 +106,15 @@ struct random_window {
   static constexpr bool noise_elsewhere = false;
   int length = 2;
 
+  static constexpr std::string_view name = "random_window";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("length", length, at_least(1));
+  }
+
   [[nodiscard]] step_window window(std::int64_t update, int steps, std::uint64_t seed) const {
-    detail::check_window("random_window", length, steps);
+    check_settings(*this);
+    detail::check_window(name, length, steps);
     const random_stream source{seed, stream::steps};
     const auto places = static_cast<std::uint32_t>(steps - length + 1);
     return {static_cast<int>(source.below(places, static_cast<std::uint64_t>(update))), length};

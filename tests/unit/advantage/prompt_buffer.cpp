@@ -174,7 +174,7 @@ TEST_CASE("prompt_buffer_advantage refuses bad calls before its memory changes")
   CHECK_THROWS_WITH(tracker(broken, prompts, out), contains("the reward of sample 1 (prompt 1) is inf"));
   CHECK(tracker.history.prompts() == 0);
   prompt_buffer_advantage never{.capacity = 16, .min_count = 17};
-  CHECK_THROWS_WITH(never(rewards, prompts, out), contains("min_count is 17 but capacity is 16"));
+  CHECK_THROWS_WITH(never(rewards, prompts, out), contains("min_count is 17; it must be from 1 to 16"));
   tracker(rewards, prompts, out);
   tracker.capacity = 32;
   CHECK_THROWS_WITH(tracker(rewards, prompts, out), contains("capacity is 32 but rewards are kept with capacity 16"));

@@ -106,7 +106,7 @@ TEST_CASE("consistency training refuses settings without a step, and a loss that
   cpu_backend backend({.threads = 1});
   mlp model = make_model(backend);
   CHECK_THROWS_WITH(fewstep::consistency_training(backend, model, fewstep::adam{}, {.steps = 0}),
-                    contains("consistency_training: batch is 48, steps 0"));
+                    contains("consistency_training: steps is 0; it must be at least 1"));
   fewstep::consistency_training training(backend, model, fewstep::adam{}, settings);
   const auto broken = [](std::int64_t, fewstep::matrix<float> x, std::span<std::int32_t>) { x(3, 0) = NAN; };
   const auto parameters = [&] { return std::vector<float>(model.parameters().begin(), model.parameters().end()); };

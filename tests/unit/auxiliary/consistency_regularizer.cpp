@@ -180,5 +180,6 @@ TEST_CASE("consistency_regularizer refuses settings without a loss") {
   cpu_backend backend({.threads = 1});
   CHECK_THROWS_WITH(consistency_regularizer(backend, {.weight = -1}), contains("weight is -1"));
   CHECK_THROWS_WITH(consistency_regularizer(backend, {.times = {.stage = 0}}), contains("stage is 0"));
-  CHECK_THROWS_WITH(consistency_regularizer(backend, {.times = {.q = 1}}), contains("q 1"));
+  CHECK_THROWS_WITH(consistency_regularizer(backend, {.times = {.q = 1}}),
+                    contains("times.q is 1; it must be above 1"));
 }

@@ -120,7 +120,8 @@ TEST_CASE("contrastive training: order of words makes no other caption") {
 TEST_CASE("contrastive training: what cannot be is refused, and nothing has moved") {
   cpu_backend backend({.threads = 1});
   model_type model = squares::make_two_tower(backend);
-  CHECK_THROWS_WITH(training_type(backend, model, rule, {.steps = 0}), contains("contrastive_training: batch is 64"));
+  CHECK_THROWS_WITH(training_type(backend, model, rule, {.steps = 0}),
+                    contains("contrastive_training: steps is 0; it must be at least 1"));
   training_type training(backend, model, rule, {.steps = 5, .batch = 4});
   const auto before = values(model.parameters());
   const auto unknown = [](std::int64_t, fewstep::matrix<float>, std::span<token_list> texts) { texts[2].ids[0] = 7; };

@@ -85,6 +85,6 @@ TEST_CASE("image encoder: shapes that cannot be are refused") {
   refuses(tiny({}, 1, 1), "image_encoder: 'image' has 0 widths; give 1 to 8");
   refuses(tiny({4, 6, 8}, 2, 1), "pictures of 8 x 12 cannot be halved 2 times after patches of 2");
   refuses(tiny({4, 5}, 1, 1), "5 channels, which 2 groups do not divide");
-  refuses(tiny({4}, 0, 1), "patch 0; it must be from 1 to 65536");
-  refuses(tiny({4}, 1, -1), "blocks -1; it must be from 0 to 65536");
+  refuses(tiny({4}, 0, 1), "patch is 0; it must be from 1 to 65536");
+  refuses(tiny({4}, 1, -1), "blocks is -1; it must be from 0 to 65536");
 }

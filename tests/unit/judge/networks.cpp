@@ -94,7 +94,7 @@ TEST_CASE("preference network: gradients with and without texts") {
 TEST_CASE("text encoder: options that cannot be are refused") {
   fewstep::parameter_layout layout;
   CHECK_THROWS_WITH(fewstep::text_encoder<float>(layout, "text", {.vocabulary = 1}),
-                    contains("text_encoder: 'text' has a vocabulary of 1; it holds padding and at least one word"));
+                    contains("text_encoder: vocabulary is 1; it must be at least 2 (padding and at least one word)"));
   CHECK_THROWS_WITH(fewstep::text_encoder<float>(layout, "text", {.vocabulary = 2, .hidden = 0}),
-                    contains("a layer of width 0; it must be from 1 to 65536"));
+                    contains("text_encoder: hidden is 0; it must be from 1 to 65536"));
 }

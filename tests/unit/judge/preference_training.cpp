@@ -182,7 +182,7 @@ TEST_CASE("preference training: what cannot be is refused") {
   cpu_backend backend({.threads = 1});
   model_type model = squares::make_preference_model(backend, false);
   CHECK_THROWS_WITH(training_type(backend, model, rule, {.batch = 4, .label_smoothing = 0.5f}),
-                    contains("preference_training: label_smoothing is 0.5; it must be from 0 to below 0.5"));
+                    contains("preference_training: label_smoothing is 0.5; it must be in [0, 0.5)"));
   CHECK_THROWS_WITH(training_type(backend, model, rule, {.batch = 0}), contains("preference_training: batch is 0"));
   training_type training(backend, model, rule, {.batch = 4});
   const auto before = values(model.parameters());

@@ -170,7 +170,7 @@ TEST_CASE("preference reward: calibrated to mean 0 and variance 1, for contexts 
   CHECK_THROWS_WITH(judge.calibrate(all.pictures().subview(0, 1), std::span<const int>(contexts).first(1)),
                     contains("preference_reward: 1 samples cannot set a scale"));
   CHECK_THROWS_WITH(fewstep::preference_reward(backend, model, {.deviation = 0}),
-                    contains("mean 0 and deviation 0; both must be finite, and the deviation positive"));
+                    contains("preference_reward: deviation is 0; it must be above 0 and finite"));
   auto reading = squares::make_preference_model(backend, true);
   fewstep::preference_reward reader(backend, reading);
   CHECK_THROWS_WITH(reader(all.pictures(), std::span<const int>(contexts), std::span<float>(rewards)),

@@ -121,7 +121,7 @@ TEST_CASE("unet: shapes that cannot be are refused") {
   refuses(o, "has 0 widths");
   o = tiny({4, 6});
   o.decoder_blocks = 0;
-  refuses(o, "at least one block");
+  refuses(o, "decoder_blocks is 0; it must be from 1");
   o = tiny({4, 6});
   o.groups = 4;
   refuses(o, "6 channels");

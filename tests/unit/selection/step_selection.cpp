@@ -78,8 +78,7 @@ TEST_CASE("a random window depends on update and seed only, and successive ones 
 }
 
 TEST_CASE("windows refuse lengths that do not fit and settings that do not move") {
-  CHECK_THROWS_WITH(random_window{0}.window(0, 4, 1),
-                    contains("random_window: length is 0 but 4 steps can be trained; use from 1 to 4"));
+  CHECK_THROWS_WITH(random_window{0}.window(0, 4, 1), contains("random_window: length is 0; it must be at least 1"));
   CHECK_THROWS_WITH(random_window{5}.window(0, 4, 1), contains("random_window: length is 5"));
   CHECK_THROWS_WITH((sliding_window{.length = 5}.window(0, 4, 1)), contains("sliding_window: length is 5"));
   CHECK_THROWS_WITH((sliding_window{.length = 1, .advance = 0}.window(0, 4, 1)), contains("advance is 0"));
