@@ -126,7 +126,8 @@ class consistency_training {
   [[nodiscard]] std::int64_t index() const { return index_; }
   [[nodiscard]] bool finished() const { return index_ >= options_.steps; }
   /// Exponential moving average of the parameters: what is worth keeping.
-  [[nodiscard]] vec<const float> average() const { return average_.view(); }
+  [[nodiscard]] vec<const float> average() const& { return average_.view(); }
+  needs_a_named_object average() const&& = delete;
   [[nodiscard]] int stage(std::int64_t step) const {
     const int first = options_.first_stage;
     return first + static_cast<int>(step * (options_.stages + 1 - first) / options_.steps);

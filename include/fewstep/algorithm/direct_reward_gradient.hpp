@@ -106,11 +106,15 @@ class direct_reward_gradient {
   [[nodiscard]] Parts& parts() { return parts_; }
   [[nodiscard]] const direct_reward_gradient_options& options() const { return options_; }
   /// Moving average of the parameters; empty unless average_decay is set.
-  [[nodiscard]] vec<const float> average() const { return average_.view(); }
+  [[nodiscard]] vec<const float> average() const& { return average_.view(); }
+  needs_a_named_object average() const&& = delete;
   /// Rewards, prompts and samples of the last rollout.
-  [[nodiscard]] std::span<const float> rewards() const { return experience_.rewards(); }
-  [[nodiscard]] std::span<const std::int32_t> prompts() const { return experience_.prompts(); }
-  [[nodiscard]] matrix<const float> samples() const { return experience_.samples(); }
+  [[nodiscard]] std::span<const float> rewards() const& { return experience_.rewards(); }
+  needs_a_named_object rewards() const&& = delete;
+  [[nodiscard]] std::span<const std::int32_t> prompts() const& { return experience_.prompts(); }
+  needs_a_named_object prompts() const&& = delete;
+  [[nodiscard]] matrix<const float> samples() const& { return experience_.samples(); }
+  needs_a_named_object samples() const&& = delete;
 
   /// One update: a rollout for prompts drawn from `contexts`, its rewards, and an optimizer step on their gradient.
   /// Throws without having changed anything if a reward is not finite.

@@ -122,7 +122,8 @@ class last_step_reward {
   }
 
   /// Rewards of the samples as of the last optimizer step.
-  [[nodiscard]] std::span<const float> rewards() const { return rewards_; }
+  [[nodiscard]] std::span<const float> rewards() const& { return rewards_; }
+  needs_a_named_object rewards() const&& = delete;
 
  private:
   static constexpr bool decodes = !std::same_as<Decoder, identity_decoder>;

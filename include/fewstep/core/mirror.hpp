@@ -34,8 +34,9 @@ class mirrored {
 
   [[nodiscard]] index_t size() const { return size_; }
   /// What the host sees.
-  [[nodiscard]] std::span<T> host() { return {host_.data(), static_cast<std::size_t>(size_)}; }
-  [[nodiscard]] std::span<const T> host() const { return {host_.data(), static_cast<std::size_t>(size_)}; }
+  [[nodiscard]] std::span<T> host() & { return {host_.data(), static_cast<std::size_t>(size_)}; }
+  [[nodiscard]] std::span<const T> host() const& { return {host_.data(), static_cast<std::size_t>(size_)}; }
+  needs_a_named_object host() const&& = delete;
   /// What operations see: the host's values as of the last upload.
   [[nodiscard]] T* device() {
     if constexpr (on_host<Backend>)
@@ -49,7 +50,8 @@ class mirrored {
     else
       return device_.data();
   }
-  [[nodiscard]] vec<const T> view() const { return {device(), {size_}}; }
+  [[nodiscard]] vec<const T> view() const& { return {device(), {size_}}; }
+  needs_a_named_object view() const&& = delete;
 
   /// Brings the host's values to the operations enqueued from now on. The host may change them again when it has
   /// waited for the backend.

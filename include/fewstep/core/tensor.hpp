@@ -23,8 +23,9 @@ class tensor {
   tensor(Backend& backend, array_extents<Rank> shape)
       : extents_(shape), buffer_(backend.template allocate<T>(tensor_view<T, Rank>(nullptr, shape).size())) {}
 
-  [[nodiscard]] tensor_view<T, Rank> view() { return {buffer_.data(), extents_}; }
-  [[nodiscard]] tensor_view<const T, Rank> view() const { return {buffer_.data(), extents_}; }
+  [[nodiscard]] tensor_view<T, Rank> view() & { return {buffer_.data(), extents_}; }
+  [[nodiscard]] tensor_view<const T, Rank> view() const& { return {buffer_.data(), extents_}; }
+  needs_a_named_object view() const&& = delete;
   [[nodiscard]] T* data() { return buffer_.data(); }
   [[nodiscard]] const T* data() const { return buffer_.data(); }
   [[nodiscard]] index_t size() const { return view().size(); }

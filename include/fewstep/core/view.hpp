@@ -26,6 +26,13 @@ struct array_extents {
   friend constexpr bool operator==(const array_extents&, const array_extents&) = default;
 };
 
+/// Members that give a view of memory that their object owns are deleted for objects that end with the statement. This
+/// is what the deleted ones return, for the compiler to name. (It converts, so that nothing is said beside that.)
+struct needs_a_named_object {
+  template <class View>
+  operator View() const;
+};
+
 /// Borrowed, contiguous, row-major array of `Rank` extents. Trivially copyable, so kernels take it by value.
 /// It does not own; the tensor it comes from must outlive it.
 template <class T, int Rank>

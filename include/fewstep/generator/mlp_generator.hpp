@@ -145,8 +145,10 @@ class mlp_generator {
   [[nodiscard]] index_t sample_size() const { return network_.settings().dimension; }
   [[nodiscard]] Preconditioning preconditioner() const { return preconditioner_; }
   [[nodiscard]] static constexpr index_t row_block() { return on_host<Backend> ? 32 : 512; }
-  [[nodiscard]] vec<float> parameters() { return parameters_.view(); }
-  [[nodiscard]] vec<float> gradients() { return gradients_.view(); }
+  [[nodiscard]] vec<float> parameters() & { return parameters_.view(); }
+  needs_a_named_object parameters() && = delete;
+  [[nodiscard]] vec<float> gradients() & { return gradients_.view(); }
+  needs_a_named_object gradients() && = delete;
   [[nodiscard]] const parameter_layout& layout() const { return layout_; }
 
   [[nodiscard]] workspace_type make_workspace(Backend& backend, index_t rows) const {

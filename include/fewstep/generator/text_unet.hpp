@@ -114,11 +114,14 @@ class text_unet {
   }
 
   /// What training changes: the adapters if there are any, else all parameters.
-  [[nodiscard]] vec<float> parameters() { return has_adapters() ? adapters_.view() : parameters_.view(); }
-  [[nodiscard]] vec<float> gradients() { return gradients_.view(); }
+  [[nodiscard]] vec<float> parameters() & { return has_adapters() ? adapters_.view() : parameters_.view(); }
+  needs_a_named_object parameters() && = delete;
+  [[nodiscard]] vec<float> gradients() & { return gradients_.view(); }
+  needs_a_named_object gradients() && = delete;
   [[nodiscard]] const parameter_layout& trained_layout() const { return has_adapters() ? adapter_layout_ : layout_; }
   /// The base network's parameters, trained or frozen.
-  [[nodiscard]] vec<float> base_parameters() { return parameters_.view(); }
+  [[nodiscard]] vec<float> base_parameters() & { return parameters_.view(); }
+  needs_a_named_object base_parameters() && = delete;
   [[nodiscard]] const parameter_layout& base_layout() const { return layout_; }
   [[nodiscard]] bool has_adapters() const { return lora_.has_value(); }
   /// Rank and scale of the adapters, if there are any.

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
-#include <fewstep/core/temporary.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/image/rgb.hpp>
 
@@ -115,14 +114,8 @@ class jpeg_encoder {
     return encode(image.pixels, image.height, image.width, quality);
   }
 
-  template <class Never = void>
-  std::span<const unsigned char> encode(std::span<const std::uint8_t>, index_t, index_t, int = 95) && {
-    return detail::view_of_temporary<jpeg_encoder, Never>();
-  }
-  template <class Never = void>
-  std::span<const unsigned char> encode(const rgb_image&, int = 95) && {
-    return detail::view_of_temporary<jpeg_encoder, Never>();
-  }
+  needs_a_named_object encode(std::span<const std::uint8_t>, index_t, index_t, int = 95) && = delete;
+  needs_a_named_object encode(const rgb_image&, int = 95) && = delete;
 
  private:
   struct state {

@@ -116,10 +116,11 @@ class safetensors_file {
   }
 
   /// The raw bytes of a tensor; they live as long as this object.
-  [[nodiscard]] std::span<const std::byte> bytes(std::string_view tensor) const {
+  [[nodiscard]] std::span<const std::byte> bytes(std::string_view tensor) const& {
     const auto& found = entry(tensor);
     return std::span(content_).subspan(data_ + found.begin, found.end - found.begin);
   }
+  needs_a_named_object bytes(std::string_view) const&& = delete;
 
   /// Number of elements.
   [[nodiscard]] std::size_t size(std::string_view tensor) const {
@@ -273,7 +274,8 @@ class safetensors_writer {
   [[nodiscard]] element_type type(std::string_view tensor) const { return find(tensor).type; }
   [[nodiscard]] std::string_view dtype(std::string_view tensor) const { return info(type(tensor)).name; }
   [[nodiscard]] const std::vector<index_t>& shape(std::string_view tensor) const { return find(tensor).shape; }
-  [[nodiscard]] std::span<const std::byte> bytes(std::string_view tensor) const { return find(tensor).bytes; }
+  [[nodiscard]] std::span<const std::byte> bytes(std::string_view tensor) const& { return find(tensor).bytes; }
+  needs_a_named_object bytes(std::string_view) const&& = delete;
   [[nodiscard]] const auto& metadata() const { return metadata_; }
 
   /// All names, sorted.

@@ -92,7 +92,8 @@ class contrastive_training {
   [[nodiscard]] std::int64_t index() const { return update_.index(); }
   [[nodiscard]] bool finished() const { return update_.finished(); }
   /// Exponential moving average of the parameters; empty without one.
-  [[nodiscard]] vec<const float> average() const { return update_.average(); }
+  [[nodiscard]] vec<const float> average() const& { return update_.average(); }
+  needs_a_named_object average() const&& = delete;
 
   /// One optimizer step on one batch from the source.
   template <class Source>

@@ -76,8 +76,10 @@ class judge_model {
   [[nodiscard]] const Network& network() const { return network_; }
   [[nodiscard]] const vocabulary& words() const { return vocabulary_; }
   [[nodiscard]] const parameter_layout& layout() const { return layout_; }
-  [[nodiscard]] vec<float> parameters() { return parameters_.view(); }
-  [[nodiscard]] vec<float> gradients() { return gradients_.view(); }
+  [[nodiscard]] vec<float> parameters() & { return parameters_.view(); }
+  needs_a_named_object parameters() && = delete;
+  [[nodiscard]] vec<float> gradients() & { return gradients_.view(); }
+  needs_a_named_object gradients() && = delete;
   [[nodiscard]] index_t outputs() const { return network_.outputs(); }
   [[nodiscard]] index_t sample_size() const {
     const auto& o = network_.picture();

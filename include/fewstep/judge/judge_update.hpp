@@ -40,7 +40,8 @@ class judge_update {
   [[nodiscard]] std::int64_t index() const { return index_; }
   [[nodiscard]] bool finished() const { return index_ >= options_.steps; }
   /// Empty without an average.
-  [[nodiscard]] vec<const float> average() const { return average_.view(); }
+  [[nodiscard]] vec<const float> average() const& { return average_.view(); }
+  needs_a_named_object average() const&& = delete;
 
   /// Returns the norm of the gradient before clipping.
   double step(vec<float> parameters, vec<const float> gradients, double loss) {

@@ -65,7 +65,8 @@ class preference_training {
   [[nodiscard]] std::int64_t index() const { return update_.index(); }
   [[nodiscard]] bool finished() const { return update_.finished(); }
   /// Exponential moving average of the parameters; empty without one.
-  [[nodiscard]] vec<const float> average() const { return update_.average(); }
+  [[nodiscard]] vec<const float> average() const& { return update_.average(); }
+  needs_a_named_object average() const&& = delete;
 
   /// One optimizer step on one batch of pairs from the source.
   template <class Source>

@@ -58,10 +58,11 @@ class planner {
   /// of the observation; count it up and every plan is a fresh draw.
   ///
   /// A context that the generator refuses by an exception (a class that mlp_generator does not have) ends the program.
-  [[nodiscard]] vec<const float> plan(const context_type& observed, std::uint64_t sample = 0) noexcept {
+  [[nodiscard]] vec<const float> plan(const context_type& observed, std::uint64_t sample = 0) & noexcept {
     run(observed, sample);
     return {plan_.fetch(backend_, path_.result().data, 0, path_.dimension()), {path_.dimension()}};
   }
+  needs_a_named_object plan(const context_type&, std::uint64_t = 0) && = delete;
 
  private:
   /// Without log-probabilities, which nobody asks a plan for.

@@ -81,11 +81,12 @@ class held_out_samples {
 
   [[nodiscard]] index_t prompts() const { return prompts_; }
   [[nodiscard]] int samples_per_prompt() const { return samples_per_prompt_; }
-  [[nodiscard]] std::span<const context_type> contexts() const { return path_.contexts(); }
+  [[nodiscard]] std::span<const context_type> contexts() const& { return path_.contexts(); }
+  needs_a_named_object contexts() const&& = delete;
 
   /// Samples [prompts * samples_per_prompt, decoded size] under the parameters as they are, in host memory; valid until
   /// the next call.
-  matrix<const float> draw() {
+  matrix<const float> draw() & {
     mirrored_noise_.host()[0] = noise_;
     mirrored_noise_.upload(backend_);
     rollout(backend_, model_, workspace_, path_, path_.outputs(), std::as_const(mirrored_noise_).device(),
@@ -98,8 +99,10 @@ class held_out_samples {
     samples_ = {seen_.fetch(backend_, judged.data, 0, judged.size()), judged.extents};
     return samples_;
   }
+  needs_a_named_object draw() && = delete;
   /// Those of the last draw.
-  [[nodiscard]] matrix<const float> samples() const { return samples_; }
+  [[nodiscard]] matrix<const float> samples() const& { return samples_; }
+  needs_a_named_object samples() const&& = delete;
 
   /// The mean reward of the samples that were drawn last.
   template <class Reward>
