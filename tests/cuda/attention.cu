@@ -208,7 +208,8 @@ TEMPLATE_LIST_TEST_CASE("attention_backward: no bit depends on how many heads ar
   }
 }
 
-TEMPLATE_LIST_TEST_CASE("attention: scores far apart do not overflow; too many keys are refused", "[cuda]", devices) {
+TEMPLATE_LIST_TEST_CASE("attention: scores far apart do not overflow, and too many keys are refused", "[cuda]",
+                        devices) {
   const attention_shape s{1, 4, 40, 1, 8};
   auto a = random_case(s);
   for (float& value : a.q) value *= 1000.0f;

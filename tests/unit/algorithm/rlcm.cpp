@@ -99,7 +99,7 @@ TEST_CASE("rlcm updates with another advantage, and its report counts its update
   CHECK(last > first);
 }
 
-TEST_CASE("with one optimizer step per rollout rlcm makes the bits of REINFORCE; with several, ratios are clipped") {
+TEST_CASE("with one optimizer step per rollout rlcm makes the bits of REINFORCE, with several ratios are clipped") {
   for (const int optimizer_steps : {1, 4}) {
     cpu_backend backend({.threads = 1});
     gaussian_consistency clipped, plain;

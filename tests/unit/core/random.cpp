@@ -112,7 +112,7 @@ TEST_CASE("normals have the moments and the law of N(0, 1)") {
   CHECK(kolmogorov_smirnov({z.begin(), z.end()}, normal_distribution) < 2.8);
 }
 
-TEST_CASE("uniforms fill (0, 1] evenly") {
+TEST_CASE("uniforms fill the numbers above 0 and up to 1 evenly") {
   const random_stream source{99, stream::training_times};
   CAPTURE(source.seed);
   CHECK(fewstep::detail::unit_interval(0) > 0.0f);

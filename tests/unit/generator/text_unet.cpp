@@ -202,7 +202,7 @@ TEST_CASE("text_unet: adapters start without effect, and only they are trained")
   CHECK(predict(backend, adapted, all.rows()) != predict(backend, base, all.rows()));
 }
 
-TEST_CASE("text_unet: initial values depend on the seed only; the output starts at zero") {
+TEST_CASE("text_unet: initial values depend on the seed only, and the output starts at zero") {
   cpu_backend one({.threads = 1}), two({.threads = 2});
   auto o = fewstep::test::tiny_text_unet_options();
   const fewstep::vocabulary words({"red", "heart"});

@@ -39,7 +39,7 @@ TEST_CASE("vocabulary: texts are split at white space and commas, without regard
   CHECK(e.left_over.empty());
 }
 
-TEST_CASE("vocabulary: unknown words are named and left out; so are words beyond the last place") {
+TEST_CASE("vocabulary: unknown words are named and left out, as are words beyond the last place") {
   const vocabulary v({"red", "heart"});
   const auto e = v.encode("shiny red heart-shaped heart");
   CHECK(e.tokens == token_list{{1, 2}});

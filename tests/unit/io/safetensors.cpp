@@ -78,7 +78,7 @@ TEST_CASE("safetensors: the bytes of a small file", "[io]") {
                                         std::string("\x00\x00\x00\xc0\x00\x00\x80\x3f", 8));
 }
 
-TEST_CASE("safetensors: same content, same bytes; data aligned to its elements", "[io]") {
+TEST_CASE("safetensors: same content, same bytes, and data aligned to its elements", "[io]") {
   const temporary_directory directory;
   const std::vector<float> values(3, 1.0f);
   const std::vector<double> wide(3, 2.0);

@@ -171,7 +171,7 @@ TEST_CASE("tensorboard_writer: a tag that is not UTF-8 is refused and the file s
   CHECK(events_of(text_of(board.path())).size() == 3);
 }
 
-TEST_CASE("tensorboard_writer: errors name the path; a full disk leaves whole records", "[io]") {
+TEST_CASE("tensorboard_writer: errors name the path, and a full disk leaves whole records", "[io]") {
   const temporary_directory directory;
   put_text(directory / "file", "");
   CHECK_THROWS_WITH(fewstep::tensorboard_writer(directory / "file/runs"), contains("file/runs"));

@@ -119,7 +119,7 @@ TEST_CASE("a model file is loaded under the preconditioning asked for, and saved
   CHECK(fewstep::read_file(folder / "again") == fewstep::read_file(folder / "m"));
 }
 
-TEST_CASE("fresh adapters change nothing; those of another rank than the file's are refused") {
+TEST_CASE("fresh adapters change nothing, and those of another rank than the file's are refused") {
   const temporary_directory folder;
   cpu_backend backend({.threads = 1});
   auto base = make_tiny_text_unet(backend);

@@ -42,7 +42,7 @@ TEST_CASE("a run stops when a figure has not been better than its best for as ma
   CHECK(looks(early_stopping({{"reward", kind::stops_rising, 0, 3}}), {-5, -4, -3, -2}) == -1);
 }
 
-TEST_CASE("the reason to stop is a sentence; a figure that is not a number is one") {
+TEST_CASE("the reason to stop is a sentence, and a figure that is not a number is one") {
   early_stopping stop({{"reward", kind::falls_below, 0.5, 2}});
   CHECK_FALSE(stop.look(7, std::vector<named_figure>{{"reward", 0.25}}));
   CHECK(stop.look(8, std::vector<named_figure>{{"reward", 0.25}}) ==

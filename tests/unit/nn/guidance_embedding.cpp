@@ -29,7 +29,7 @@ TEST_CASE("guidance_embedding: the published embedding of w = 7 in 256 values") 
   for (std::size_t j = 0; j < 128; ++j) CHECK(y[j] * y[j] + y[128 + j] * y[128 + j] == Approx(1.0));
 }
 
-TEST_CASE("guidance_embedding: rows are of their own weight; a width without pairs is refused") {
+TEST_CASE("guidance_embedding: rows are of their own weight, and a width without pairs is refused") {
   const auto both = embedding({0, 2.5f}, 8), second = embedding({2.5f}, 8);
   CHECK(std::vector<double>(both.begin(), both.begin() + 8) == std::vector<double>{0, 0, 0, 0, 1, 1, 1, 1});
   CHECK(std::vector<double>(both.begin() + 8, both.end()) == second);

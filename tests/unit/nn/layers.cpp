@@ -167,7 +167,7 @@ TEST_CASE("silu and gelu: gradients") {
   check_module(fixture, fewstep::elementwise<double, fewstep::gelu>{}, array<double, 2>({4, 7}, 17, 3));
 }
 
-TEST_CASE("bag_of_words: gradients; padding and empty texts give nothing") {
+TEST_CASE("bag_of_words: gradients, and padding and empty texts give nothing") {
   network_fixture<double> fixture;
   const fewstep::bag_of_words<double> layer(fixture.layout, "words", 9, 5);
   CHECK(layer.vocabulary() == 9);

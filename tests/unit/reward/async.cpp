@@ -118,7 +118,7 @@ TEST_CASE("a full queue makes submit wait") {
   CHECK(judged == 3);
 }
 
-TEST_CASE("what the reward throws comes out of wait, once, in order; later submissions are judged") {
+TEST_CASE("what the reward throws comes out of wait, once, in order, and later submissions are judged") {
   fewstep::async judge(probe{fail_odd}, {.capacity = 8});
   auto batch = parts(5);
   std::vector<decltype(batch[0].submit(judge))> tickets;

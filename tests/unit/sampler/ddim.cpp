@@ -128,7 +128,7 @@ void check_standing_end(const ddim_sampler& sampler, const P& p, int calls, int 
 
 }  // namespace
 
-TEST_CASE("ddim_sampler does not train a last call that stands at timestep 0; its prediction is the result") {
+TEST_CASE("ddim_sampler does not train a last call that stands at timestep 0, whose prediction is the result") {
   const fewstep::epsilon_prediction p;
   for (const float eta : {0.01f, 0.3f, 1.0f}) {
     for (const int calls : {2, 10, 50, 999, 1000})
