@@ -187,6 +187,19 @@ TEST_CASE("with one optimizer step on a rollout both variants of ddpo make the s
   CHECK(model.mean > static_cast<float>(start));
 }
 
+TEST_CASE("ddpo trains all calls but the last where that one stands at the cleanest time") {
+  cpu_backend backend({.threads = 2});
+  gaussian_denoiser model;
+  auto o = four_calls(64);
+  o.times.push_back(static_cast<float>(coldest));
+  o.horizon = 5;
+  auto trainer = fewstep::ddpo(backend, model, nearness, fewstep::adamw{.learning_rate = 1e-2f}, o);
+  CHECK(trainer.table().horizon() == 5);
+  CHECK(trainer.table().trained == 4);
+  for (const auto& report : trainer.run(contexts, 20)) CHECK(report.ratio_mean == 1.0);
+  CHECK(model.mean > static_cast<float>(start) + 0.05f);
+}
+
 TEST_CASE("ddpo with several optimizer steps clips, and learns") {
   cpu_backend backend({.threads = 1});
   gaussian_denoiser model;
