@@ -184,6 +184,27 @@ TEST_CASE("ddim_sampler with steps_offset 0 has the steps of diffusers' default,
   CHECK(table.rows[49].sigma == 0.0f);
 }
 
+TEST_CASE("ddim_sampler at Karras times down to sigma_min has the steps of diffusers' EDMEulerScheduler") {
+  // diffusers 0.42.1, EDMEulerScheduler(sigma_min=.002, sigma_max=80, sigma_data=.5), 5 steps: its sigmas, and the
+  // state after a step from state 2 under the network output 0.7. The last sigma is 0: the step makes the clean
+  // prediction.
+  const double sigmas[] = {80, 17.52783203125, 2.51521897315979, 0.16975276172161102, 0.002};
+  const double states[] = {0.711567163, 0.588043451, 0.525994182, 1.906926155, 2.001368046};
+  std::vector<float> times = fewstep::karras_times(80, 0.002f, 4);
+  times.push_back(0.002f);
+  const auto table = ddim_sampler{.eta = 0, .times = times}.table(fewstep::edm_denoiser{}, 5);
+  REQUIRE(table.result == fewstep::emitted::clean);
+  for (std::size_t i = 0; i < 5; ++i) {
+    const auto& row = table.rows[i];
+    const bool last = i == 4;
+    CAPTURE(i);
+    CHECK(static_cast<double>(row.time) == Approx(sigmas[i]).epsilon(1e-6));
+    const double on_state = static_cast<double>(last ? row.skip : row.a);
+    const double on_output = static_cast<double>(last ? row.out : row.b);
+    CHECK(on_state * 2 + on_output * 0.7 == Approx(states[i]).epsilon(1e-6));
+  }
+}
+
 TEST_CASE("ddim_sampler keeps the marginal of a Gaussian data law") {
   // x_0 ~ N(0, 1): with the exact denoiser, f = signal x / (signal^2 + noise^2), one step from the marginal at t leads
   // towards the marginal at t'; the exact variance of its result in closed form, as the rows tell it.
