@@ -337,10 +337,10 @@ class safetensors_writer {
     std::size_t begin = 0;
     for (const auto* each : in_file_order()) {
       const auto& [type, shape, owned, bytes] = each->second;
-      text += quoted(each->first) + ":{\"dtype\":\"" + std::string(info(type).name) + "\",\"shape\":[";
+      text += message(quoted(each->first), ":{\"dtype\":\"", info(type).name, "\",\"shape\":[");
       for (std::size_t axis = 0; axis < shape.size(); ++axis)
-        text += (axis > 0 ? "," : "") + std::to_string(shape[axis]);
-      text += "],\"data_offsets\":[" + std::to_string(begin) + "," + std::to_string(begin + bytes.size()) + "]},";
+        text += message(axis > 0 ? "," : "", shape[axis]);
+      text += message("],\"data_offsets\":[", begin, ",", begin + bytes.size(), "]},");
       begin += bytes.size();
     }
     text.back() = '}';

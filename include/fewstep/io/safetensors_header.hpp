@@ -118,7 +118,7 @@ static_assert(std::all_of(element_types.begin(), element_types.end(),
 
 [[nodiscard]] inline std::string shape_text(std::span<const index_t> shape) {
   std::string text = "[";
-  for (const auto extent : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(extent);
+  for (const auto extent : shape) text += message(text.size() > 1 ? ", " : "", extent);
   return text + "]";
 }
 

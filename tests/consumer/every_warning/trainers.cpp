@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// Trains by algorithms of every kind, on a perceptron in the plane and on a network that draws, and takes each run
+// through a checkpoint.
+#include "everything.hpp"
+
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "parts.hpp"
+
+namespace {
+
+using fewstep::cpu_backend;
+using fewstep::index_t;
+using fewstep::token_list;
+using plane = fewstep::mlp_generator<cpu_backend>;
+using flow = fewstep::mlp_generator<cpu_backend, fewstep::straight_line<fewstep::edm_consistency>>;
+using drawing = fewstep::text_unet<cpu_backend>;
+
+constexpr fewstep::adam rule{.learning_rate = 1e-3f};
+constexpr const char* checkpoint = "checkpoint.safetensors";
+
+template <class Trainer>
+void through_a_checkpoint(Trainer& trainer) {
+  const auto content = [&](auto& archive) { archive("trainer", trainer); };
+  fewstep::save_checkpoint(checkpoint, content);
+  fewstep::load_checkpoint(checkpoint, content);
+}
+
+template <class Trainer, class Context>
+void train(Trainer trainer, const std::vector<Context>& contexts) {
+  fewstep::metrics_csv table("metrics.csv", {"reward"});
+  for (const auto& update : trainer.run(contexts, 2)) table.append(update.index, std::vector{update.reward_mean});
+  through_a_checkpoint(trainer);
+  fewstep::expects(trainer.index() == 2, "trainers: the trainer has not made two updates");
+}
+
+float nearness(fewstep::vec<const float> x, std::int32_t) { return -std::hypot(x[0] - 1.0f, x[1]); }
+
+void in_the_plane() {
+  cpu_backend backend({.threads = 1});
+  plane model(backend, {.seed = 1}), base(backend, {.seed = 1});
+  flow straight(backend, {.seed = 1});
+  const std::vector<std::int32_t> contexts{0};
+  const auto judge = fewstep::per_sample(nearness);
+  const fewstep::grpo_options o{.horizon = 3, .prompts_per_update = 1, .samples_per_prompt = 8};
+
+  train(fewstep::ddpo(backend, model, judge, rule, {.prompts_per_update = 2, .samples_per_prompt = 4}), contexts);
+  train(fewstep::grpo_guard(backend, straight, judge, rule, o, {.clip_range = 0.1f}), contexts);
+  train(fewstep::flow_dppo(backend, model, judge, rule, o, fewstep::cps_sampler{}, {.threshold = 0.05f}), contexts);
+  train(fewstep::rebel(backend, model, judge, rule, {.horizon = 3, .prompts_per_update = 1, .samples_per_prompt = 8}),
+        contexts);
+  train(fewstep::rlcm(backend, model, fewstep::async(judge), fewstep::sgd{.learning_rate = 1e-3f},
+                      {.horizon = 3, .prompts_per_update = 1, .samples_per_prompt = 8}, fewstep::batch_advantage{},
+                      fewstep::kl_to_reference<plane>(base, {.coefficient = 0.1f})),
+        contexts);
+
+  auto slope =
+      fewstep::differentiable_per_sample([](fewstep::vec<const float> x, std::int32_t, fewstep::vec<float> gradient) {
+        gradient[0] = -2 * (x[0] - 1);
+        gradient[1] = -2 * x[1];
+        return -(x[0] - 1) * (x[0] - 1) - x[1] * x[1];
+      });
+  train(fewstep::rlcm_hybrid(backend, model, slope, rule,
+                             {.horizon = 3, .prompts_per_update = 1, .samples_per_prompt = 8}, {.weight = 1}),
+        contexts);
+  train(fewstep::draft(backend, model, slope, rule,
+                       {.horizon = 3, .steps_with_gradient = 2, .prompts_per_update = 1, .samples_per_prompt = 8}),
+        contexts);
+
+  auto trainer =
+      fewstep::rlcm(backend, model, judge, rule, {.horizon = 3, .prompts_per_update = 1, .samples_per_prompt = 8});
+  (void)fewstep::measure_gradient(backend, model, trainer, std::span<const std::int32_t>(contexts), 2);
+  fewstep::held_out_samples looks(backend, model, trainer.table(), contexts, 4);
+  looks.draw();
+  auto judge_of_looks = judge;
+  (void)looks.judged(judge_of_looks);
+  fewstep::early_stopping stop({{.figure = "reward", .bound = 0}});
+  (void)stop.look(0, std::vector<fewstep::named_figure>{{"reward", 1.0}});
+  fewstep::planner planner(backend, model, trainer.table());
+  (void)planner.plan(contexts.front(), 1);
+  fewstep::check_generator(backend, model, contexts);
+  for (const auto& table : {fewstep::consistency_sampler{}.table(model.preconditioner(), 3),
+                            fewstep::dance_sde_sampler{}.table(straight.preconditioner(), 3)})
+    fewstep::expects(table.horizon() == 3, "trainers: a table has another horizon");
+}
+
+void drawn() {
+  cpu_backend backend({.threads = 1});
+  drawing::options o;
+  o.network.unet.height = o.network.unet.width = 8;
+  o.network.unet.widths = {16, 32};
+  o.network.unet.encoder_blocks = o.network.unet.decoder_blocks = 1;
+  drawing model(backend, fewstep::vocabulary({"red", "heart"}), o);
+  const std::vector<token_list> contexts{model.encode("red"), model.encode("heart")};
+
+  fewstep::consistency_training training(backend, model, rule, {.steps = 2, .batch = 4});
+  parts::examples source;
+  while (!training.finished()) training.step(source);
+  through_a_checkpoint(training);
+  fewstep::save_consistency_model(backend, "drawing.safetensors", model, training.average());
+
+  auto tuned = fewstep::load_consistency_model(backend, "drawing.safetensors", {.lora = fewstep::lora_options{}});
+  train(fewstep::rlcm(backend, tuned, fewstep::jpeg_compressibility{}, fewstep::adamw{.learning_rate = 1e-3f},
+                      {.horizon = 3, .prompts_per_update = 2, .samples_per_prompt = 2}),
+        contexts);
+  fewstep::guided guide(backend, tuned, {.scale = 2});
+  train(fewstep::grpo(backend, guide, fewstep::jpeg_compressibility{}, rule,
+                      {.horizon = 3, .prompts_per_update = 1, .samples_per_prompt = 2}),
+        contexts);
+}
+
+}  // namespace
+
+int main() {
+  in_the_plane();
+  drawn();
+  parts::judges();
+  parts::files();
+}
