@@ -323,6 +323,10 @@ TEST_CASE("folders that are unfinished, damaged or not what the plan says are re
 
   put_text(run / "summary.json", R"({"finished": false, "updates": 40})");
   refused("ddpo_seed2: the run has not finished");
+  put_text(run / "summary.json", R"({"finished": "yes", "updates": 40})");
+  refused("summary.json: is damaged: 'finished' is \"yes\"");
+  put_text(run / "summary.json", R"({"finished": true, "updates": [40]})");
+  refused("summary.json: is damaged: 'updates' is [40]");
   put_text(run / "summary.json", "{\"finished\": tr");
   refused("ddpo_seed2/summary.json: is damaged");
   fs::remove(run / "summary.json");
@@ -330,6 +334,8 @@ TEST_CASE("folders that are unfinished, damaged or not what the plan says are re
   put_text(run / "summary.json", R"({"finished": true, "updates": 40})");
   put_text(run / "settings.json", R"({"method": "ddpo", "seed": 7})");
   refused("ddpo_seed2: is no run of ddpo with seed 2");
+  put_text(run / "settings.json", R"({"method": 7, "seed": 2})");
+  refused("settings.json: is damaged: 'method' is 7");
   fs::remove(run / "settings.json");
   refused("ddpo_seed2: is no folder of a run");
   fs::remove_all(run);

@@ -102,7 +102,8 @@ nlohmann::json read_json(const fs::path& path) {
 }
 
 bool has_finished(const fs::path& folder) {
-  return fs::exists(folder / "summary.json") && read_json(folder / "summary.json").value("finished", false);
+  const fs::path path = folder / "summary.json";
+  return fs::exists(path) && value_of(read_json(path), "finished", false, path);
 }
 
 finished_run read_finished_run(const fs::path& folder) {
@@ -112,7 +113,7 @@ finished_run read_finished_run(const fs::path& folder) {
   require(has_finished(folder), folder.string(), ": the run has not finished; the same `paper study` goes on with it");
   finished_run run{folder, read_json(folder / "settings.json"), read_json(folder / "summary.json"),
                    read_number_table(folder / "curve.csv"), read_number_table(folder / "held_out.csv")};
-  require_sound(run.held_out, run.summary.value("updates", -1.0));
+  require_sound(run.held_out, value_of(run.summary, "updates", -1.0, folder / "summary.json"));
   return run;
 }
 

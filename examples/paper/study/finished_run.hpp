@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/error.hpp>
 #include <fewstep/monitor/seed_curves.hpp>
 
 #include <nlohmann/json.hpp>
 
 #include <cstddef>
 #include <filesystem>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -48,5 +50,17 @@ struct finished_run {
 
 /// Throws std::runtime_error naming the file if it is missing or no JSON object.
 [[nodiscard]] nlohmann::json read_json(const std::filesystem::path& path);
+
+/// A value of an object that this file holds, or `otherwise` where there is none of this name.
+/// Throws std::runtime_error naming the file if it is of another kind.
+template <class Value>
+[[nodiscard]] Value value_of(const nlohmann::json& object, const char* name, Value otherwise,
+                             const std::filesystem::path& file) {
+  try {
+    return object.value(name, otherwise);
+  } catch (const nlohmann::json::exception&) {
+    throw std::runtime_error(fewstep::message(file.string(), ": is damaged: '", name, "' is ", object.at(name).dump()));
+  }
+}
 
 }  // namespace paper

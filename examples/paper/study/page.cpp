@@ -97,8 +97,9 @@ class page {
 
   void add(const fs::path& study, const planned_run& plan) {
     finished_run run = read_finished_run(study / plan.folder());
-    const bool same = run.settings.value("method", std::string()) == plan.method &&
-                      run.settings.value("seed", std::uint64_t{0}) == plan.seed;
+    const fs::path settings = run.folder / "settings.json";
+    const bool same = value_of(run.settings, "method", std::string(), settings) == plan.method &&
+                      value_of(run.settings, "seed", std::uint64_t{0}, settings) == plan.seed;
     if (!same)
       throw std::runtime_error(message(run.folder.string(), ": is no run of ", plan.method, " with seed ", plan.seed,
                                        ", which the plan has there"));
