@@ -66,7 +66,11 @@ pair_file pair_file::load(const std::filesystem::path& path) {
   pair_file pairs;
   pairs.origin = about->second;
   try {
-    nlohmann::json::parse(pairs.origin).at("training").get_to(pairs.training);
+    const auto training = nlohmann::json::parse(pairs.origin).at("training");
+    if (!training.is_number_unsigned())
+      throw std::runtime_error(
+          message(path.string(), ": 'training' is ", training.dump(), "; it is a number of pairs"));
+    training.get_to(pairs.training);
   } catch (const nlohmann::json::exception& e) {
     throw std::runtime_error(message(path.string(), ": the metadata '", origin_key, "' are damaged: ", e.what()));
   }
@@ -75,13 +79,19 @@ pair_file pair_file::load(const std::filesystem::path& path) {
   if (pairs.training == 0 || pairs.training >= pairs.size())
     throw std::runtime_error(message(path.string(), ": has ", pairs.size(), " pairs of which ", pairs.training,
                                      " are to train with; there must be some of these and some held out"));
-  pairs.pictures.resize(2 * pairs.size() * values);
-  file.read("pictures", std::span(pairs.pictures));
+  // The file's own tensors decide what is allocated, not its number of lines.
+  const auto read = [&](const char* name, std::vector<std::uint8_t>& to, std::size_t count) {
+    if (file.size(name) != count)
+      throw std::runtime_error(message(path.string(), ": tensor '", name, "' has ", file.size(name), " elements, but ",
+                                       pairs.size(), " pairs have ", count));
+    to.resize(count);
+    file.read(name, std::span(to));
+  };
+  read("pictures", pairs.pictures, 2 * pairs.size() * values);
   for (const auto& [name, flags] : {std::pair<const char*, std::vector<std::uint8_t>*>{"first_wins", &pairs.first_wins},
                                     {"rule_says_first", &pairs.rule_says_first},
                                     {"answered", &pairs.answered}}) {
-    flags->resize(pairs.size());
-    file.read(name, std::span(*flags));
+    read(name, *flags, pairs.size());
     if (std::any_of(flags->begin(), flags->end(), [](std::uint8_t flag) { return flag > 1; }))
       throw std::runtime_error(message(path.string(), ": tensor '", name, "' has values other than 0 and 1"));
   }

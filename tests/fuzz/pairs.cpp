@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// A file of pairs of pictures, as `judges pairs` writes it.
+#include "fuzz.hpp"
+#include "input_folder.hpp"
+#include "safetensors_mutator.hpp"
+
+#include "judges/pair_file.cpp"
+
+FEWSTEP_FUZZ(bytes) {
+  static const fewstep::fuzz::input_folder folder;
+  const auto pairs = judges::pair_file::load(folder.put("pairs.safetensors", bytes));
+  (void)pairs.checksum();
+  std::vector<float> picture(judges::pair_file::values);
+  pairs.picture(pairs.size() - 1, 1, picture.data());
+}
