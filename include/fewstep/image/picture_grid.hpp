@@ -32,8 +32,8 @@ struct grid_style {
   const picture_size size = picture_size_of(samples.cols(), height, width);
   const index_t rows = (samples.rows() - 1) / columns + 1;
   const auto length = [&](index_t cells, index_t side) {
-    return static_cast<double>(cells) * (static_cast<double>(side) * static_cast<double>(style.scale) +
-                                         static_cast<double>(style.padding)) +
+    return static_cast<double>(cells) *
+               (static_cast<double>(side) * static_cast<double>(style.scale) + static_cast<double>(style.padding)) +
            static_cast<double>(style.padding);
   };
   const double height_needed = length(rows, size.height), width_needed = length(columns, size.width);

@@ -42,11 +42,16 @@ class png_decoder {
     check(read_header());
     rgb_image picture{png_get_image_height(png_, info_), png_get_image_width(png_, info_), {}};
     const std::size_t pixels = pixels_of(picture.height, picture.width, limits, name);
+    picture.pixels.resize(3 * pixels);
+    if (is_opaque()) {
+      check(read_pixels(picture.pixels.data()));
+      return picture;
+    }
     std::vector<std::uint8_t> rgba(4 * pixels);
     check(read_pixels(rgba.data()));
-    picture.pixels.resize(3 * pixels);
-    for (std::size_t i = 0; i < pixels; ++i)
-      for (std::size_t c = 0; c < 3; ++c) picture.pixels[3 * i + c] = on_white(rgba[4 * i + c], rgba[4 * i + 3]);
+    const std::uint8_t* from = rgba.data();
+    for (std::uint8_t *to = picture.pixels.data(), *end = to + 3 * pixels; to != end; to += 3, from += 4)
+      for (std::size_t c = 0; c < 3; ++c) to[c] = on_white(from[c], from[3]);
     return picture;
   }
 
@@ -65,9 +70,10 @@ class png_decoder {
     rest = rest.subspan(count);
   }
 
-  /// To the nearest level.
+  /// (level alpha + 255 (255 - alpha)) / 255 to the nearest integer.
   [[nodiscard]] static std::uint8_t on_white(unsigned level, unsigned alpha) {
-    return static_cast<std::uint8_t>((level * alpha + 255 * (255 - alpha) + 127) / 255);
+    const unsigned sum = level * alpha + 255 * (255 - alpha) + 128;
+    return static_cast<std::uint8_t>((sum + (sum >> 8)) >> 8);
   }
 
   bool read_header() {
@@ -85,17 +91,23 @@ class png_decoder {
     return true;
   }
 
-  bool read_pixels(std::uint8_t* rgba) {
+  [[nodiscard]] bool is_opaque() const {
+    return (png_get_color_type(png_, info_) & PNG_COLOR_MASK_ALPHA) == 0 &&
+           png_get_valid(png_, info_, PNG_INFO_tRNS) == 0;
+  }
+
+  /// Into RGB where the picture is opaque, into RGBA where it is not.
+  bool read_pixels(std::uint8_t* pixels) {
     if (setjmp(jump_) != 0) return false;
     png_set_expand(png_);  // palettes, few bits, transparent colours
     png_set_gray_to_rgb(png_);
     png_set_scale_16(png_);
-    png_set_add_alpha(png_, 255, PNG_FILLER_AFTER);
     const auto passes = static_cast<std::size_t>(png_set_interlace_handling(png_));
     png_read_update_info(png_, info_);
     const std::size_t row = png_get_rowbytes(png_, info_), height = png_get_image_height(png_, info_);
-    if (row != std::size_t{4} * png_get_image_width(png_, info_)) png_error(png_, "its rows are no RGBA");
-    for (std::size_t i = 0; i < passes * height; ++i) png_read_row(png_, rgba + i % height * row, nullptr);
+    if (row != std::size_t{is_opaque() ? 3u : 4u} * png_get_image_width(png_, info_))
+      png_error(png_, "its rows are of another size");
+    for (std::size_t i = 0; i < passes * height; ++i) png_read_row(png_, pixels + i % height * row, nullptr);
     png_read_end(png_, nullptr);  // up to the closing chunk, so that a cut file is seen
     return true;
   }
