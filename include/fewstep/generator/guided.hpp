@@ -30,8 +30,12 @@ concept has_trained_layout = requires(const G& g) {
   g.trained_layout();
 };
 template <class G>
-concept has_encode = requires(const G& g, const std::string& prompt) {
-  { g.encode(prompt) } -> std::same_as<typename G::context_type>;
+concept has_words = requires(const G& g) {
+  g.words();
+};
+template <class G, class... Missing>
+concept has_encode = requires(const G& g, const std::string& prompt, Missing... missing) {
+  { g.encode(prompt, missing...) } -> std::same_as<typename G::context_type>;
 };
 template <class G>
 concept has_expect_known = requires(const G& g, std::span<const typename G::context_type> contexts) {
@@ -196,8 +200,12 @@ class guided {
   [[nodiscard]] const auto& trained_layout() const requires detail::has_trained_layout<Generator> {
     return model_->trained_layout();
   }
-  [[nodiscard]] context_type encode(const std::string& prompt) const requires detail::has_encode<Generator> {
-    return model_->encode(prompt);
+  [[nodiscard]] const auto& words() const requires detail::has_words<Generator> { return model_->words(); }
+  /// With or without missing_words, as the generator takes it.
+  template <class... Missing>
+  requires detail::has_encode<Generator, Missing...>
+  [[nodiscard]] context_type encode(const std::string& prompt, Missing... missing) const {
+    return model_->encode(prompt, missing...);
   }
   void expect_known(std::span<const context_type> contexts) const requires detail::has_expect_known<Generator> {
     model_->expect_known(contexts);

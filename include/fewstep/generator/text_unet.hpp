@@ -5,6 +5,7 @@
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/settings.hpp>
 #include <fewstep/generator/generator.hpp>
+#include <fewstep/generator/left_out_words.hpp>
 #include <fewstep/generator/network_workspace.hpp>
 #include <fewstep/generator/scale_rows.hpp>
 #include <fewstep/generator/text_unet_network.hpp>
@@ -90,14 +91,10 @@ class text_unet {
   [[nodiscard]] const vocabulary& words() const { return vocabulary_; }
   [[nodiscard]] index_t row_block() const { return on_host<Backend> ? 2 * together_ : together_; }
 
-  /// Context of a prompt; unknown words are left out, and a prompt without a known word is refused.
-  [[nodiscard]] token_list encode(const std::string& prompt) const {
-    const auto encoded = vocabulary_.encode(prompt);
-    expects(encoded.tokens != token_list{}, [&] {
-      return message("text_unet: no word of the prompt '", prompt, "' is in the vocabulary of ",
-                     vocabulary_.words().size(), " words; use words the model was trained on");
-    });
-    return encoded.tokens;
+  /// Context of a prompt. A prompt without a known word is refused; so are unknown words and those beyond the tenth,
+  /// unless they are to be left out (left_out_words says which they are).
+  [[nodiscard]] token_list encode(const std::string& prompt, missing_words missing = missing_words::refuse) const {
+    return detail::encode_text(vocabulary_, prompt, missing, "text_unet");
   }
 
   /// The empty text, of which the network sees zeros; for guidance train a share of the rows under it.

@@ -6,6 +6,7 @@
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/settings.hpp>
 #include <fewstep/core/tensor.hpp>
+#include <fewstep/generator/left_out_words.hpp>
 #include <fewstep/generator/network_workspace.hpp>
 #include <fewstep/generator/vocabulary.hpp>
 #include <fewstep/judge/judged_rows.hpp>
@@ -87,14 +88,10 @@ class judge_model {
   }
   [[nodiscard]] index_t row_block() const { return on_host<Backend> ? 2 * together_ : together_; }
 
-  /// The text of a prompt; unknown words are left out, and a prompt without a known word is refused.
-  [[nodiscard]] token_list encode(const std::string& prompt) const {
-    const auto encoded = vocabulary_.encode(prompt);
-    expects(encoded.tokens != token_list{}, [&] {
-      return message("judge_model: no word of the prompt '", prompt, "' is in the vocabulary of ",
-                     vocabulary_.words().size(), " words; use words the model was trained on");
-    });
-    return encoded.tokens;
+  /// The text of a prompt. A prompt without a known word is refused; so are unknown words and those beyond the tenth,
+  /// unless they are to be left out (left_out_words says which they are).
+  [[nodiscard]] token_list encode(const std::string& prompt, missing_words missing = missing_words::refuse) const {
+    return detail::encode_text(vocabulary_, prompt, missing, "judge_model");
   }
   /// Refuses tokens beyond the table of words.
   void expect_known(std::span<const token_list> texts) const {

@@ -175,6 +175,9 @@ TEST_CASE("a guided generator has what its network has") {
   CHECK(with_guidance.parameters().data == model.parameters().data);
   CHECK(with_guidance.gradients().data == model.gradients().data);
   CHECK(with_guidance.encode("red moon") == model.encode("red moon"));
+  CHECK_THROWS_WITH(with_guidance.encode("red mon"), contains("'mon' (unknown)"));
+  CHECK(with_guidance.encode("red mon", fewstep::missing_words::leave_out) == model.encode("red"));
+  CHECK(&with_guidance.words() == &model.words());
   CHECK(&with_guidance.trained_layout() == &model.trained_layout());
   CHECK(&with_guidance.unguided() == &model);
   const std::vector<token_list> unknown{{{99}}};

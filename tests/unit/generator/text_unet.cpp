@@ -232,7 +232,14 @@ TEST_CASE("text_unet: encode gives known words and refuses a prompt without any"
   cpu_backend backend({.threads = 1});
   const auto g = make_tiny_text_unet(backend);
   CHECK(g.encode("Red heart") == fewstep::token_list{{1, 2}});
-  CHECK(g.encode("very red, tiny moon") == fewstep::token_list{{1, 4}});
+  using fewstep::missing_words;
+  CHECK_THROWS_WITH(g.encode("very red, tiny moon"),
+                    contains("the prompt 'very red, tiny moon' has words that the model cannot be given: 'tiny' "
+                             "(unknown), 'very' (unknown); correct them, or leave them out"));
+  CHECK(g.encode("very red, tiny moon", missing_words::leave_out) == fewstep::token_list{{1, 4}});
+  CHECK_THROWS_WITH(g.encode("red red red red red red red red red red moon moon"),
+                    contains("'moon' (beyond the first 10 words, 2 times)"));
+  CHECK_THROWS_WITH(g.encode("green dog", missing_words::leave_out), contains("no word of the prompt 'green dog'"));
   CHECK_THROWS_WITH(g.encode("green dog"),
                     contains("no word of the prompt 'green dog' is in the vocabulary of 4 words"));
   CHECK_THROWS_WITH(g.encode(""), contains("no word of the prompt ''"));
