@@ -56,6 +56,29 @@ class time_limit {
 class child_process_error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
+/// It could not be started, and will not be by trying again.
+class child_start_error : public child_process_error {
+  using child_process_error::child_process_error;
+};
+/// It still ran when the time was over, and was killed.
+class child_timeout_error : public child_process_error {
+  using child_process_error::child_process_error;
+};
+
+namespace detail {
+
+[[nodiscard]] inline std::string start_failure(const std::string& command, int code) {
+  return message("cannot start '", command, "': ", std::generic_category().message(code),
+                 "; check the program's name, PATH and permissions");
+}
+
+[[nodiscard]] inline std::string joined(const std::vector<std::string>& command) {
+  std::string text;
+  for (const std::string& word : command) text += (text.empty() ? "" : " ") + word;
+  return text;
+}
+
+}  // namespace detail
 
 /// A program that runs beside this one and is spoken to over its standard input (a socket, which it cannot open by the
 /// name /dev/stdin) and standard output; what it writes to standard error goes where this program's does.
@@ -66,14 +89,14 @@ class child_process_error : public std::runtime_error {
 ///
 /// Neither side can block the other: while write waits for the child to read, it stores what the child answers.
 ///
-/// Errors: child_process_error, after which the child is dead and only destruction and assignment are allowed. One
-/// caller at a time. Linux, and other POSIX systems with pipe2 and MSG_NOSIGNAL.
+/// Errors: child_process_error (child_start_error, child_timeout_error), after which the child is dead and only
+/// destruction and assignment are allowed. One caller at a time. Linux, and other POSIX systems with pipe2 and
+/// MSG_NOSIGNAL.
 class child_process {
  public:
-  explicit child_process(const std::vector<std::string>& command) {
+  explicit child_process(const std::vector<std::string>& command) : name_(detail::joined(command)) {
     expects(!command.empty() && !command.front().empty(),
             "child_process: the command is empty; give a program and its arguments");
-    for (const std::string& word : command) name_ += (name_.empty() ? "" : " ") + word;
     start(command);
   }
 
@@ -133,10 +156,7 @@ class child_process {
   };
 
   void start(const std::vector<std::string>& command) {
-    const auto refuse = [&](int code) {
-      throw child_process_error(message("cannot start '", name_, "': ", std::generic_category().message(code),
-                                        "; check the program's name, PATH and permissions"));
-    };
+    const auto refuse = [&](int code) { throw child_start_error(detail::start_failure(name_, code)); };
     // A socket, as a pipe whose reader has died would kill this program by SIGPIPE.
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) refuse(errno);
@@ -174,7 +194,7 @@ class child_process {
     ::pollfd ends[2] = {{also_to_write ? input_.get() : -1, POLLOUT, 0}, {output_.get(), POLLIN, 0}};
     for (;;) {
       const int left = limit.milliseconds_left();
-      if (left == 0) fail(message("gave no answer within ", limit.seconds(), " s"));
+      if (left == 0) fail<child_timeout_error>(message("gave no answer within ", limit.seconds(), " s"));
       const int ready = ::poll(ends, 2, left);
       if (ready > 0) return {ends[0].revents != 0, ends[1].revents != 0};
       if (ready < 0 && errno != EINTR) fail(message("cannot be waited for: ", std::generic_category().message(errno)));
@@ -200,10 +220,12 @@ class child_process {
   }
 
   /// Ends the child and says why it failed: how it ended where it did so by itself, else `deed`.
+  template <class Error = child_process_error>
   [[noreturn]] void fail(const std::string& deed, std::chrono::milliseconds patience = {}) {
     const std::string own_end = process_.how_it_ended(patience);
     process_.kill();
-    throw child_process_error(message("'", name_, "' ", own_end.empty() ? deed : own_end));
+    if (!own_end.empty()) throw child_process_error(message("'", name_, "' ", own_end));
+    throw Error(message("'", name_, "' ", deed));
   }
 
   std::string name_;

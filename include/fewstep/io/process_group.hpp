@@ -49,7 +49,11 @@ class process_group {
     for (;; --patience) {
       ::siginfo_t end{};
       if (::waitid(P_PID, static_cast<::id_t>(id_), &end, WEXITED | WNOHANG | WNOWAIT) != 0) return {};
-      if (end.si_pid != 0 && end.si_code == CLD_EXITED) return message("exited with status ", end.si_status);
+      if (end.si_pid != 0 && end.si_code == CLD_EXITED)
+        return message("exited with status ", end.si_status,
+                       end.si_status == 127   ? " (which shells say where a command is not found)"
+                       : end.si_status == 126 ? " (which shells say where a command cannot be executed)"
+                                              : "");
       if (end.si_pid != 0)
         return message("was killed by signal ", end.si_status, " (", ::strsignal(end.si_status), ")");
       if (patience.count() <= 0) return {};

@@ -5,6 +5,7 @@
 #include <fewstep/core/view.hpp>
 #include <fewstep/io/child_process.hpp>
 #include <fewstep/io/parse_number.hpp>
+#include <fewstep/io/program_search.hpp>
 #include <fewstep/reward/check.hpp>
 #include <fewstep/reward/reward.hpp>
 
@@ -55,11 +56,13 @@ struct number_line {
 ///
 /// A judge that ends, closes its streams or is slower than the timeout is killed and started anew, and gets the same
 /// batch. What is not an answer of this form (no finite number, too few or too many lines) is an error at once, as it
-/// would come again. Errors are std::runtime_error naming the reward, its command, the sample where one is to blame,
-/// and the remedy; `out` is then as it was, the judge is dead, and the next call starts a new one.
+/// would come again, and so is a judge that cannot be started. Errors are std::runtime_error naming the reward, its
+/// command, the sample where one is to blame, and the remedy; `out` is then as it was, the judge is dead, and the next
+/// call starts a new one.
 ///
-/// The first batch starts the judge. Contexts that are no numbers need a function that makes one line of text of them.
-/// Moves, does not copy; one caller at a time. async(process_reward(...)) judges while the next part is sampled.
+/// The constructor refuses a command whose program is missing; the first batch starts it. Contexts that are no numbers
+/// need a function that makes one line of text of them. Moves, does not copy; one caller at a time.
+/// async(process_reward(...)) judges while the next part is sampled.
 template <class ContextLine = number_line>
 class process_reward {
   static_assert(std::endian::native == std::endian::little, "process_reward: samples are sent as they lie in memory");
@@ -73,6 +76,8 @@ class process_reward {
     expects(s.timeout > 0 && std::isfinite(s.timeout),
             [&] { return message(s.name, ": timeout is ", s.timeout, " s; use a finite number above 0"); });
     expects(s.restarts >= 0, [&] { return message(s.name, ": restarts is ", s.restarts, "; use 0 or more"); });
+    if (const int code = detail::program_error(s.command.front()); code != 0)
+      refuse(detail::start_failure(detail::joined(s.command), code));
   }
   process_reward(const process_reward&) = delete;  // it is one process: std::move it, or share it with std::ref
   process_reward(process_reward&&) noexcept = default;
@@ -86,10 +91,12 @@ class process_reward {
       try {
         judge(samples);
         break;
+      } catch (const child_start_error& error) {
+        refuse(error.what());
+      } catch (const child_timeout_error& error) {
+        if (restart == settings_.restarts) give_up(error, restart, "; if it was only slow, raise timeout");
       } catch (const child_process_error& error) {
-        if (restart == settings_.restarts)
-          refuse(error.what(), " after ", answers_.size(), " of ", out.size(), " answers; gave up after ", restart,
-                 " restarts for this batch: see what the judge wrote to standard error; if it was slow, raise timeout");
+        if (restart == settings_.restarts) give_up(error, restart, "");
       }
     }
     std::copy(answers_.begin(), answers_.end(), out.begin());
@@ -147,6 +154,11 @@ class process_reward {
              lines_[sample], "')", form);
     answers_.push_back(static_cast<float>(*value));
     return true;
+  }
+
+  [[noreturn]] void give_up(const child_process_error& error, int restarts, const char* more) const {
+    refuse(error.what(), " after ", answers_.size(), " of ", lines_.size(), " answers; gave up after ", restarts,
+           " restarts for this batch: see what the judge wrote to standard error", more);
   }
 
   template <class... Parts>

@@ -120,14 +120,14 @@ TEST_CASE("after an error the child is dead, and is not spoken to", "[io]") {
   child_process child(shell("exec sleep 100"));
   const auto id = child.id();
   CHECK(is_running(id));
-  CHECK_THROWS_AS(child.read_line(time_limit(0.05)), child_process_error);
+  CHECK_THROWS_AS(child.read_line(time_limit(0.05)), fewstep::child_timeout_error);
   CHECK_FALSE(is_running(id));
   CHECK(::kill(id, 0) != 0);  // not even a zombie is left
   CHECK_THROWS_WITH(child.write("more", time_limit(patience)), contains("sleep 100' has ended; start a new one"));
 }
 
 TEST_CASE("a program that does not exist cannot be started", "[io]") {
-  CHECK_THROWS_AS(child_process({"no-such-program"}), child_process_error);
+  CHECK_THROWS_AS(child_process({"no-such-program"}), fewstep::child_start_error);
   CHECK_THROWS_WITH(child_process({"no-such-program", "--now"}),
                     contains("cannot start 'no-such-program --now': No such file or directory"));
   CHECK_THROWS_WITH(child_process({"/"}), contains("cannot start '/': Permission denied"));

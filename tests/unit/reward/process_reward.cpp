@@ -141,7 +141,7 @@ TEST_CASE("a judge that always crashes is given up after the restarts") {
   const std::string text = b.failure(judge);
   CHECK_THAT(text, contains("reward 'aesthetic': '/bin/sh -c ") &&
                        contains("exited with status 3 after 1 of 3 answers") &&
-                       contains("gave up after " + std::to_string(restarts) + " restarts"));
+                       contains("gave up after " + std::to_string(restarts) + " restarts") && !contains("timeout"));
   CHECK(text_of(flag.folder / "starts").size() == static_cast<std::size_t>(restarts) + 1);
   CHECK(judge.restarts() == restarts);
 }
@@ -231,9 +231,29 @@ TEST_CASE("settings that cannot be are refused, and a program that is missing is
   CHECK_THROWS_WITH(process_reward({}), contains("process_reward: the command is empty"));
   CHECK_THROWS_WITH(process_reward({.command = {"judge"}, .timeout = 0, .name = "a"}), contains("a: timeout is 0 s"));
   CHECK_THROWS_WITH(process_reward({.command = {"judge"}, .restarts = -1}), contains("restarts is -1; use 0 or more"));
-  process_reward judge({.command = {"no-such-judge"}});
+}
+
+TEST_CASE("a judge whose program is missing or cannot be executed is refused at once and not for its time") {
+  CHECK_THROWS_WITH(process_reward({.command = {"no-such-judge", "--quickly"}}),
+                    "reward 'process_reward': cannot start 'no-such-judge --quickly': No such file or directory; check "
+                    "the program's name, PATH and permissions");
+  CHECK_THROWS_WITH(process_reward({.command = {"/"}}), contains("cannot start '/': Permission denied"));
+  const temporary_directory folder;
+  const std::string program = (folder / "judge").string();
+  put_text(program, "#!/no/such/interpreter\n");
+  CHECK_THROWS_WITH(process_reward({.command = {program}}), contains("judge': Permission denied"));
+
+  // What only starting it can find out.
+  std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+  process_reward judge({.command = {program}});
   batch b;
-  CHECK_THAT(b.failure(judge), contains("reward 'process_reward': cannot start 'no-such-judge': No such file"));
+  const std::string text = b.failure(judge);
+  CHECK_THAT(text, contains("cannot start '" + program + "': No such file or directory") && !contains("timeout"));
+  CHECK(judge.restarts() == 0);
+
+  process_reward by_shell({.command = shell("no-such-judge 2> /dev/null")});
+  CHECK_THAT(b.failure(by_shell), contains("exited with status 127 (which shells say where a command is not found)") &&
+                                      !contains("timeout"));
 }
 
 TEST_CASE("the judges of the documentation judge") {
