@@ -20,11 +20,12 @@ namespace fewstep {
 
 namespace detail {
 
-/// Owns a POSIX file descriptor; -1 is none.
+/// Owns a POSIX file descriptor; -1 is none, and errno then says why. It is never 0 to 2: where a program was started
+/// with a standard stream closed, what is printed would else go into the file that got its number.
 class file_descriptor {
  public:
   file_descriptor() = default;
-  explicit file_descriptor(int fd) : fd_(fd) {}
+  explicit file_descriptor(int fd) : fd_(fd < 0 || fd > STDERR_FILENO ? fd : moved_above(fd)) {}
   file_descriptor(file_descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
   file_descriptor& operator=(file_descriptor&& other) noexcept {
     if (this != &other) {
@@ -42,6 +43,14 @@ class file_descriptor {
   [[nodiscard]] bool close() { return fd_ < 0 || ::close(std::exchange(fd_, -1)) == 0; }
 
  private:
+  [[nodiscard]] static int moved_above(int fd) {
+    const int moved = ::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    const int code = errno;
+    ::close(fd);
+    errno = code;
+    return moved;
+  }
+
   int fd_ = -1;
 };
 

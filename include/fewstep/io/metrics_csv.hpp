@@ -35,9 +35,11 @@ void append_number(std::string& text, Number value) {
 
 /// A table of numbers that grows by one row an update; its first column is the update's number.
 ///
-/// Each row is handed to the system at once, so a killed process loses at most the row it was writing. Together with a
-/// checkpoint of update u, `resume_at(path, columns, u)` gives a table without gap or duplicate: rows after u, and a
-/// last line that was torn, are dropped, and the run appends them again.
+/// Each row is handed to the system at once, so a killed process loses at most the row it was writing; call
+/// synchronise() before a checkpoint is saved, so that the system cannot lose rows that the checkpoint has, either.
+/// Together with a checkpoint of update u, `resume_at(path, columns, u)` gives a table without gap or duplicate: rows
+/// after u, and a last line that was torn, are dropped, and the run appends them again. gap() says what is missing
+/// nevertheless.
 class metrics_csv {
  public:
   /// Begins a new table and replaces an old one. `columns` names the columns after the first, which is "update".
@@ -63,6 +65,16 @@ class metrics_csv {
   void append(std::int64_t update, std::span<const double> values) { append_span(update, values); }
   void append(std::int64_t update, std::span<const float> values) { append_span(update, values); }
 
+  /// Waits until all rows are on the disk. Throws std::system_error if that fails.
+  void synchronise() {
+    if (!detail::synchronise(file_.get()))
+      detail::throw_io_error(errno, message("cannot write '", path_.string(), "' to disk"));
+  }
+
+  /// The first and the last of the first updates without a row, of those from 1 to the one that the table was resumed
+  /// at: rows that the system lost, where every update has one.
+  [[nodiscard]] std::optional<std::pair<std::int64_t, std::int64_t>> gap() const { return gap_; }
+
   /// The number of the last row's update, if there is a row.
   [[nodiscard]] std::optional<std::int64_t> last_update() const { return last_; }
 
@@ -79,6 +91,7 @@ class metrics_csv {
     }
     text += "\n";
     if (keep_to && std::filesystem::exists(path_)) keep_rows(text, *keep_to);
+    if (keep_to) expect_next(*keep_to + 1);
     write_atomically(path_, text);
     length_ = static_cast<off_t>(text.size());
     file_ = detail::file_descriptor(::open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
@@ -111,9 +124,15 @@ class metrics_csv {
                                          row.substr(0, std::min<std::size_t>(end, 80)), "' is no row of ", fields + 1,
                                          " numbers with an update after the last one"));
       if (update > keep_to) break;
+      expect_next(update);
       last_ = update;
       text += row;
     }
+  }
+
+  void expect_next(std::int64_t update) {
+    const std::int64_t next = std::max<std::int64_t>(last_.value_or(0) + 1, 1);
+    if (!gap_ && update > next) gap_ = {next, update - 1};
   }
 
   template <class Number>
@@ -164,6 +183,7 @@ class metrics_csv {
   detail::file_descriptor file_;
   off_t length_ = 0;
   std::optional<std::int64_t> last_;
+  std::optional<std::pair<std::int64_t, std::int64_t>> gap_;
   std::string row_;
 };
 

@@ -120,6 +120,15 @@ struct progress_parts {
   return false;
 }
 
+/// Whether lines can be redrawn there: a terminal that knows control sequences, and a user who has not asked for none.
+[[nodiscard]] inline bool takes_control_sequences(int fd) {
+  const auto value = [](const char* name) {
+    const char* const text = std::getenv(name);
+    return std::string_view(text != nullptr ? text : "");
+  };
+  return ::isatty(fd) == 1 && !value("TERM").empty() && value("TERM") != "dumb" && value("NO_COLOR").empty();
+}
+
 }  // namespace detail
 
 /// Shows how far a loop has come: share, bar, time elapsed and left, and live numbers.
@@ -127,13 +136,14 @@ struct progress_parts {
 ///     progress_bar bar(updates, "training");
 ///     for (...) bar.update(index + 1, {{"ratio", ratio}, {"clip", clip_fraction}});
 ///
-/// On a terminal one line is redrawn in place, at most ten times a second; elsewhere (a log file) a plain line is
-/// written whenever ten more per cent or ten more seconds have passed. It starts no thread and never throws for a
-/// stream that cannot be written.
+/// On a terminal one line is redrawn in place, at most ten times a second; elsewhere (a log file, a terminal that is
+/// TERM=dumb or none, or where NO_COLOR is set, which is taken as a wish for plain text) a plain line is written
+/// whenever ten more per cent or ten more seconds have passed. It starts no thread and never throws for a stream that
+/// cannot be written.
 class progress_bar {
  public:
   explicit progress_bar(std::int64_t total, std::string label = {}, int fd = STDERR_FILENO)
-      : total_(total), label_(std::move(label)), fd_(fd), terminal_(::isatty(fd) == 1) {}
+      : total_(total), label_(std::move(label)), fd_(fd), terminal_(detail::takes_control_sequences(fd)) {}
 
   progress_bar(const progress_bar&) = delete;
   progress_bar& operator=(const progress_bar&) = delete;

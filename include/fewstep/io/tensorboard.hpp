@@ -3,6 +3,7 @@
 
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/utf8.hpp>
+#include <fewstep/io/atomic_file.hpp>
 #include <fewstep/io/crc32c.hpp>
 #include <fewstep/io/file.hpp>
 
@@ -120,6 +121,12 @@ class tensorboard_writer {
     event.add_integer(step_field, step);
     event.add_bytes(summary_field, summary.bytes());
     write(event);
+  }
+
+  /// Waits until all points are on the disk. Throws std::system_error if that fails.
+  void synchronise() {
+    if (!detail::synchronise(file_.get()))
+      detail::throw_io_error(errno, message("cannot write '", path_.string(), "' to disk"));
   }
 
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }

@@ -116,3 +116,36 @@ TEST_CASE("metrics_csv: a full disk takes the row back", "[io]") {
              contains("row of update 2") && contains("m.csv") && contains("7 of 14 bytes written and taken back"));
   CHECK(text_of(directory / "m.csv") == "update,a\n1,1\n");
 }
+
+TEST_CASE("metrics_csv: what the system lost is a gap after a resume", "[io]") {
+  using gap = std::optional<std::pair<std::int64_t, std::int64_t>>;
+  const temporary_directory directory;
+  const auto path = directory / "m.csv";
+  const struct {
+    std::string rows;
+    std::int64_t update;
+    gap expected;
+  } cases[] = {{"1,0\n2,0\n3,0\n", 3, {}},
+               {"1,0\n2,0\n3,0\n4,0\n", 3, {}},
+               {"0,0\n1,0\n2,0\n", 2, {}},
+               {"", 0, {}},
+               {"1,0\n2,0\n", 3, gap({3, 3})},
+               {"1,0\n2,0\n3,", 5, gap({3, 5})},
+               {"1,0\n4,0\n5,0\n", 5, gap({2, 3})},
+               {"1,0\n4,0\n", 6, gap({2, 3})},
+               {"1,0\n5,0\n", 3, gap({2, 3})},
+               {"3,0\n", 3, gap({1, 2})},
+               {"", 2, gap({1, 2})}};
+  for (const auto& [rows, update, expected] : cases) {
+    CAPTURE(rows, update);
+    put_text(path, "update,a\n" + rows);
+    CHECK(metrics_csv::resume_at(path, {"a"}, update).gap() == expected);
+  }
+  std::filesystem::remove(path);
+  CHECK(metrics_csv::resume_at(path, {"a"}, 7).gap() == gap({1, 7}));
+
+  metrics_csv table(path, {"a"});
+  table.append(5, 1);
+  CHECK(table.gap() == gap());  // where it begins anew is no business of the table
+  CHECK_NOTHROW(table.synchronise());
+}

@@ -7,6 +7,10 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 
+#include <optional>
+#include <utility>
+#include <vector>
+
 namespace {
 
 /// Columns that a UTF-8 text takes (every character here takes one).
@@ -14,6 +18,59 @@ std::size_t columns(const std::string& text) {
   std::size_t count = 0;
   for (const char c : text) count += (static_cast<unsigned char>(c) & 0xc0u) != 0x80u ? 1 : 0;
   return count;
+}
+
+/// Variables of the environment as long as this lives.
+class environment {
+ public:
+  using list = std::vector<std::pair<std::string, std::string>>;
+  explicit environment(const list& variables) {
+    for (const auto& [name, value] : variables) {
+      const char* const old = std::getenv(name.c_str());
+      old_.emplace_back(name, old != nullptr ? std::optional<std::string>(old) : std::nullopt);
+      ::setenv(name.c_str(), value.c_str(), 1);
+    }
+  }
+  environment(const environment&) = delete;
+  environment& operator=(const environment&) = delete;
+  ~environment() {
+    for (const auto& [name, value] : old_)
+      if (value)
+        ::setenv(name.c_str(), value->c_str(), 1);
+      else
+        ::unsetenv(name.c_str());
+  }
+
+ private:
+  std::vector<std::pair<std::string, std::optional<std::string>>> old_;
+};
+
+/// What three updates of a bar put on a terminal of 50 columns; empty where there can be none.
+std::string shown_on_a_terminal() {
+  const int terminal = ::posix_openpt(O_RDWR | O_NOCTTY);
+  if (terminal < 0 || ::grantpt(terminal) != 0 || ::unlockpt(terminal) != 0) return {};
+  const int screen = ::open(::ptsname(terminal), O_RDWR | O_NOCTTY);
+  REQUIRE(screen >= 0);
+  const ::winsize size{24, 50, 0, 0};
+  REQUIRE(::ioctl(screen, TIOCSWINSZ, &size) == 0);
+  {
+    fewstep::progress_bar bar(3, "run", screen);
+    bar.update(1);
+    bar.clear();
+    bar.update(2, {{"ratio", 1}});
+    bar.update(3, {{"ratio", 2}});
+  }
+  std::string text;
+  // A terminal hands over what it has got so far.
+  while (text.find("ratio 2") == std::string::npos || text.back() != '\n') {
+    char buffer[4096];
+    const auto count = ::read(terminal, buffer, sizeof(buffer));
+    REQUIRE(count > 0);
+    text.append(buffer, static_cast<std::size_t>(count));
+  }
+  ::close(screen);
+  ::close(terminal);
+  return text;
 }
 
 std::string take_all(int fd) {
@@ -76,31 +133,24 @@ TEST_CASE("progress_bar: a log gets a line every ten per cent, without control c
 }
 
 TEST_CASE("progress_bar: a terminal gets one line redrawn and left whole", "[io]") {
-  const int terminal = ::posix_openpt(O_RDWR | O_NOCTTY);
-  if (terminal < 0 || ::grantpt(terminal) != 0 || ::unlockpt(terminal) != 0) return;
-  const int screen = ::open(::ptsname(terminal), O_RDWR | O_NOCTTY);
-  REQUIRE(screen >= 0);
-  const ::winsize size{24, 50, 0, 0};
-  REQUIRE(::ioctl(screen, TIOCSWINSZ, &size) == 0);
-  {
-    fewstep::progress_bar bar(3, "run", screen);
-    bar.update(1);
-    bar.clear();
-    bar.update(2, {{"ratio", 1}});
-    bar.update(3, {{"ratio", 2}});
-  }
-  std::string text;
-  while (text.empty() || text.back() != '\n') {  // a terminal hands over what it has got so far
-    char buffer[4096];
-    const auto count = ::read(terminal, buffer, sizeof(buffer));
-    REQUIRE(count > 0);
-    text.append(buffer, static_cast<std::size_t>(count));
-  }
-  ::close(screen);
-  ::close(terminal);
+  const environment variables({{"TERM", "xterm"}, {"NO_COLOR", ""}});
+  const std::string text = shown_on_a_terminal();
+  if (text.empty()) return;
   CHECK(std::count(text.begin(), text.end(), '\n') == 1);
   CHECK(text.back() == '\n');
   CHECK_THAT(text, contains("\r\x1b[K") && contains(" 66%") && contains("run 100% ") && contains("ratio 2"));
+}
+
+TEST_CASE("progress_bar: no control sequences where the terminal or its user takes none", "[io]") {
+  const environment variables(GENERATE(values<environment::list>({{{"TERM", "dumb"}, {"NO_COLOR", ""}},
+                                                                  {{"TERM", ""}, {"NO_COLOR", ""}},
+                                                                  {{"TERM", "xterm"}, {"NO_COLOR", "1"}}})));
+  const std::string text = shown_on_a_terminal();
+  if (text.empty()) return;
+  CHECK(text.find('\x1b') == std::string::npos);
+  // The terminal itself makes \r\n of \n.
+  CHECK(std::count(text.begin(), text.end(), '\r') == std::count(text.begin(), text.end(), '\n'));
+  CHECK_THAT(text, contains("run  33%  1/3 ") && contains("run 100%  3/3 0s  ratio 2\r\n"));
 }
 
 TEST_CASE("progress_bar: a stream that cannot be written does not disturb", "[io]") {
