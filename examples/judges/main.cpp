@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "../text_to_emoji/interrupt.hpp"
+#include "../text_to_emoji/program.hpp"
 #include "settings.hpp"
 
 #include <CLI/CLI.hpp>
-
-#include <cstdio>
-#include <exception>
 
 namespace judges {
 namespace {
@@ -23,7 +20,7 @@ void add_training(CLI::App& command, training_settings& s) {
   command.add_option("--checkpoint-every", s.checkpoint_every, "steps");
   command.add_flag("--half", s.half, "write the model in half precision");
   command.add_flag("--resume", s.resume, "go on with an interrupted training");
-  command.add_flag("--overwrite", s.overwrite, "begin anew where a training was interrupted");
+  command.add_flag("--overwrite", s.overwrite, "begin anew where a training was interrupted, or replace its model");
 }
 
 CLI::App& add_two_tower(CLI::App& app, two_tower_settings& s) {
@@ -98,18 +95,11 @@ int main(int argc, char** argv) {
   const auto& write_page = add_label(app, label);
   const auto& read = add_answers(app, answers);
   add_preference(app, preference);
-  CLI11_PARSE(app, argc, argv);
-
-  try {
-    text_to_emoji::watch_for_interrupts();
+  return text_to_emoji::run_program("judges", app, argc, argv, [&] {
     if (train_encoder) return train_two_tower(two_tower);
     if (draw) return draw_pairs(pairs);
     if (write_page) return write_label_page(label);
     if (read) return read_answers(answers);
     return train_preference(preference);
-  } catch (const std::exception& error) {
-    std::fflush(stdout);
-    std::fprintf(stderr, "judges: %s\n", error.what());
-    return 1;
-  }
+  });
 }

@@ -2,6 +2,8 @@
 #include "../text_to_emoji/drawing.hpp"
 #include "../text_to_emoji/emoji_data.hpp"
 #include "../text_to_emoji/interrupt.hpp"
+#include "../text_to_emoji/option_checks.hpp"
+#include "../text_to_emoji/prompt_words.hpp"
 #include "../text_to_emoji/runtime.hpp"
 #include "pair_file.hpp"
 #include "settings.hpp"
@@ -24,10 +26,10 @@ namespace {
 using fewstep::index_t;
 
 void check(const pairs_settings& s) {
-  fewstep::expects(s.pairs >= 1 && s.held_out >= 1 && s.steps >= 1, [&] {
-    return fewstep::message("--pairs is ", s.pairs, ", --held-out ", s.held_out, " and --steps ", s.steps,
-                            "; each must be at least 1");
-  });
+  text_to_emoji::expect_at_least("--pairs", s.pairs, 1);
+  text_to_emoji::expect_at_least("--held-out", s.held_out, 1);
+  text_to_emoji::expect_between("--steps", s.steps, 1, 10000);
+  text_to_emoji::expect_threads(s.threads);
   fewstep::expects(s.flipped >= 0 && s.flipped <= 0.5,
                    [&] { return fewstep::message("--flipped is ", s.flipped, "; it must be from 0 to 0.5"); });
 }
@@ -58,9 +60,11 @@ void print_spread(const pair_file& pairs, const fewstep::labelling_rule& rule) {
 
 int draw_pairs(const pairs_settings& s) {
   check(s);
+  text_to_emoji::watch_for_interrupts();
   const auto data = text_to_emoji::emoji_data::load(s.data);
   const auto runtime = text_to_emoji::make_runtime(s.backend, s.threads);
   const auto artist = runtime->load(s.checkpoint);
+  text_to_emoji::warn_of_left_out(artist->words(), data.names);
   const auto times = text_to_emoji::times_for(s.steps);
   const fewstep::labelling_rule rule{.colour = s.colour, .centre = s.centre, .stray = s.stray};
 
@@ -84,7 +88,7 @@ int draw_pairs(const pairs_settings& s) {
     for (const float value : drawn) pairs.pictures.push_back(fewstep::to_8_bit(value));
     bar.update(static_cast<std::int64_t>(done + these), {});
   }
-  if (text_to_emoji::interrupted()) return text_to_emoji::interrupted_status;
+  if (text_to_emoji::interrupted()) return text_to_emoji::interrupted_status();
 
   std::vector<float> sides[2];
   for (std::size_t k = 0; k < 2; ++k) {

@@ -102,6 +102,7 @@ fewstep::reward_scale calibrated(fewstep::preference_reward<fewstep::cpu_backend
 int train_preference(const preference_settings& settings) {
   const training_settings& s = settings.training;
   check(s);
+  text_to_emoji::watch_for_interrupts();
   const auto pairs = pair_file::load(settings.pairs);
   const auto which = training_pairs(settings, pairs);
   fewstep::cpu_backend backend({.threads = s.threads});
@@ -115,12 +116,13 @@ int train_preference(const preference_settings& settings) {
   fewstep::preference_training training(backend, model, rule_of(s), options);
   drawn_pairs source(pairs, which, settings.turned, s.seed);
   const std::uint32_t checksum = fewstep::crc32c(fewstep::read_file(settings.pairs));
+  const training_place place(s);
   const auto data_matches = [&](auto& archive) {
     archive.must_match("data_checksum", checksum);
     archive.must_match("only_answered", settings.only_answered);
     archive.must_match("turned", settings.turned);
   };
-  if (!train(s, model, training, source, data_matches)) return text_to_emoji::interrupted_status;
+  if (!train(s, model, training, source, data_matches)) return text_to_emoji::interrupted_status();
 
   fewstep::preference_reward trained(backend, model);
   fewstep::save_preference_model(backend, s.output, model, model.parameters(), calibrated(trained, pairs),

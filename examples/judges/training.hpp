@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "../text_to_emoji/folder_lock.hpp"
 #include "../text_to_emoji/interrupt.hpp"
+#include "../text_to_emoji/option_checks.hpp"
 #include "../text_to_emoji/run_loop.hpp"
 #include "settings.hpp"
 
@@ -50,18 +52,46 @@ template <class Options>
 
 /// Refuses what a training cannot begin with.
 inline void check(const training_settings& s) {
-  fewstep::expects(s.checkpoint_every >= 1, [&] {
-    return fewstep::message("--checkpoint-every is ", s.checkpoint_every, "; it must be at least 1");
-  });
-  if (!s.resume && !s.overwrite && std::filesystem::exists(checkpoint_of(s.output)))
-    throw std::runtime_error(fewstep::message(checkpoint_of(s.output).string(),
-                                              ": is a training that has not ended; go on with it by --resume, begin "
-                                              "anew by --overwrite, or name another model by --output"));
-  fewstep::require_writable_directory(std::filesystem::absolute(s.output).parent_path());
+  using namespace text_to_emoji;
+  expect_at_least("--steps", s.steps, 1);
+  expect_at_least("--batch", s.batch, 1);
+  expect_at_least("--features", s.features, 1);
+  expect_positive("--learning-rate", s.learning_rate);
+  expect_decay("--average-decay", s.average_decay);
+  expect_threads(s.threads);
+  expect_at_least("--checkpoint-every", s.checkpoint_every, 1);
 }
 
-/// Trains to the end, or to Ctrl-C with false; must_match(archive) names what the source depends on beside the seed. At
-/// the end the model has the moving average of its parameters, and the checkpoint stays until finish_training.
+/// Where a training writes its model and checkpoint, and no other one meanwhile.
+class training_place {
+ public:
+  /// Refuses to lose what is there if that was not asked for.
+  explicit training_place(const training_settings& s)
+      : lock_(lock_of(s), s.output, "wait for it, or name another model by --output") {
+    const bool is_begun = std::filesystem::exists(checkpoint_of(s.output));
+    if (s.overwrite || (s.resume && is_begun)) return;
+    if (is_begun)
+      throw std::runtime_error(fewstep::message(checkpoint_of(s.output).string(),
+                                                ": is a training that has not ended; go on with it by --resume, begin "
+                                                "anew by --overwrite, or name another model by --output"));
+    if (std::filesystem::exists(s.output))
+      throw std::runtime_error(fewstep::message(
+          s.output.string(), ": is there already; replace it by --overwrite, or name another model by --output"));
+  }
+
+ private:
+  /// In the folder of the model, which is made and proved writable.
+  static std::filesystem::path lock_of(const training_settings& s) {
+    fewstep::require_writable_directory(std::filesystem::absolute(s.output).parent_path());
+    return checkpoint_of(s.output) += ".lock";
+  }
+
+  text_to_emoji::write_lock lock_;
+};
+
+/// Trains to the end, or with false until it is interrupted; must_match(archive) names what the source depends on
+/// beside the seed. At the end the model has the moving average of its parameters, and the checkpoint stays until
+/// finish_training.
 template <class Model, class Trainer, class Source, class MustMatch>
 [[nodiscard]] bool train(const training_settings& s, Model& model, Trainer& trainer, Source& source,
                          const MustMatch& must_match) {

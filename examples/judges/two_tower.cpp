@@ -3,7 +3,6 @@
 #include "training.hpp"
 #include "varied_examples.hpp"
 
-#include <fewstep/io/crc32c.hpp>
 #include <fewstep/io/judge_file.hpp>
 #include <fewstep/judge/contrastive_training.hpp>
 #include <fewstep/judge/retrieval.hpp>
@@ -49,6 +48,7 @@ nlohmann::ordered_json retrieval(fewstep::alignment_reward<fewstep::cpu_backend>
 int train_two_tower(const two_tower_settings& settings) {
   const training_settings& s = settings.training;
   check(s);
+  text_to_emoji::watch_for_interrupts();
   const auto data = emoji_data::load(settings.data);
   fewstep::cpu_backend backend({.threads = s.threads});
   fewstep::two_tower<fewstep::cpu_backend> model(backend, data.words,
@@ -59,9 +59,10 @@ int train_two_tower(const two_tower_settings& settings) {
   fewstep::contrastive_training training(backend, model, rule_of(s),
                                          options_of<fewstep::contrastive_training_options>(s));
   varied_examples source(data, s.seed);
-  const std::uint32_t checksum = fewstep::crc32c(std::as_bytes(std::span(data.pictures)));
+  const std::uint32_t checksum = data.checksum();
+  const training_place place(s);
   const auto data_matches = [&](auto& archive) { archive.must_match("data_checksum", checksum); };
-  if (!train(s, model, training, source, data_matches)) return text_to_emoji::interrupted_status;
+  if (!train(s, model, training, source, data_matches)) return text_to_emoji::interrupted_status();
 
   fewstep::save_two_tower(backend, s.output, model, model.parameters(),
                           s.half ? fewstep::element_type::f16 : fewstep::element_type::f32);

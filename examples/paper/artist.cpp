@@ -29,7 +29,7 @@ class artist_with final : public artist {
 
   [[nodiscard]] fewstep::index_t sample_size() const override { return policy_.model.sample_size(); }
   [[nodiscard]] fewstep::token_list encode(const std::string& prompt) const override {
-    return policy_.model.encode(prompt);
+    return policy_.model.encode(prompt, fewstep::missing_words::leave_out);
   }
   [[nodiscard]] int network_calls() const override { return table_.horizon() * policy_.calls_per_step(); }
   [[nodiscard]] std::vector<float> draw(std::span<const fewstep::token_list> contexts, std::uint64_t seed,

@@ -3,6 +3,7 @@
 #include "figures.hpp"
 #include "settings.hpp"
 #include "small_data.hpp"
+#include "text_to_emoji/option_checks.hpp"
 
 #include <fewstep/core/error.hpp>
 #include <fewstep/image/jpeg_reward.hpp>
@@ -50,9 +51,9 @@ void print(const std::string& name, const figures& f, double milliseconds) {
 }  // namespace
 
 int evaluate(const evaluate_settings& s) {
-  fewstep::expects(s.prompts >= 2 && s.samples >= 2, [&] {
-    return fewstep::message("--prompts is ", s.prompts, " and --samples ", s.samples, "; each must be at least 2");
-  });
+  text_to_emoji::expect_at_least("--prompts", s.prompts, 2);
+  text_to_emoji::expect_at_least("--samples", s.samples, 2);
+  text_to_emoji::expect_threads(s.threads);
   const auto data = emoji_data::load(s.data);
   fewstep::cpu_backend host({.threads = s.threads});
   const text_to_emoji::name_index index(data);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "learner.hpp"
 
+#include "text_to_emoji/option_checks.hpp"
+
 #include <fewstep/core/error.hpp>
 
 #include <array>
@@ -46,16 +48,21 @@ const method_defaults& defaults_of(const std::string& name) {
 
 train_settings settled(train_settings s) {
   const auto& method = defaults_of(s.method);
-  const auto at_least = [](const char* option, double value, double least) {
-    fewstep::expects(value >= least,
-                     [&] { return fewstep::message(option, " is ", value, "; it must be at least ", least); });
-  };
-  at_least("--updates", static_cast<double>(s.updates), 0);
-  at_least("--seconds", s.seconds, 0);
-  at_least("--evaluations", s.evaluations, 1);
-  at_least("--evaluation-prompts", s.evaluation_prompts, 2);
-  at_least("--evaluation-samples", s.evaluation_samples, 2);
-  at_least("--checkpoint-every", s.checkpoint_every, 1);
+  using text_to_emoji::expect_at_least;
+  expect_at_least("--updates", s.updates, 0);
+  expect_at_least("--seconds", s.seconds, 0);
+  expect_at_least("--horizon", s.horizon, 0);
+  expect_at_least("--prompts", s.prompts, 0);
+  expect_at_least("--samples", s.samples, 0);
+  expect_at_least("--optimizer-steps", s.optimizer_steps, 0);
+  text_to_emoji::expect_positive("--learning-rate", s.learning_rate);
+  expect_at_least("--kl", s.kl, 0);
+  expect_at_least("--guidance", s.guidance, 0);
+  expect_at_least("--evaluations", s.evaluations, 1);
+  expect_at_least("--evaluation-prompts", s.evaluation_prompts, 2);
+  expect_at_least("--evaluation-samples", s.evaluation_samples, 2);
+  text_to_emoji::expect_threads(s.threads);
+  expect_at_least("--checkpoint-every", s.checkpoint_every, 1);
   fewstep::expects(s.updates > 0 || s.seconds > 0,
                    "the run has no end; say how long it is by --seconds, by --updates, or both");
   fewstep::expects(s.guidance == 1.0f || method.make == make_diffusion_learner, [&] {

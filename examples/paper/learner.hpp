@@ -33,6 +33,13 @@ struct examined {
 
 struct prompt_texts {
   std::vector<std::string> training, held_out;
+  std::uint32_t data_checksum = 0;  ///< of the data that they are from
+};
+
+/// What a checkpoint has beside the trainer.
+struct run_progress {
+  double seconds = 0;                ///< of training so far
+  std::int64_t last_evaluated = -1;  ///< the update after which the last evaluation was made; -1: there was none
 };
 
 /// A model and what trains it.
@@ -53,9 +60,9 @@ class learner {
   [[nodiscard]] virtual std::vector<float> base_pictures() = 0;
   /// Median time of a picture when 64 are drawn.
   [[nodiscard]] virtual double seconds_per_image() = 0;
-  /// All that a resumed run needs, the seconds of training so far included.
-  virtual void save_checkpoint(const std::filesystem::path& path, double seconds) = 0;
-  virtual void load_checkpoint(const std::filesystem::path& path, double& seconds) = 0;
+  /// All that a resumed run needs.
+  virtual void save_checkpoint(const std::filesystem::path& path, run_progress progress) = 0;
+  virtual void load_checkpoint(const std::filesystem::path& path, run_progress& progress) = 0;
   virtual void save_model(const std::filesystem::path& path) = 0;
 };
 

@@ -4,6 +4,7 @@
 #include "learner.hpp"
 #include "models.hpp"
 #include "task_reward.hpp"
+#include "text_to_emoji/prompt_words.hpp"
 
 #include <fewstep/io/checkpoint.hpp>
 #include <fewstep/io/crc32c.hpp>
@@ -26,7 +27,8 @@ namespace paper {
 template <class Policy>
 [[nodiscard]] std::vector<fewstep::token_list> encoded(const Policy& policy, const std::vector<std::string>& prompts) {
   std::vector<fewstep::token_list> contexts;
-  for (const auto& prompt : prompts) contexts.push_back(policy.model.encode(prompt));
+  text_to_emoji::warn_of_left_out(policy.model.words(), prompts);
+  for (const auto& prompt : prompts) contexts.push_back(policy.model.encode(prompt, fewstep::missing_words::leave_out));
   return contexts;
 }
 
@@ -40,6 +42,8 @@ class learner_with final : public learner {
       : host_(host),
         settings_(s),
         reward_(reward),
+        data_checksum_(prompts.data_checksum),
+        judge_checksum_(text_to_emoji::is_learned(s.reward) ? fewstep::crc32c(fewstep::read_file(s.judge)) : 0),
         base_checksum_(fewstep::crc32c(fewstep::read_file(Policy::file(s.models)))),
         base_(host, Policy::file(s.models), s.guidance),
         policy_(host, Policy::file(s.models), s.guidance),
@@ -89,11 +93,11 @@ class learner_with final : public learner {
     return times[times.size() / 2];
   }
 
-  void save_checkpoint(const std::filesystem::path& path, double seconds) override {
-    fewstep::save_checkpoint(path, content(seconds));
+  void save_checkpoint(const std::filesystem::path& path, run_progress progress) override {
+    fewstep::save_checkpoint(path, content(progress));
   }
-  void load_checkpoint(const std::filesystem::path& path, double& seconds) override {
-    fewstep::load_checkpoint(path, content(seconds));
+  void load_checkpoint(const std::filesystem::path& path, run_progress& progress) override {
+    fewstep::load_checkpoint(path, content(progress));
   }
   void save_model(const std::filesystem::path& path) override {
     auto& network = policy_.network();
@@ -108,15 +112,18 @@ class learner_with final : public learner {
       return trainer_.table().trained - trainer_.table().first_trained;
   }
 
-  [[nodiscard]] auto content(double& seconds) {
-    return [this, &seconds](auto& archive) {
+  [[nodiscard]] auto content(run_progress& progress) {
+    return [this, &progress](auto& archive) {
+      archive.must_match("data_checksum", data_checksum_);
       archive.must_match("base_checksum", base_checksum_);
       archive.must_match("method", settings_.method);
       archive.must_match("reward", settings_.reward);
+      archive.must_match("judge_checksum", judge_checksum_);
       archive.must_match("learning_rate", settings_.learning_rate);
       archive.must_match("kl", settings_.kl);
       archive.must_match("guidance", settings_.guidance);
-      archive("seconds", seconds);
+      archive("seconds", progress.seconds);
+      archive("last_evaluated", progress.last_evaluated);
       archive("trainer", trainer_);
     };
   }
@@ -124,7 +131,7 @@ class learner_with final : public learner {
   fewstep::cpu_backend& host_;
   train_settings settings_;
   task_reward reward_;
-  std::uint32_t base_checksum_;
+  std::uint32_t data_checksum_, judge_checksum_, base_checksum_;
   Policy base_, policy_;
   std::vector<fewstep::token_list> contexts_;
   fewstep::step_table table_;

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "settings.hpp"
 #include "study/study_settings.hpp"
-#include "text_to_emoji/interrupt.hpp"
+#include "text_to_emoji/program.hpp"
 
 #include <CLI/CLI.hpp>
-
-#include <cstdio>
-#include <exception>
 
 namespace paper {
 namespace {
@@ -140,19 +137,12 @@ int main(int argc, char** argv) {
   add_search(app, searching);
   add_study(app, studying);
   add_report(app, reporting);
-  CLI11_PARSE(app, argc, argv);
-
-  try {
-    text_to_emoji::watch_for_interrupts();
+  return text_to_emoji::run_program("paper", app, argc, argv, [&] {
     if (app.got_subcommand("search")) return search(searching);
     if (app.got_subcommand("study")) return study(studying);
     if (app.got_subcommand("report")) return report(reporting);
     if (app.got_subcommand("pretrain")) return pretrain(pretraining);
     if (app.got_subcommand("train")) return train(training);
     return evaluate(evaluating);
-  } catch (const std::exception& error) {
-    std::fflush(stdout);
-    std::fprintf(stderr, "paper: %s\n", error.what());
-    return 1;
-  }
+  });
 }

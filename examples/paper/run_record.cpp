@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "run_record.hpp"
 
+#include "run_settings.hpp"
 #include "text_to_emoji/run_loop.hpp"
 
 #include <fewstep/core/error.hpp>
@@ -9,8 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include <array>
-#include <fstream>
-#include <stdexcept>
+#include <cstdio>
 #include <string>
 #include <utility>
 #include <vector>
@@ -65,13 +65,6 @@ fewstep::metrics_csv open(const fs::path& path, std::vector<std::string> columns
                    : fewstep::metrics_csv(path, std::move(columns));
 }
 
-/// The double that is written as the float is.
-double as_written(float value) {
-  std::string text;
-  fewstep::append_number(text, value);
-  return std::stod(text);
-}
-
 json as_json(const train_settings& s) {
   return {{"method", s.method},
           {"label", s.label},
@@ -97,15 +90,6 @@ json as_json(const train_settings& s) {
           {"models", s.models.string()}};
 }
 
-json read_json(const fs::path& path) {
-  std::ifstream file(path);
-  try {
-    return json::parse(file);
-  } catch (const json::exception& error) {
-    throw std::runtime_error(fewstep::message(path.string(), ": cannot be read: ", error.what()));
-  }
-}
-
 }  // namespace
 
 std::vector<fewstep::named_figure> held_out_figures(const evaluated& e) {
@@ -118,7 +102,7 @@ std::vector<fewstep::named_figure> held_out_figures(const evaluated& e) {
 }
 
 void begin_or_continue(const train_settings& s) {
-  const fs::path path = s.output / "settings.json";
+  const fs::path path = settings_file(s.output);
   const json mine = as_json(s);
   const fs::path checkpoint = s.output / "checkpoint.safetensors", summary = s.output / "summary.json";
   if (!fs::exists(path) || !(fs::exists(checkpoint) || fs::exists(summary))) {
@@ -126,14 +110,7 @@ void begin_or_continue(const train_settings& s) {
     fewstep::write_atomically(path, mine.dump(2) + "\n");
     return;
   }
-  const json theirs = read_json(path);
-  for (const auto& [name, value] : mine.items()) {
-    const std::string other = theirs.contains(name) ? theirs.at(name).dump() : "not said";
-    fewstep::expects(other == value.dump(), [&, &key = name, &asked = value] {
-      return fewstep::message(s.output.string(), ": holds a run whose ", key, " is ", other, ", not ", asked.dump(),
-                              "; give the same settings to go on with it, or another --output");
-    });
-  }
+  expect_same_settings(s.output, mine);
 }
 
 bool is_finished(const fs::path& folder) { return fs::exists(folder / "summary.json"); }
@@ -165,6 +142,21 @@ void run_tables::add(std::int64_t index, double seconds, const update_cost& cost
   auto row = costs(index, seconds, cost);
   for (const auto& [name, value] : held_out_figures(e)) row.push_back(value);
   held_out_.append(index, row);
+}
+
+void run_tables::synchronise() {
+  curve_.synchronise();
+  held_out_.synchronise();
+}
+
+void run_tables::warn_of_gaps(std::int64_t last_evaluated) const {
+  text_to_emoji::warn_of_gap(folder_ / "curve.csv", curve_);
+  if (this->last_evaluated() < last_evaluated)
+    std::fprintf(
+        stderr,
+        "warning: %s has no row of the evaluation after update %lld, which the checkpoint knows of: the system "
+        "lost it, or someone removed it; the run goes on without it\n",
+        (folder_ / "held_out.csv").c_str(), static_cast<long long>(last_evaluated));
 }
 
 std::vector<run_tables::past_evaluation> run_tables::evaluations() const {

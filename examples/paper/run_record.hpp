@@ -51,6 +51,11 @@ class run_tables {
   /// The update of the last evaluation; -1: there was none.
   [[nodiscard]] std::int64_t last_evaluated() const { return held_out_.last_update().value_or(-1); }
 
+  /// Waits until all rows are on the disk: before a checkpoint that is made of them.
+  void synchronise();
+  /// After a resume from a checkpoint that knew of this evaluation (-1: of none).
+  void warn_of_gaps(std::int64_t last_evaluated) const;
+
   struct past_evaluation {
     std::int64_t update;
     std::vector<fewstep::named_figure> figures;

@@ -5,6 +5,7 @@
 #include "settings.hpp"
 #include "small_data.hpp"
 #include "stop_rule.hpp"
+#include "text_to_emoji/folder_lock.hpp"
 #include "text_to_emoji/interrupt.hpp"
 #include "text_to_emoji/run_loop.hpp"
 
@@ -44,21 +45,27 @@ class training_run {
         stopping_(stopping(s)),
         held_out_(some_of(data.held_back, s.evaluation_prompts)),
         index_(data),
-        learner_(make_learner(host, s, {texts(data, data.tuning), texts(data, held_out_)},
+        learner_(make_learner(host, s, {texts(data, data.tuning), texts(data, held_out_), data.checksum()},
                               task_reward(s.reward, s.judge, data.words, host.threads()))),
-        seconds_(restored()),
+        lock_(opened()),
+        progress_(restored()),
+        seconds_(progress_.seconds),
         tables_(s.output, learner_->index()) {
+    tables_.warn_of_gaps(progress_.last_evaluated);
     for (const auto& [update, figures] : tables_.evaluations()) stopped_ = stopping_.look(update, figures);
   }
 
-  /// Trains until it is over or Ctrl-C; whether it is over.
+  /// Trains until it is over or interrupted; whether it is over.
   bool train() {
     evaluations_ = tables_.last_evaluated() < 0 ? -1 : due();
     if (evaluations_ < 0) evaluate();
     fewstep::progress_bar bar(per_cent, settings_.label);
     text_to_emoji::run_steps_until(
         *learner_, [&] { return is_over(); }, settings_.checkpoint_every, [&] { update(bar); },
-        [&] { learner_->save_checkpoint(checkpoint(), seconds_); });
+        [&] {
+          tables_.synchronise();
+          learner_->save_checkpoint(checkpoint(), {seconds_, tables_.last_evaluated()});
+        });
     return is_over();
   }
 
@@ -78,11 +85,18 @@ class training_run {
 
   [[nodiscard]] fs::path checkpoint() const { return settings_.output / "checkpoint.safetensors"; }
 
-  /// Reads the checkpoint if there is one; the seconds of training so far.
-  [[nodiscard]] double restored() const {
-    double seconds = 0;
-    if (fs::exists(checkpoint())) learner_->load_checkpoint(checkpoint(), seconds);
-    return seconds;
+  /// The folder, made and locked.
+  [[nodiscard]] text_to_emoji::folder_lock opened() const {
+    fewstep::require_writable_directory(settings_.output);
+    return text_to_emoji::folder_lock(settings_.output);
+  }
+
+  /// Reads the checkpoint if there is one.
+  [[nodiscard]] run_progress restored() const {
+    begin_or_continue(settings_);
+    run_progress progress;
+    if (fs::exists(checkpoint())) learner_->load_checkpoint(checkpoint(), progress);
+    return progress;
   }
 
   [[nodiscard]] bool is_over() const { return stopped_ || progress() >= 1; }
@@ -143,6 +157,8 @@ class training_run {
   std::vector<std::int32_t> held_out_;
   text_to_emoji::name_index index_;
   std::unique_ptr<learner> learner_;
+  text_to_emoji::folder_lock lock_;
+  run_progress progress_;  ///< that the run goes on from
   double seconds_;
   run_tables tables_;
   int evaluations_ = -1;
@@ -153,9 +169,9 @@ class training_run {
 int train(const train_settings& asked) {
   const train_settings s = settled(asked);
   (void)stopping(s).look(0, held_out_figures({}));  // throws if a rule names no figure
-  fewstep::require_writable_directory(s.output);
-  begin_or_continue(s);
+  text_to_emoji::watch_for_interrupts();
   if (is_finished(s.output)) {
+    begin_or_continue(s);
     std::printf("%s: finished already\n", s.output.c_str());
     return 0;
   }
@@ -164,7 +180,7 @@ int train(const train_settings& asked) {
   training_run run(host, s, data);
   if (!run.train()) {
     std::printf("interrupted; the same command goes on\n");
-    return text_to_emoji::interrupted_status;
+    return text_to_emoji::interrupted_status();
   }
   const run_summary summary = run.finish();
   std::printf("%s: %lld updates in %.1f s; held-out reward %.1f, retrieval %.1f %%\n", s.output.c_str(),

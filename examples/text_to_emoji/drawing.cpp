@@ -3,10 +3,16 @@
 
 #include "emoji_data.hpp"
 
+#include <fewstep/core/error.hpp>
+#include <fewstep/image/jpeg.hpp>
 #include <fewstep/image/picture_grid.hpp>
 #include <fewstep/image/png.hpp>
+#include <fewstep/io/atomic_file.hpp>
 #include <fewstep/sampler/consistency.hpp>
 #include <fewstep/sampler/time_grid.hpp>
+
+#include <cctype>
+#include <string>
 
 namespace text_to_emoji {
 
@@ -35,11 +41,37 @@ std::vector<float> times_for(int calls) {
   }
 }
 
+namespace {
+
+enum class picture_kind { png, jpeg, unknown };
+
+picture_kind kind_of(const std::filesystem::path& path) {
+  std::string ending = path.extension().string();
+  for (char& c : ending) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  if (ending == ".png") return picture_kind::png;
+  return ending == ".jpg" || ending == ".jpeg" ? picture_kind::jpeg : picture_kind::unknown;
+}
+
+}  // namespace
+
+void expect_picture_name(const char* option, const std::filesystem::path& path) {
+  fewstep::expects(kind_of(path) != picture_kind::unknown, [&] {
+    return fewstep::message(option, " is ", path.string(),
+                            ", but pictures are written as PNG or JPEG; let the name end in .png or .jpg");
+  });
+}
+
 void save_picture_grid(const std::filesystem::path& path, std::span<const float> pictures, int columns, int scale) {
   const index_t size = emoji_data::picture_size;
   const fewstep::matrix<const float> rows{pictures.data(), {static_cast<index_t>(pictures.size()) / size, size}};
-  fewstep::save_png(path, fewstep::picture_grid(rows, emoji_data::side, emoji_data::side, columns,
-                                                {.padding = 2 * scale, .scale = scale}));
+  const fewstep::rgb_image grid =
+      fewstep::picture_grid(rows, emoji_data::side, emoji_data::side, columns, {.padding = 2 * scale, .scale = scale});
+  if (kind_of(path) == picture_kind::png) {
+    fewstep::save_png(path, grid);
+    return;
+  }
+  fewstep::jpeg_encoder encoder;
+  fewstep::write_atomically(path, std::as_bytes(encoder.encode(grid)));
 }
 
 }  // namespace text_to_emoji

@@ -20,7 +20,10 @@ inline constexpr fewstep::edm_consistency emoji_preconditioning{
 /// How a picture is drawn with network calls at these noise levels.
 [[nodiscard]] fewstep::step_table drawing_table(const fewstep::edm_consistency& p, const std::vector<float>& times);
 
-/// Pictures side by side as a PNG file.
+/// Throws std::invalid_argument if the name of a file of pictures does not end in .png, .jpg or .jpeg.
+void expect_picture_name(const char* option, const std::filesystem::path& path);
+
+/// Pictures side by side as a file of the kind that its name says.
 void save_picture_grid(const std::filesystem::path& path, std::span<const float> pictures, int columns, int scale);
 
 }  // namespace text_to_emoji

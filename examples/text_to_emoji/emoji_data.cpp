@@ -2,9 +2,10 @@
 #include "emoji_data.hpp"
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/io/crc32c.hpp>
+#include <fewstep/io/text_lines.hpp>
 
 #include <algorithm>
-#include <fstream>
 #include <map>
 #include <numeric>
 #include <sstream>
@@ -16,10 +17,8 @@ namespace {
 using fewstep::index_t;
 using fewstep::message;
 
-std::ifstream open(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  if (!file) throw std::runtime_error(message(path.string(), ": cannot be opened; give the folder of the emoji data"));
-  return file;
+std::vector<std::string> lines_of(const std::filesystem::path& path) {
+  return fewstep::text_lines(path, "the folder of the emoji data");
 }
 
 /// 0 .. n-1 in an order that depends on nothing but the purpose: the division of the data is part of the experiment and
@@ -34,12 +33,10 @@ std::vector<std::int32_t> fixed_order(std::size_t n, std::uint32_t purpose) {
 }
 
 std::vector<caption> read_captions(const std::filesystem::path& path, std::vector<std::string>& names) {
-  auto file = open(path);
+  const auto lines = lines_of(path);
   std::map<std::string, std::int32_t> numbers;
   std::vector<caption> captions;
-  std::string line;
-  std::getline(file, line);
-  while (std::getline(file, line)) {
+  for (const std::string& line : std::span(lines).subspan(std::min<std::size_t>(1, lines.size()))) {
     std::istringstream fields(line);
     std::string index, style, category, name;
     std::getline(fields, index, '\t');
@@ -79,10 +76,7 @@ emoji_data emoji_data::load(const std::filesystem::path& folder) {
   emoji_data data;
   data.captions = read_captions(folder / "captions.tsv", data.names);
   data.pictures = read_pictures(folder / "emoji32.png", data.captions.size());
-  auto vocabulary_file = open(folder / "vocabulary.txt");
-  std::vector<std::string> words;
-  for (std::string word; std::getline(vocabulary_file, word);) words.push_back(word);
-  data.words = fewstep::vocabulary(std::move(words));
+  data.words = fewstep::vocabulary(lines_of(folder / "vocabulary.txt"));
 
   constexpr std::size_t tuning_names = 360, names_with_unseen_style = 90;
   if (data.names.size() <= tuning_names)
@@ -106,6 +100,20 @@ emoji_data emoji_data::load(const std::filesystem::path& folder) {
   for (std::size_t j = 0; j < data.captions.size(); ++j)
     (is_unseen[j] ? data.unseen : data.training).push_back(static_cast<std::int32_t>(j));
   return data;
+}
+
+std::uint32_t emoji_data::checksum() const {
+  std::uint32_t sum = fewstep::crc32c(std::as_bytes(std::span(pictures)));
+  const auto add = [&](const std::string& text) {  // with the zero at its end, which no text has
+    sum = fewstep::crc32c(std::as_bytes(std::span(text.c_str(), text.size() + 1)), sum);
+  };
+  for (const caption& c : captions) {
+    add(names[static_cast<std::size_t>(c.name)]);
+    add(c.style);
+    add(c.category);
+  }
+  for (const std::string& word : words.words()) add(word);
+  return sum;
 }
 
 void emoji_examples::operator()(std::int64_t step, fewstep::matrix<float> x,

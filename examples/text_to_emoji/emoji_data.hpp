@@ -41,6 +41,9 @@ struct emoji_data {
   /// Reads emoji32.png, captions.tsv and vocabulary.txt; throws naming the file and the line.
   [[nodiscard]] static emoji_data load(const std::filesystem::path& folder);
 
+  /// Tells these pictures, captions and words from others.
+  [[nodiscard]] std::uint32_t checksum() const;
+
   [[nodiscard]] std::span<const float> picture(std::int32_t index) const {
     return std::span(pictures).subspan(static_cast<std::size_t>(index * picture_size),
                                        static_cast<std::size_t>(picture_size));

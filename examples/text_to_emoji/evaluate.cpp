@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evaluation.hpp"
+#include "option_checks.hpp"
 #include "picture_size_reward.hpp"
+#include "prompt_words.hpp"
 #include "runtime.hpp"
 #include "settings.hpp"
 
@@ -70,9 +72,10 @@ real_figures judge_real(fewstep::cpu_backend& host, const emoji_data& data, std:
 }  // namespace
 
 int evaluate(const evaluate_settings& s) {
-  fewstep::expects(s.prompts >= 2 && s.samples >= 2, [&] {
-    return fewstep::message("--prompts is ", s.prompts, " and --samples ", s.samples, "; each must be at least 2");
-  });
+  expect_at_least("--prompts", s.prompts, 2);
+  expect_at_least("--samples", s.samples, 2);
+  for (const int steps : s.steps) expect_between("--steps", steps, 1, 10000);
+  expect_threads(s.threads);
   const auto data = emoji_data::load(s.data);
   fewstep::cpu_backend host({.threads = s.threads});
   const auto runtime = make_runtime(s.backend, s.threads);
@@ -86,11 +89,12 @@ int evaluate(const evaluate_settings& s) {
     group.prompts.push_back(data.names[name]);
   }
 
+  warn_of_left_out(model->words(), group.prompts);
+
   std::printf("%s: %d names x %d samples; JPEG bytes above the %td of a white picture\n\n", s.checkpoint.c_str(),
               s.prompts, s.samples, fewstep::jpeg_floor(emoji_data::side, emoji_data::side));
   std::printf("%-16s %16s %18s %12s %10s\n", "", "top-5 retrieval", "shuffled prompts", "JPEG bytes", "diversity");
   for (const int steps : s.steps) {
-    fewstep::expects(steps >= 1, [&] { return fewstep::message("--steps has ", steps, "; use 1 or more"); });
     const auto judged = evaluation_plan{.times = times_for(steps), .samples = s.samples}
                             .run(host, *model, groups, index, {picture_size_reward{.threads = host.threads()}})
                             .front();

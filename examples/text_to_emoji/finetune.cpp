@@ -3,6 +3,8 @@
 #include "emoji_data.hpp"
 #include "evaluation.hpp"
 #include "interrupt.hpp"
+#include "option_checks.hpp"
+#include "prompt_words.hpp"
 #include "run_folder.hpp"
 #include "run_loop.hpp"
 #include "runtime.hpp"
@@ -84,13 +86,17 @@ nlohmann::ordered_json as_json(const finetune_settings& s) {
 }
 
 void check(const finetune_settings& s) {
-  const auto at_least = [](const char* option, int value, int least) {
-    fewstep::expects(value >= least, [&] { return message(option, " is ", value, "; it must be at least ", least); });
-  };
-  at_least("--updates", s.updates, 1);
-  at_least("--checkpoint-every", s.checkpoint_every, 1);
-  at_least("--evaluation-prompts", s.evaluation_prompts, 2);
-  at_least("--evaluation-samples", s.evaluation_samples, 2);
+  expect_at_least("--updates", s.updates, 1);
+  expect_at_least("--first-trained", s.first_trained, -1);
+  expect_at_least("--prompts", s.prompts, 1);
+  expect_at_least("--samples", s.samples, 1);
+  expect_positive("--learning-rate", s.learning_rate);
+  expect_at_least("--clip", s.clip, 0);
+  expect_at_least("--lora", s.lora, 0);
+  expect_threads(s.threads);
+  expect_at_least("--checkpoint-every", s.checkpoint_every, 1);
+  expect_at_least("--evaluation-prompts", s.evaluation_prompts, 2);
+  expect_at_least("--evaluation-samples", s.evaluation_samples, 2);
   fewstep::expects(s.samples > 1 || s.advantage != "group",
                    "--samples is 1 but --advantage is group, where a sample is compared with the others of its prompt; "
                    "use --samples 2 or more, or --advantage buffer or batch");
@@ -147,7 +153,7 @@ void announce(const finetune_settings& s, int threads, const emoji_data& data, f
   std::fflush(stdout);
 }
 
-/// Updates until all are made or Ctrl-C; with a checkpoint at the end of either.
+/// Updates until all are made or the run is interrupted; with a checkpoint at the end of either.
 void train(const finetune_settings& s, const emoji_data& data, finetuning& task) {
   std::vector<fewstep::token_list> contexts;
   for (const auto name : data.tuning)
@@ -158,6 +164,7 @@ void train(const finetune_settings& s, const emoji_data& data, finetuning& task)
   const std::int64_t start = task.index();
   auto table = start > 0 ? fewstep::metrics_csv::resume_at(s.output / "metrics.csv", columns, start)
                          : fewstep::metrics_csv(s.output / "metrics.csv", columns);
+  warn_of_gap(s.output / "metrics.csv", table);
   fewstep::tensorboard_writer board(s.output / "tensorboard",
                                     start > 0 ? std::optional<std::int64_t>(start) : std::nullopt);
   fewstep::progress_bar bar(s.updates, "training");
@@ -174,8 +181,11 @@ void train(const finetune_settings& s, const emoji_data& data, finetuning& task)
                       {"clip", report.clip_fraction},
                       {"gradient", report.gradient_norm}});
   };
-  run_steps(task, s.updates, s.checkpoint_every, step,
-            [&] { task.save_checkpoint(s.output / "checkpoint.safetensors"); });
+  run_steps(task, s.updates, s.checkpoint_every, step, [&] {
+    table.synchronise();
+    board.synchronise();
+    task.save_checkpoint(s.output / "checkpoint.safetensors");
+  });
 }
 
 /// The reward curve of the whole run, from its table, which is whole also after a resume.
@@ -213,22 +223,25 @@ void draw_before_and_after(const finetune_settings& s, const judged_pictures& be
 int finetune(const finetune_settings& settings) {
   const finetune_settings s = settled(settings);
   check(s);
+  watch_for_interrupts();
   const auto runtime = make_runtime(s.backend, s.threads);
-  refuse_unfinished_run(s.output, "evaluation.json", s.resume || s.overwrite);
-  fewstep::require_writable_directory(s.output);
   const auto data = emoji_data::load(s.data);
   fewstep::cpu_backend host({.threads = s.threads});
-  const auto task = runtime->finetune(s);
-  const auto checkpoint = s.output / "checkpoint.safetensors";
-  if (s.resume && std::filesystem::exists(checkpoint)) {
+  const auto task = runtime->finetune(s, data);
+  const run_folder folder(s.output,
+                          {"model.safetensors", "before_after.png", "reward.svg", "evaluation.csv", "evaluation.json"},
+                          {.resume = s.resume, .overwrite = s.overwrite});
+  const auto checkpoint = folder.checkpoint();
+  if (folder.goes_on()) {
     task->load_checkpoint(checkpoint);
     std::printf("resuming     after update %lld of %d\n", static_cast<long long>(task->index()), s.updates);
   } else {
     if (s.resume) std::printf("resuming     there is no checkpoint yet in %s; starting anew\n", s.output.c_str());
-    begin_run(s.output, {"evaluation.json", "evaluation.csv", "model.safetensors", "before_after.png", "reward.svg"});
+    folder.begin();
     fewstep::write_atomically(s.output / "settings.json", as_json(s).dump(2) + "\n");
   }
   announce(s, host.threads(), data, *task);
+  warn_of_left_out(task->before().words(), data.names);
 
   const name_index index(data);
   const auto groups = evaluation_groups(data, s.evaluation_prompts);
@@ -244,7 +257,7 @@ int finetune(const finetune_settings& settings) {
   if (task->index() < s.updates) {
     std::printf("interrupted after update %lld of %d; the same command with --resume goes on from %s\n",
                 static_cast<long long>(task->index()), s.updates, checkpoint.c_str());
-    return interrupted_status;
+    return interrupted_status();
   }
 
   task->save_model(s.output / "model.safetensors");

@@ -19,10 +19,11 @@ class finetuning_on final : public finetuning {
  public:
   using generator_type = emoji_generator<Backend>;
 
-  finetuning_on(Backend& backend, const finetune_settings& s, std::shared_ptr<generator_type> base,
-                std::shared_ptr<generator_type> model, Regularizer regularize)
+  finetuning_on(Backend& backend, const finetune_settings& s, std::uint32_t data_checksum,
+                std::shared_ptr<generator_type> base, std::shared_ptr<generator_type> model, Regularizer regularize)
       : backend_(&backend),
         settings_(s),
+        data_checksum_(data_checksum),
         base_checksum_(fewstep::crc32c(fewstep::read_file(s.checkpoint))),
         judge_checksum_(is_learned(s.task) ? fewstep::crc32c(fewstep::read_file(s.judge)) : 0),
         model_(model),
@@ -60,6 +61,7 @@ class finetuning_on final : public finetuning {
   [[nodiscard]] auto content() {
     return [this](auto& archive) {
       const finetune_settings& s = settings_;
+      archive.must_match("data_checksum", data_checksum_);
       archive.must_match("base_checksum", base_checksum_);
       archive.must_match("reward", s.task);
       if (is_learned(s.task)) archive.must_match("judge_checksum", judge_checksum_);
@@ -76,19 +78,19 @@ class finetuning_on final : public finetuning {
 
   Backend* backend_;
   finetune_settings settings_;
-  std::uint32_t base_checksum_, judge_checksum_;
+  std::uint32_t data_checksum_, base_checksum_, judge_checksum_;
   std::shared_ptr<generator_type> model_;
   std::unique_ptr<painter> before_, after_;
   trainer_type trainer_;
 };
 
 template <class Backend>
-std::unique_ptr<finetuning> runtime_on<Backend>::finetune(const finetune_settings& s) {
+std::unique_ptr<finetuning> runtime_on<Backend>::finetune(const finetune_settings& s, const emoji_data& data) {
   using generator_type = emoji_generator<Backend>;
   auto base = std::make_shared<generator_type>(load_generator(backend_, s.checkpoint));
   auto model = std::make_shared<generator_type>(load_generator(backend_, s.checkpoint, s.lora, s.seed));
   const auto with = [&](auto regularize) -> std::unique_ptr<finetuning> {
-    return std::make_unique<finetuning_on<Backend, decltype(regularize)>>(backend_, s, base, model,
+    return std::make_unique<finetuning_on<Backend, decltype(regularize)>>(backend_, s, data.checksum(), base, model,
                                                                           std::move(regularize));
   };
   if (s.kl > 0) return with(fewstep::kl_to_reference<generator_type>(*base, {.coefficient = s.kl}));

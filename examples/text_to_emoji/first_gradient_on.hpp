@@ -24,7 +24,8 @@ gradient_outcome runtime_on<Backend>::first_gradient(const finetune_settings& s,
   Backend backend(options);
   auto model = load_generator(backend, s.checkpoint, s.lora, s.seed);
   std::vector<fewstep::token_list> contexts;
-  for (const auto name : data.tuning) contexts.push_back(model.encode(data.names[static_cast<std::size_t>(name)]));
+  for (const auto name : data.tuning)
+    contexts.push_back(model.encode(data.names[static_cast<std::size_t>(name)], fewstep::missing_words::leave_out));
 
   finetune_settings asked = s;
   asked.memory_budget = 1e6;

@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "interrupt.hpp"
+#include "program.hpp"
 #include "settings.hpp"
 
 #include <CLI/CLI.hpp>
-
-#include <cstdio>
-#include <exception>
-#include <memory>
 
 namespace text_to_emoji {
 namespace {
@@ -36,8 +32,8 @@ void add_pretrain(CLI::App& app, pretrain_settings& s) {
   command.add_option("--threads", s.threads, "0: all");
   command.add_option("--checkpoint-every", s.checkpoint_every, "steps");
   command.add_flag("--half", s.half, "write the models in half precision");
-  command.add_flag("--resume", s.resume, "go on with an interrupted run");
-  command.add_flag("--overwrite", s.overwrite, "begin anew in a folder with an interrupted run");
+  command.add_flag("--resume", s.resume, "go on with an interrupted run, if there is one");
+  command.add_flag("--overwrite", s.overwrite, "begin anew in a folder with a run, and lose its results");
 }
 
 void add_finetune(CLI::App& app, finetune_settings& s, bool& only_test) {
@@ -69,8 +65,8 @@ void add_finetune(CLI::App& app, finetune_settings& s, bool& only_test) {
   command.add_option("--checkpoint-every", s.checkpoint_every, "updates");
   command.add_option("--evaluation-prompts", s.evaluation_prompts, "of each kind, before and after");
   command.add_option("--evaluation-samples", s.evaluation_samples, "of each of these prompts");
-  command.add_flag("--resume", s.resume, "go on with an interrupted run");
-  command.add_flag("--overwrite", s.overwrite, "begin anew in a folder with an interrupted run");
+  command.add_flag("--resume", s.resume, "go on with an interrupted run, if there is one");
+  command.add_flag("--overwrite", s.overwrite, "begin anew in a folder with a run, and lose its results");
   command.add_flag("--self-test", only_test,
                    "train nothing; check that ratios are exactly 1 and gradients do not depend on micro-batches and "
                    "threads");
@@ -81,7 +77,7 @@ void add_sample(CLI::App& app, sample_settings& s) {
   add_backend(command, s);
   command.add_option("--prompt", s.prompts, "words, e.g. \"green heart\"; each prompt gives a row")->required();
   command.add_option("--checkpoint", s.checkpoint, "the model");
-  command.add_option("--output", s.output, "PNG file");
+  command.add_option("--output", s.output, "file of the pictures, .png or .jpg");
   command.add_option("--steps", s.steps, "network calls per picture");
   command.add_option("--count", s.count, "pictures per prompt");
   command.add_option("--scale", s.scale, "side of the square that a pixel becomes");
@@ -117,17 +113,10 @@ int main(int argc, char** argv) {
   add_finetune(app, finetuning, only_test);
   add_sample(app, sampling);
   add_evaluate(app, evaluating);
-  CLI11_PARSE(app, argc, argv);
-
-  try {
-    watch_for_interrupts();
+  return run_program("text_to_emoji", app, argc, argv, [&] {
     if (app.got_subcommand("pretrain")) return pretrain(pretraining);
     if (app.got_subcommand("finetune")) return only_test ? self_test(finetuning) : finetune(finetuning);
     if (app.got_subcommand("sample")) return sample(sampling);
     return evaluate(evaluating);
-  } catch (const std::exception& error) {
-    std::fflush(stdout);
-    std::fprintf(stderr, "text_to_emoji: %s\n", error.what());
-    return 1;
-  }
+  });
 }

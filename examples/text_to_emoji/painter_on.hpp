@@ -21,7 +21,9 @@ class painter_on final : public painter {
       : backend_(&backend), model_(std::move(model)) {}
 
   [[nodiscard]] const fewstep::vocabulary& words() const override { return model_->words(); }
-  [[nodiscard]] fewstep::token_list encode(const std::string& prompt) const override { return model_->encode(prompt); }
+  [[nodiscard]] fewstep::token_list encode(const std::string& prompt) const override {
+    return model_->encode(prompt, fewstep::missing_words::leave_out);
+  }
   [[nodiscard]] std::vector<float> draw(std::span<const fewstep::token_list> contexts, const std::vector<float>& times,
                                         std::uint64_t seed, std::uint64_t first) override;
 

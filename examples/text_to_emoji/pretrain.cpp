@@ -2,6 +2,7 @@
 #include "drawing.hpp"
 #include "emoji_data.hpp"
 #include "interrupt.hpp"
+#include "option_checks.hpp"
 #include "run_folder.hpp"
 #include "run_loop.hpp"
 #include "runtime.hpp"
@@ -56,23 +57,33 @@ void draw_samples(const pretrain_settings& s, painter& artist, const emoji_data&
   save_picture_grid(s.output / "samples.png", artist.draw(contexts, times_for(2), s.seed), 8, 3);
 }
 
+void check(const pretrain_settings& s) {
+  expect_at_least("--steps", s.steps, 1);
+  expect_at_least("--batch", s.batch, 1);
+  expect_positive("--learning-rate", s.learning_rate);
+  expect_decay("--beta2", s.beta2);
+  expect_at_least("--log-time-deviation", s.log_time_deviation, 0);
+  expect_at_least("--huber", s.huber, 0);
+  expect_at_least("--warmup", s.warmup, 0);
+  expect_threads(s.threads);
+  expect_at_least("--checkpoint-every", s.checkpoint_every, 1);
+}
+
 }  // namespace
 
 int pretrain(const pretrain_settings& s) {
-  fewstep::expects(s.checkpoint_every >= 1, [&] {
-    return fewstep::message("--checkpoint-every is ", s.checkpoint_every, "; it must be at least 1");
-  });
+  check(s);
+  watch_for_interrupts();
   const auto runtime = make_runtime(s.backend, s.threads);
-  refuse_unfinished_run(s.output, "samples.png", s.resume || s.overwrite);
-  fewstep::require_writable_directory(s.output);
   const auto data = emoji_data::load(s.data);
   fewstep::cpu_backend host({.threads = s.threads});
   const auto task = runtime->pretrain(s, data);
-  const auto checkpoint = s.output / "checkpoint.safetensors";
-  if (s.resume && std::filesystem::exists(checkpoint))
-    task->load_checkpoint(checkpoint);
+  const run_folder folder(s.output, {"base.safetensors", "denoiser.safetensors", "loss.svg", "samples.png"},
+                          {.resume = s.resume, .overwrite = s.overwrite});
+  if (folder.goes_on())
+    task->load_checkpoint(folder.checkpoint());
   else
-    begin_run(s.output, {"base.safetensors", "denoiser.safetensors", "samples.png", "loss.svg"});
+    folder.begin();
   std::printf("model        %td parameters, widths", task->parameters());
   for (const auto width : s.widths) std::printf(" %lld", static_cast<long long>(width));
   std::printf("\ndata         %zu pictures of %zu names; %zu more held out\n", data.training.size(), data.names.size(),
@@ -86,6 +97,7 @@ int pretrain(const pretrain_settings& s) {
   const std::vector<std::string> columns{"stage", "loss", "gradient_norm"};
   auto table = task->index() > 0 ? fewstep::metrics_csv::resume_at(s.output / "loss.csv", columns, task->index())
                                  : fewstep::metrics_csv(s.output / "loss.csv", columns);
+  warn_of_gap(s.output / "loss.csv", table);
   const emoji_examples source(data, s.seed);
   const std::int64_t denoiser_steps = s.steps / (fewstep::consistency_training_options{}.stages + 1);
   {
@@ -97,19 +109,22 @@ int pretrain(const pretrain_settings& s) {
       if (done == denoiser_steps) task->save_average(s.output / "denoiser.safetensors");
       bar.update(done, {{"stage", report.stage}, {"loss", report.loss}, {"gradient", report.gradient_norm}});
     };
-    run_steps(*task, s.steps, s.checkpoint_every, step, [&] { task->save_checkpoint(checkpoint); });
+    run_steps(*task, s.steps, s.checkpoint_every, step, [&] {
+      table.synchronise();
+      task->save_checkpoint(folder.checkpoint());
+    });
   }
   plot_loss(s);
   if (task->index() < s.steps) {
     std::printf("interrupted after step %lld of %lld; the same command with --resume goes on\n",
                 static_cast<long long>(task->index()), static_cast<long long>(s.steps));
-    return interrupted_status;
+    return interrupted_status();
   }
 
   task->save_average(s.output / "base.safetensors");
   draw_samples(s, task->take_average(), data);
-  std::printf("written to %s: base.safetensors, denoiser.safetensors, samples.png, loss.svg and more\n",
-              s.output.c_str());
+  std::printf("written to %s: base.safetensors, %ssamples.png, loss.svg and more\n", s.output.c_str(),
+              denoiser_steps > 0 ? "denoiser.safetensors, " : "");
   return 0;
 }
 

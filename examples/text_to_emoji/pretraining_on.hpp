@@ -22,6 +22,7 @@ class pretraining_on final : public pretraining {
   pretraining_on(Backend& backend, const pretrain_settings& s, const emoji_data& data)
       : backend_(&backend),
         settings_(s),
+        data_checksum_(data.checksum()),
         model_(std::make_shared<generator_type>(backend, data.words, options_of_model(s))),
         painter_(make_painter(backend, model_)),
         trainer_(backend, *model_, fewstep::adam{.learning_rate = s.learning_rate, .beta2 = s.beta2},
@@ -63,6 +64,7 @@ class pretraining_on final : public pretraining {
   [[nodiscard]] auto content() {
     return [this](auto& archive) {
       const pretrain_settings& s = settings_;
+      archive.must_match("data_checksum", data_checksum_);
       archive.must_match("steps", s.steps);
       archive.must_match("batch", s.batch);
       archive.must_match("seed", s.seed);
@@ -78,6 +80,7 @@ class pretraining_on final : public pretraining {
 
   Backend* backend_;
   pretrain_settings settings_;
+  std::uint32_t data_checksum_;
   std::shared_ptr<generator_type> model_;
   std::unique_ptr<painter> painter_;
   fewstep::consistency_training<Backend, generator_type, fewstep::adam> trainer_;

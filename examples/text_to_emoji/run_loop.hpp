@@ -3,6 +3,8 @@
 
 #include "interrupt.hpp"
 
+#include <fewstep/io/metrics_csv.hpp>
+
 #include <cstdint>
 #include <cstdio>
 #include <exception>
@@ -24,7 +26,7 @@ template <class Trainer>
   return trainer.index() == before;
 }
 
-/// Calls step() until is_over() or Ctrl-C is pressed, and save() after every `every` steps and at
+/// Calls step() until is_over() or the run is interrupted, and save() after every `every` steps and at
 /// the end of either; never twice in the same state, and not before the first step of a resumed run. Where a step
 /// throws before it has moved anything (its reward failed, say), the state is saved before the exception goes on.
 template <class Trainer, class IsOver, class Step, class Save>
@@ -56,6 +58,15 @@ template <class Trainer, class Step, class Save>
 void run_steps(const Trainer& trainer, std::int64_t total, std::int64_t every, const Step& step, const Save& save) {
   run_steps_until(
       trainer, [&] { return trainer.index() >= total; }, every, step, save);
+}
+
+/// Says which rows are missing from a table that has one for each step.
+inline void warn_of_gap(const std::filesystem::path& path, const fewstep::metrics_csv& table) {
+  if (const auto gap = table.gap())
+    std::fprintf(stderr,
+                 "warning: %s has no rows %lld to %lld, which the checkpoint is made of: the system lost them, or "
+                 "someone removed them; the run goes on without them\n",
+                 path.c_str(), static_cast<long long>(gap->first), static_cast<long long>(gap->second));
 }
 
 /// The first `count` numbers of every line of a table that the run has written, its headings left out.

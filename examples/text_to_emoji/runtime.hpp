@@ -28,7 +28,8 @@ class painter {
   virtual ~painter() = default;
 
   [[nodiscard]] virtual const fewstep::vocabulary& words() const = 0;
-  /// Context of a prompt; throws if the generator knows none of its words.
+  /// Context of a prompt without the words that the generator does not know or has no room for (see
+  /// warn_of_left_out); throws if it knows none.
   [[nodiscard]] virtual fewstep::token_list encode(const std::string& prompt) const = 0;
   /// Pictures [contexts, 32 * 32 * 3] in [-1, 1], one for each context, by multistep consistency sampling with network
   /// calls at these noise levels, which ends on the clean prediction. The noise of picture i is a function of (seed,
@@ -54,7 +55,7 @@ class finetuning {
   [[nodiscard]] virtual std::int64_t index() const = 0;
   [[nodiscard]] virtual bool is_whole() const = 0;
   virtual fewstep::update_report update(std::span<const fewstep::token_list> contexts) = 0;
-  /// A run goes on only with the settings it was begun with.
+  /// A run goes on only with the settings and the data it was begun with.
   virtual void save_checkpoint(const std::filesystem::path& path) = 0;
   virtual void load_checkpoint(const std::filesystem::path& path) = 0;
   virtual void save_model(const std::filesystem::path& path) = 0;
@@ -104,7 +105,8 @@ class runtime {
   /// Whether its arrays lie in the host's memory.
   [[nodiscard]] virtual bool is_host() const = 0;
   [[nodiscard]] virtual std::unique_ptr<painter> load(const std::filesystem::path& model) = 0;
-  [[nodiscard]] virtual std::unique_ptr<finetuning> finetune(const finetune_settings& settings) = 0;
+  [[nodiscard]] virtual std::unique_ptr<finetuning> finetune(const finetune_settings& settings,
+                                                             const emoji_data& data) = 0;
   [[nodiscard]] virtual std::unique_ptr<pretraining> pretrain(const pretrain_settings& settings,
                                                               const emoji_data& data) = 0;
   /// The gradient of the first rollout for these settings, computed in one of the ways.

@@ -16,7 +16,8 @@ class runtime_on final : public runtime {
 
   [[nodiscard]] bool is_host() const override { return fewstep::on_host<Backend>; }
   [[nodiscard]] std::unique_ptr<painter> load(const std::filesystem::path& model) override;
-  [[nodiscard]] std::unique_ptr<finetuning> finetune(const finetune_settings& settings) override;
+  [[nodiscard]] std::unique_ptr<finetuning> finetune(const finetune_settings& settings,
+                                                     const emoji_data& data) override;
   [[nodiscard]] std::unique_ptr<pretraining> pretrain(const pretrain_settings& settings,
                                                       const emoji_data& data) override;
   [[nodiscard]] gradient_outcome first_gradient(const finetune_settings& settings, const emoji_data& data,

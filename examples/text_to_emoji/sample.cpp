@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "drawing.hpp"
+#include "option_checks.hpp"
 #include "runtime.hpp"
 #include "settings.hpp"
 
@@ -21,16 +22,17 @@ fewstep::token_list encode_aloud(const painter& model, const std::string& prompt
   };
   warn(encoded.unknown, "the model does not know it");
   warn(encoded.left_over, "a prompt has at most 10 words");
-  return model.encode(prompt);
+  return model.encode(prompt);  // without them
 }
 
 }  // namespace
 
 int sample(const sample_settings& s) {
-  fewstep::expects(s.steps >= 1 && s.count >= 1 && s.scale >= 1, [&] {
-    return fewstep::message("--steps is ", s.steps, ", --count ", s.count, " and --scale ", s.scale,
-                            "; each must be at least 1");
-  });
+  expect_between("--steps", s.steps, 1, 10000);
+  expect_between("--count", s.count, 1, 10000);
+  expect_between("--scale", s.scale, 1, 100);
+  expect_threads(s.threads);
+  expect_picture_name("--output", s.output);
   const auto runtime = make_runtime(s.backend, s.threads);
   const auto model = runtime->load(s.checkpoint);
   std::vector<fewstep::token_list> contexts;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "emoji_data.hpp"
+#include "option_checks.hpp"
 #include "runtime.hpp"
 #include "settings.hpp"
 
@@ -11,6 +12,8 @@ namespace text_to_emoji {
 /// One rollout of an odd batch, its gradient computed in several ways. Nothing is written.
 int self_test(const finetune_settings& settings) {
   finetune_settings s = settled(settings);
+  expect_threads(s.threads);
+  expect_at_least("--lora", s.lora, 0);
   const auto runtime = make_runtime(s.backend, s.threads);
   s.prompts = 7;
   s.samples = runtime->is_host() ? 3 : 101;  // a device has larger row blocks

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -26,9 +27,10 @@ struct ending {
 /// A run of text_to_emoji or of another program (their paths and that of the data are compile definitions).
 class application {
  public:
-  /// `largest_file` bytes is what a file may grow to; 0: no limit.
+  /// `largest_file` bytes is what a file may grow to; 0: no limit. `prepare` is called in the process that becomes the
+  /// program, whose output goes to the log; signals do what they do by default.
   application(std::vector<std::string> arguments, std::filesystem::path log, unsigned long largest_file = 0,
-              const char* program = TEXT_TO_EMOJI)
+              const char* program = TEXT_TO_EMOJI, void (*prepare)() = nullptr)
       : log_(std::move(log)) {
     arguments.insert(arguments.begin(), program);
     std::vector<char*> argv;
@@ -43,6 +45,9 @@ class application {
     const int output = ::open(log_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666);
     ::dup2(output, STDOUT_FILENO);
     ::dup2(output, STDERR_FILENO);
+    ::close(output);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) std::signal(signal, SIG_DFL);
+    if (prepare != nullptr) prepare();
     ::execv(argv[0], argv.data());
     ::_exit(127);
   }
@@ -55,6 +60,7 @@ class application {
   }
 
   void send(int signal) const { ::kill(child_, signal); }
+  [[nodiscard]] pid_t id() const { return child_; }
 
   [[nodiscard]] bool is_running() {
     if (child_ > 0 && ::waitpid(child_, &status_, WNOHANG) == child_) child_ = -1;
@@ -92,6 +98,29 @@ inline bool wait_for_update(application& program, const std::filesystem::path& t
   return false;
 }
 
+/// Waits until the program has printed the text; false if it ended before.
+inline bool wait_for_output(application& program, const std::filesystem::path& log, const std::string& text) {
+  while (program.is_running()) {
+    if (text_of(log).find(text) != std::string::npos) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return false;
+}
+
+/// Whether the program printed the text.
+inline bool says(const ending& end, const std::string& text) { return end.output.find(text) != std::string::npos; }
+
+/// The table without its last two columns, which are times.
+inline std::string without_times(const std::filesystem::path& table) {
+  std::istringstream lines(text_of(table));
+  std::string kept;
+  for (std::string line; std::getline(lines, line);) {
+    for (int column = 0; column < 2; ++column) line.resize(line.rfind(','));
+    kept += line + '\n';
+  }
+  return kept;
+}
+
 /// Tells when a file whose name begins so is made in a directory.
 class creation_watch {
  public:
@@ -127,8 +156,7 @@ class creation_watch {
 class playground {
  public:
   playground() {
-    const auto made = run({"pretrain", "--data", TEXT_TO_EMOJI_DATA, "--steps", "2", "--widths", "8,16", "--batch", "4",
-                           "--threads", "1", "--output", (directory_ / "base").string()});
+    const auto made = run(pretrain("base", 2));
     if (!made.exited_with(0)) throw std::runtime_error("pretrain failed: " + made.output);
   }
 
@@ -158,8 +186,32 @@ class playground {
     return all;
   }
 
+  /// Arguments of a pretraining of seconds.
+  [[nodiscard]] std::vector<std::string> pretrain(const std::string& output, int steps,
+                                                  const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> all{"pretrain",
+                                 "--data",
+                                 TEXT_TO_EMOJI_DATA,
+                                 "--steps",
+                                 std::to_string(steps),
+                                 "--widths",
+                                 "8,16",
+                                 "--batch",
+                                 "4",
+                                 "--threads",
+                                 "1",
+                                 "--output",
+                                 (directory_ / output).string()};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+
   ending run(std::vector<std::string> arguments, unsigned long largest_file = 0) const {
     return application(std::move(arguments), log(), largest_file).wait();
+  }
+  /// With `prepare` called in the process that becomes the program.
+  ending run(std::vector<std::string> arguments, void (*prepare)(), const char* program = TEXT_TO_EMOJI) const {
+    return application(std::move(arguments), log(), 0, program, prepare).wait();
   }
 
   /// Runs the program until its table has a row of that update, and kills it there.

@@ -2,12 +2,6 @@
 #include "app/application.hpp"
 #include "test.hpp"
 
-namespace {
-
-bool says(const ending& end, const std::string& text) { return end.output.find(text) != std::string::npos; }
-
-}  // namespace
-
 TEST_CASE("a backend that there is not is refused before anything is written") {
   const playground here;
   const auto unknown = here.run(here.finetune("run", 1, {"--backend", "abacus"}));

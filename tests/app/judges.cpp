@@ -13,8 +13,6 @@ namespace {
 
 using arguments = std::vector<std::string>;
 
-bool says(const ending& end, const std::string& text) { return end.output.find(text) != std::string::npos; }
-
 /// A directory with a tiny generator, and what the judges make in it.
 class workshop {
  public:

@@ -3,20 +3,8 @@
 #include "test.hpp"
 
 #include <random>
-#include <sstream>
 
 namespace {
-
-/// The table without its last two columns, which are times.
-std::string without_times(const std::filesystem::path& table) {
-  std::istringstream lines(text_of(table));
-  std::string kept;
-  for (std::string line; std::getline(lines, line);) {
-    for (int column = 0; column < 2; ++column) line.resize(line.rfind(','));
-    kept += line + '\n';
-  }
-  return kept;
-}
 
 bool has_temporary(const std::filesystem::path& folder, const std::string& beginning) {
   for (const auto& entry : std::filesystem::directory_iterator(folder))
@@ -136,22 +124,7 @@ TEST_CASE("a checkpoint that finds the disk full leaves the old one") {
 TEST_CASE("pretraining that is killed ends as unbroken pretraining") {
   const playground here;
   const auto arguments = [&](const std::string& output) {
-    return std::vector<std::string>{"pretrain",
-                                    "--data",
-                                    TEXT_TO_EMOJI_DATA,
-                                    "--steps",
-                                    "12",
-                                    "--widths",
-                                    "8,16",
-                                    "--batch",
-                                    "4",
-                                    "--threads",
-                                    "1",
-                                    "--resume",
-                                    "--checkpoint-every",
-                                    "2",
-                                    "--output",
-                                    (here / output).string()};
+    return here.pretrain(output, 12, {"--resume", "--checkpoint-every", "2"});
   };
   REQUIRE(here.run(arguments("unbroken")).exited_with(0));
   for (const long step : {1L, 5L, 8L}) {

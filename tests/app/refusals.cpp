@@ -2,12 +2,6 @@
 #include "app/application.hpp"
 #include "test.hpp"
 
-namespace {
-
-bool says(const ending& end, const std::string& text) { return end.output.find(text) != std::string::npos; }
-
-}  // namespace
-
 TEST_CASE("sample names the words it does not know") {
   const playground here;
   const auto picture = (here / "hearts.png").string();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "child_run.hpp"
 
+#include "text_to_emoji/interrupt.hpp"
+
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,6 +33,12 @@ int run_this_program(const std::vector<std::string>& arguments) {
     ::execv("/proc/self/exe", argv.data());
     ::_exit(127);
   }
+  // Waited for once without taking it, so that nothing is sent to a process that got its number.
+  text_to_emoji::pass_interrupts_on(child);
+  ::siginfo_t end{};
+  while (::waitid(P_PID, static_cast<::id_t>(child), &end, WEXITED | WNOWAIT) < 0 && errno == EINTR) {
+  }
+  text_to_emoji::pass_interrupts_on(0);
   int status = 0;
   while (::waitpid(child, &status, 0) < 0)
     if (errno != EINTR) throw std::system_error(errno, std::generic_category(), "cannot wait for a run");

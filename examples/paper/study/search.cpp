@@ -3,7 +3,9 @@
 #include "finished_run.hpp"
 #include "plan.hpp"
 #include "study_settings.hpp"
+#include "text_to_emoji/folder_lock.hpp"
 #include "text_to_emoji/interrupt.hpp"
+#include "text_to_emoji/option_checks.hpp"
 
 #include <fewstep/core/error.hpp>
 #include <fewstep/io/atomic_file.hpp>
@@ -61,7 +63,13 @@ int search(const search_settings& s) {
     return message("search: ", s.methods.size(), " methods, ", s.rates.size(), " rates and ", s.seconds,
                    " seconds; give at least one of each");
   });
+  for (const double rate : s.rates) text_to_emoji::expect_positive("--rates", rate);
+  text_to_emoji::expect_between("--keep", s.keep, 0, 1);
+  text_to_emoji::expect_at_least("--evaluations", s.evaluations, 1);
+  text_to_emoji::expect_threads(s.threads);
+  text_to_emoji::watch_for_interrupts();
   fewstep::require_writable_directory(s.output);
+  const text_to_emoji::folder_lock lock(s.output);
   std::vector<double> rates = s.rates;
   std::sort(rates.begin(), rates.end());
   std::vector<searched> all;
@@ -79,9 +87,9 @@ int search(const search_settings& s) {
       if (!has_finished(folder)) {
         std::printf("paper search: %s, learning rate %s\n", method.c_str(), shortest(rate).c_str());
         status = run_this_program(train_arguments(run, s.reward, folder, s.threads, s.more));
-        if (status == text_to_emoji::interrupted_status || text_to_emoji::interrupted()) {
+        if (text_to_emoji::is_interrupted_status(status) || text_to_emoji::interrupted()) {
           std::printf("interrupted; the same command goes on\n");
-          return text_to_emoji::interrupted_status;
+          return text_to_emoji::interrupted_status(status);
         }
       }
       all.push_back(status == 0 ? searched_in(folder, method, rate)

@@ -3,7 +3,9 @@
 #include "finished_run.hpp"
 #include "plan.hpp"
 #include "study_settings.hpp"
+#include "text_to_emoji/folder_lock.hpp"
 #include "text_to_emoji/interrupt.hpp"
+#include "text_to_emoji/option_checks.hpp"
 
 #include <fewstep/core/error.hpp>
 #include <fewstep/io/atomic_file.hpp>
@@ -19,10 +21,11 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// All runs of a plan that have not finished; false if interrupted.
-bool carry_out(const study_plan& plan, int threads) {
+/// All runs of a plan that have not finished; 0, or the exit status if interrupted.
+int carry_out(const study_plan& plan, int threads) {
   const fs::path output = plan.output;
   fewstep::require_writable_directory(output);
+  const text_to_emoji::folder_lock lock(output);
 
   // The machines are those that have run something: a study may go on elsewhere.
   const fs::path file = output / "plan.json";
@@ -51,20 +54,23 @@ bool carry_out(const study_plan& plan, int threads) {
     std::printf("paper study: run %zu of %zu: %s, seed %llu, %.0f s\n", i + 1, plan.runs.size(), run.label.c_str(),
                 static_cast<unsigned long long>(run.seed), run.seconds);
     const int status = run_this_program(run.arguments);
-    if (status == text_to_emoji::interrupted_status || text_to_emoji::interrupted()) {
+    if (text_to_emoji::is_interrupted_status(status) || text_to_emoji::interrupted()) {
       std::printf("interrupted; the same command goes on\n");
-      return false;
+      return text_to_emoji::interrupted_status(status);
     }
     if (status != 0)
       throw std::runtime_error(fewstep::message((output / run.folder()).string(), ": the run ended with exit status ",
                                                 status, "; the same command goes on with it"));
   }
-  return true;
+  return 0;
 }
 
 }  // namespace
 
 int study(const study_settings& s) {
+  text_to_emoji::expect_at_least("--hours", s.hours, 0);
+  text_to_emoji::expect_threads(s.threads);
+  text_to_emoji::watch_for_interrupts();
   const auto rewards = s.rewards.empty() ? rewards_of(s.plan) : s.rewards;
   report_settings shown{.studies = {}, .results = s.results, .search = s.search};
   for (const auto& reward : rewards) {
@@ -73,7 +79,7 @@ int study(const study_settings& s) {
     plan.reward = reward;
     plan.output = output.generic_string();
     for (auto& run : plan.runs) run.arguments = train_arguments(run, reward, output / run.folder(), s.threads, s.more);
-    if (!carry_out(plan, s.threads)) return text_to_emoji::interrupted_status;
+    if (const int status = carry_out(plan, s.threads); status != 0) return status;
     shown.studies.push_back(output);
   }
   return report(shown);

@@ -5,6 +5,7 @@
 
 namespace text_to_emoji {
 
-template std::unique_ptr<finetuning> runtime_on<fewstep::cpu_backend>::finetune(const finetune_settings&);
+template std::unique_ptr<finetuning> runtime_on<fewstep::cpu_backend>::finetune(const finetune_settings&,
+                                                                                const emoji_data&);
 
 }  // namespace text_to_emoji

@@ -8,7 +8,9 @@
 
 namespace text_to_emoji {
 
-template std::unique_ptr<finetuning> runtime_on<fewstep::cuda_backend>::finetune(const finetune_settings&);
-template std::unique_ptr<finetuning> runtime_on<fewstep::emulated_backend>::finetune(const finetune_settings&);
+template std::unique_ptr<finetuning> runtime_on<fewstep::cuda_backend>::finetune(const finetune_settings&,
+                                                                                 const emoji_data&);
+template std::unique_ptr<finetuning> runtime_on<fewstep::emulated_backend>::finetune(const finetune_settings&,
+                                                                                     const emoji_data&);
 
 }  // namespace text_to_emoji

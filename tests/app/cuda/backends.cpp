@@ -12,8 +12,6 @@
 
 namespace {
 
-bool says(const ending& end, const std::string& text) { return end.output.find(text) != std::string::npos; }
-
 /// A network of a few thousand parameters, none of them zero, that knows the words of the data.
 void write_tiny_model(const std::filesystem::path& path) {
   fewstep::cpu_backend backend({.threads = 1});
