@@ -51,7 +51,7 @@ class killed_run {
   bool kill_once(std::mt19937_64& random) {
     const std::string output = name_ + " broken";
     application run(arguments_(output, std::to_string(1 + random() % 3)), here_.log());
-    std::this_thread::sleep_for(duration_ * std::uniform_real_distribution<double>(0, 1.1)(random));
+    std::this_thread::sleep_for(duration_ * std::uniform_real_distribution<double>(0, 0.8)(random));
     run.send(SIGKILL);
     const auto end = run.wait();
     if (end.died_by(SIGKILL)) {
@@ -111,10 +111,10 @@ TEST_CASE("runs that are killed at many random moments end as unbroken ones", "[
   std::mt19937_64 random(seed);
   const playground here;
   killed_run tuning(here, "finetune", [&](const std::string& output, const std::string& every) {
-    return here.finetune(output, 30, {"--resume", "--checkpoint-every", every});
+    return here.finetune(output, 20, {"--resume", "--checkpoint-every", every});
   });
   killed_run pretraining(here, "pretrain", [&](const std::string& output, const std::string& every) {
-    return here.pretrain(output, 60, {"--resume", "--checkpoint-every", every});
+    return here.pretrain(output, 40, {"--resume", "--checkpoint-every", every});
   });
   for (unsigned long done = 0; done < kills;)
     if ((done % 2 == 0 ? tuning : pretraining).kill_once(random)) ++done;

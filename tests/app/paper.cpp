@@ -28,7 +28,7 @@ std::map<std::string, std::vector<std::string>> columns_of(const fs::path& table
   return columns;
 }
 
-auto without_times(const fs::path& table) {
+auto columns_without_times(const fs::path& table) {
   auto columns = columns_of(table);
   for (const char* time : {"training_seconds", "sampling_seconds", "update_seconds"}) columns.erase(time);
   return columns;
@@ -110,7 +110,7 @@ TEST_CASE("a run of the study that is killed again and again ends as an unbroken
   for (const char* name : {"model.safetensors", "pictures.png"})
     CHECK(text_of(here / "broken" / name) == text_of(here / "unbroken" / name));
   for (const char* name : {"curve.csv", "held_out.csv"})
-    CHECK(without_times(here / "broken" / name) == without_times(here / "unbroken" / name));
+    CHECK(columns_without_times(here / "broken" / name) == columns_without_times(here / "unbroken" / name));
   CHECK(updates_in(here / "broken" / "curve.csv") == std::vector<long>{1, 2, 3, 4, 5, 6});
   CHECK(updates_in(here / "broken" / "held_out.csv") == std::vector<long>{0, 2, 4, 6});
 
@@ -224,4 +224,39 @@ TEST_CASE("a run of the study that cannot be is refused before it leaves anythin
   refused(here.train("rlcm", "run", {"--stop", "retrieval=0.1"}), "--stop is 'retrieval=0.1'; give a rule like");
   refused(here.train("rlcm", "run", {"--guidance", "3"}), "--guidance is 3, but rlcm");
   refused(here.train("draft", "run", {"--kl", "0.1"}), "--kl is 0.1, which draft does not take");
+}
+
+TEST_CASE("a run of the study misses rows that the system lost and refuses other data") {
+  const studio here;
+  fs::create_directory(here / "data");
+  for (const char* name : {"captions.tsv", "emoji32.png", "vocabulary.txt"})
+    fs::copy_file(fs::path(TEXT_TO_EMOJI_DATA) / name, here / "data" / name);
+  const auto arguments = here.train("rlcm", "run", {"--updates", "100000", "--data", (here / "data").string()});
+  const auto interrupted_after = [&](long update) {
+    auto run = here.start(arguments);
+    REQUIRE(wait_for_update(run, here / "run" / "curve.csv", update));
+    run.send(SIGTERM);
+    const auto end = run.wait();
+    INFO(end.output);
+    CHECK(end.exited_with(128 + SIGTERM));
+    return end;
+  };
+  CHECK_FALSE(says(interrupted_after(3), "warning"));
+  const auto curve = text_of(here / "run" / "curve.csv"), held_out = text_of(here / "run" / "held_out.csv");
+  put_text(here / "run" / "held_out.csv", held_out.substr(0, held_out.find('\n') + 1));
+  const auto second = curve.find('\n', curve.find('\n') + 1) + 1;
+  put_text(here / "run" / "curve.csv", curve.substr(0, second) + curve.substr(curve.find('\n', second) + 1));
+  const auto last = std::stol(curve.substr(curve.rfind('\n', curve.size() - 2) + 1));
+  const auto resumed = interrupted_after(last + 2);
+  CHECK(says(resumed, "held_out.csv has no row of the evaluation after update 0, which the checkpoint knows of"));
+  CHECK(says(resumed, "curve.csv has no rows 2 to 2, which the checkpoint is made of"));
+
+  const std::string name = "\talien monster\n";
+  auto captions = text_of(here / "data" / "captions.tsv");
+  captions.replace(captions.find(name), name.size(), "\tmonster alien\n");
+  put_text(here / "data" / "captions.tsv", captions);
+  const auto other = here.run(arguments);
+  INFO(other.output);
+  CHECK(other.exited_with(1));
+  CHECK(says(other, "data_checksum"));
 }
