@@ -73,7 +73,7 @@ struct ddim_sampler {
     if constexpr (timestep_preconditioning<P>) {
       if (times.empty() && network_calls >= 1) {
         const int spacing = p.training_steps() / network_calls;
-        expects(steps_offset >= 0 && spacing >= 1 && spacing * (network_calls - 1) + steps_offset < p.training_steps(),
+        expects(steps_offset >= 0 && spacing >= 1 && steps_offset < p.training_steps() - spacing * (network_calls - 1),
                 [&] {
                   return message("ddim_sampler: horizon ", network_calls, " with steps_offset ", steps_offset,
                                  " leaves the ", p.training_steps(),

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -243,5 +244,7 @@ TEST_CASE("ddim_sampler refuses what it cannot do, by name") {
   CHECK_THROWS_WITH(ddim_sampler{.eta = 1.5f}.table(p, 50), contains("eta is 1.5; it must be in [0, 1]"));
   CHECK_THROWS_WITH(ddim_sampler{}.table(p, 1000),
                     contains("leaves the 1000 timesteps") && contains("use fewer calls or a smaller steps_offset"));
+  CHECK_THROWS_WITH(ddim_sampler{.steps_offset = std::numeric_limits<int>::max()}.table(p, 50),
+                    contains("leaves the 1000 timesteps"));
   CHECK_THROWS_WITH(ddim_sampler{}.table(p, 0), contains("0 network calls"));
 }
