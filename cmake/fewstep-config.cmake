@@ -2,13 +2,10 @@
 # find_package(fewstep [COMPONENTS io image benchmark cuda]) gives fewstep::fewstep, fewstep::io, fewstep::image,
 # fewstep::benchmark and fewstep::cuda. With FEWSTEP_NO_OPENMP set before, there is one thread and no OpenMP.
 cmake_policy(VERSION 3.25)
-include(CMakeFindDependencyMacro)
-find_dependency(Eigen3 3.4 NO_MODULE)
-
 include(${CMAKE_CURRENT_LIST_DIR}/fewstep-components.cmake)
-if(NOT TARGET fewstep::threads)
+if(fewstep_missing)
   set(fewstep_FOUND FALSE)
-  set(fewstep_NOT_FOUND_MESSAGE "fewstep needs ${fewstep_threads_needs}")
+  set(fewstep_NOT_FOUND_MESSAGE "fewstep needs ${fewstep_missing}")
   return()
 endif()
 include(${CMAKE_CURRENT_LIST_DIR}/fewstep-targets.cmake)
