@@ -1,8 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# run.sh CXX INCLUDE FOLDER: no build system, one command.
+# run.sh CXX INCLUDE FOLDER: no build system, one command; files and pictures with the libraries that README names.
 set -euo pipefail
-source=$(dirname "$(readlink -f "$0")")/../train.cpp
+sources=$(dirname "$(readlink -f "$0")")/..
 mkdir -p "$3"
-"$1" -std=c++20 -O1 -fopenmp -I "$2" "$source" -o "$3"/consumer
-"$3"/consumer
+cd "$3"
+"$1" -std=c++20 -O1 -fopenmp -I "$2" "$sources"/train.cpp -o consumer
+./consumer
+"$1" -std=c++20 -O1 -fopenmp -I "$2" "$sources"/files.cpp -o files -ljpeg -lpng
+./files
