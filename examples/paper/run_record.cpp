@@ -5,6 +5,7 @@
 #include "text_to_emoji/run_loop.hpp"
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/utf8.hpp>
 #include <fewstep/io/atomic_file.hpp>
 
 #include <nlohmann/json.hpp>
@@ -66,28 +67,31 @@ fewstep::metrics_csv open(const fs::path& path, std::vector<std::string> columns
 }
 
 json as_json(const train_settings& s) {
-  return {{"method", s.method},
-          {"label", s.label},
-          {"reward", s.reward},
-          {"judge", s.judge.string()},
-          {"seed", s.seed},
-          {"learning_rate", as_written(s.learning_rate)},
-          {"kl", as_written(s.kl)},
-          {"horizon", s.horizon},
-          {"guidance", as_written(s.guidance)},
-          {"prompts", s.prompts},
-          {"samples", s.samples},
-          {"optimizer_steps", s.optimizer_steps},
-          {"updates", s.updates},
-          {"seconds", s.seconds},
-          {"evaluations", s.evaluations},
-          {"early_evaluations", s.early_evaluations},
-          {"evaluation_prompts", s.evaluation_prompts},
-          {"evaluation_samples", s.evaluation_samples},
-          {"stop", s.stop},
-          {"threads", s.threads},
-          {"data", s.data.string()},
-          {"models", s.models.string()}};
+  json all{{"method", s.method},
+           {"label", s.label},
+           {"reward", s.reward},
+           {"judge", s.judge.string()},
+           {"seed", s.seed},
+           {"learning_rate", as_written(s.learning_rate)},
+           {"kl", as_written(s.kl)},
+           {"horizon", s.horizon},
+           {"guidance", as_written(s.guidance)},
+           {"prompts", s.prompts},
+           {"samples", s.samples},
+           {"optimizer_steps", s.optimizer_steps},
+           {"updates", s.updates},
+           {"seconds", s.seconds},
+           {"evaluations", s.evaluations},
+           {"early_evaluations", s.early_evaluations},
+           {"evaluation_prompts", s.evaluation_prompts},
+           {"evaluation_samples", s.evaluation_samples},
+           {"stop", s.stop},
+           {"threads", s.threads},
+           {"data", s.data.string()},
+           {"models", s.models.string()}};
+  for (const auto& [name, value] : all.items())
+    if (value.is_string()) fewstep::require_utf8(value.get<std::string>(), "--" + name);
+  return all;
 }
 
 }  // namespace

@@ -13,8 +13,9 @@ fewstep::stop_rule parse_stop_rule(const std::string& text) {
                                R"(\s*(-?(?:\d+\.?\d*|\.\d+)(?:e-?\d{1,2})?)\s*)"  // bound
                                R"((?::\s*(\d{1,6})\s*)?)");                       // patience
   std::smatch part;
-  fewstep::expects(std::regex_match(text, part, form), [&] {
-    return fewstep::message("--stop is '", text,
+  constexpr std::size_t longest = 200;  // std::regex goes a level deeper with every character
+  fewstep::expects(text.size() <= longest && std::regex_match(text, part, form), [&] {
+    return fewstep::message("--stop is '", text.substr(0, longest),
                             "'; give a rule like \"retrieval<0.15\", \"kl>20\" or \"reward<best+2:3\" (three "
                             "evaluations in a row)");
   });

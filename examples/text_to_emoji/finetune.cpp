@@ -10,6 +10,7 @@
 #include "runtime.hpp"
 #include "settings.hpp"
 
+#include <fewstep/core/utf8.hpp>
 #include <fewstep/io/atomic_file.hpp>
 #include <fewstep/io/metrics_csv.hpp>
 #include <fewstep/io/progress_bar.hpp>
@@ -82,6 +83,8 @@ nlohmann::ordered_json as_json(const finetune_settings& s) {
                               {"evaluation_prompts", s.evaluation_prompts},
                               {"evaluation_samples", s.evaluation_samples}};
   if (is_learned(s.task)) json["judge"] = s.judge.string();
+  for (const auto& [name, value] : json.items())
+    if (value.is_string()) fewstep::require_utf8(value.get<std::string>(), "--" + name);
   return json;
 }
 

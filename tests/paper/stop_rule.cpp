@@ -27,4 +27,5 @@ TEST_CASE("a stop rule that is none is refused with what could be meant") {
     INFO(text);
     CHECK_THROWS_AS(paper::parse_stop_rule(text), std::invalid_argument);
   }
+  CHECK_THROWS_AS(paper::parse_stop_rule(std::string(1'000'000, 'a') + "<1"), std::invalid_argument);
 }

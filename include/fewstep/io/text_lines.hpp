@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/utf8.hpp>
 
 #include <filesystem>
 #include <fstream>
@@ -15,8 +16,8 @@ namespace fewstep {
 /// The lines of a text file in UTF-8, without their ends (\n or \r\n) and without byte order marks, which editors put
 /// before the first line, and which stand before later ones where files were joined.
 ///
-/// Throws std::runtime_error naming the file, with `expected` as what to give, if it cannot be read or is in UTF-16 or
-/// UTF-32, as its byte order mark says.
+/// Throws std::runtime_error naming the file, with `expected` as what to give, if it cannot be read, is in UTF-16 or
+/// UTF-32, as its byte order mark says, or has a line that is not UTF-8.
 [[nodiscard]] inline std::vector<std::string> text_lines(const std::filesystem::path& path, std::string_view expected) {
   using std::string_view_literals::operator""sv;
   std::ifstream file(path, std::ios::binary);
@@ -31,6 +32,8 @@ namespace fewstep {
                                            "it as UTF-8"));
     if (line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);
     if (line.ends_with('\r')) line.pop_back();
+    if (!is_utf8(line))
+      throw std::runtime_error(message(path.string(), ":", lines.size() + 1, ": is not UTF-8; save the file as UTF-8"));
     lines.push_back(std::move(line));
   }
   if (file.bad() || std::filesystem::is_directory(path))

@@ -55,6 +55,9 @@ TEST_CASE("prompt_list drops byte order marks and refuses files that are not in 
     CHECK_THROWS_WITH(fewstep::prompt_list::from_file(file.path),
                       contains("is in UTF-16 or UTF-32, as its byte order mark says; save it as UTF-8"));
   }
+  const text_file latin("red apple\nl\xe4nge\n"), utf8("l\u00e4nge");
+  CHECK_THROWS_WITH(fewstep::prompt_list::from_file(latin.path), contains(":2: is not UTF-8; save the file as UTF-8"));
+  CHECK(fewstep::prompt_list::from_file(utf8.path).size() == 1);
 }
 
 TEST_CASE("words of prompts that a generator cannot be given are counted and named, and left out only when asked") {
