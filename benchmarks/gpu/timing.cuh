@@ -4,6 +4,7 @@
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/cuda/backend.cuh>
+#include <fewstep/cuda/in_flight.cuh>
 
 #include <benchmark/benchmark.h>
 #include <cuda_runtime_api.h>
@@ -171,11 +172,11 @@ struct copy_packets {
   template <class Block>
   FEWSTEP_HD void operator()(Block& block) const {
     const index_t first = block.index() * per_block + block.thread();
-    float4 packets[per_thread];
-    for (int k = 0; k < per_thread; ++k)
-      if (first + k * threads < n) packets[k] = from[first + k * threads];
-    for (int k = 0; k < per_thread; ++k)
-      if (first + k * threads < n) to[first + k * threads] = packets[k];
+    detail::with_loads_in_flight<per_thread>(
+        [&](int k) { return first + k * threads < n ? from[first + k * threads] : float4{}; },
+        [&](int k, const float4& packet) {
+          if (first + k * threads < n) to[first + k * threads] = packet;
+        });
   }
 };
 
