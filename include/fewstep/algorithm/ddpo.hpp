@@ -32,6 +32,7 @@ struct ddpo_options {
   int optimizer_steps = 0;  ///< 0: as published, 4 of ddpo and 1 of ddpo_sf
   float max_gradient_norm = 1;
   rate_schedule schedule{};
+  reward_check rewards{};
   float average_decay = 0;
   std::size_t memory_budget = std::size_t{1} << 30;
   std::uint64_t seed = 0;

@@ -127,9 +127,10 @@ class direct_reward_gradient {
                         {options_.seed, index_}, reduction::mean);
     const auto judged = clock::now();
     is_whole_ = false;
-    update_report report = update_report::of(index_, experience_.rewards(), experience_.prompts());
-    for (const float r : experience_.rewards())
-      report.loss += options_.loss.value(r) / static_cast<double>(options_.batch());
+    update_report report = update_report::of(index_, experience_.kept_rewards(), experience_.kept_prompts());
+    report.left_out = static_cast<double>(path().left_out());
+    for (const float r : experience_.kept_rewards())
+      report.loss += options_.loss.value(r) / static_cast<double>(path().kept());
     const vec<float> g = model_.gradients();
     backend_.for_each(g.size(), detail::fill<float>{g.data, 0.0f});
     add_gradient();
@@ -192,7 +193,8 @@ class direct_reward_gradient {
   [[nodiscard]] experience_options experience_settings() const {
     return {.prompts = options_.prompts_per_update,
             .samples_per_prompt = options_.samples_per_prompt,
-            .shared_initial_noise = options_.shared_initial_noise};
+            .shared_initial_noise = options_.shared_initial_noise,
+            .rewards = options_.loss.rewards};
   }
 
   /// The sampler's steps, or those up to each call that may be jumped from, the whole last. No step is an action, so
@@ -233,8 +235,9 @@ class direct_reward_gradient {
   void add_gradient() {
     const index_t samples = options_.batch();
     const auto in_parts = [&](const auto& work) { detail::each_part(samples, plan_.rows, work); };
-    of_decoded_.finish(backend_, options_.loss, experience_.rewards(), samples);
+    of_decoded_.finish(backend_, options_.loss, experience_.rewards(), path().kept());
     of_decoded_.pass(backend_, parts_.decode, path().result(), 0, gradient_.view());
+    path().clear_left_out(backend_, gradient_.view(), 0);  // a decoder may make anything of a sample that is not finite
     const int last = table().horizon() - 1, first_call = last - calls_back() + 1;
     for (int k = last; k >= first_call; --k) {
       const detail::affine_step by =

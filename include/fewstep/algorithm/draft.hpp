@@ -26,6 +26,7 @@ struct draft_options {
   int samples_per_prompt = 1;
   float max_gradient_norm = 5;
   rate_schedule schedule{};
+  reward_check rewards{};
   float average_decay = 0;
   std::size_t memory_budget = std::size_t{1} << 30;
   std::uint64_t seed = 0;
@@ -42,6 +43,7 @@ struct refl_options {
   int samples_per_prompt = 1;
   float max_gradient_norm = 5;
   rate_schedule schedule{};
+  reward_check rewards{};
   float average_decay = 0;
   std::size_t memory_budget = std::size_t{1} << 30;
   std::uint64_t seed = 0;
@@ -55,6 +57,7 @@ struct own_sampler {};
 template <class Options>
 [[nodiscard]] direct_reward_gradient_options direct_options(const Options& o) {
   return {.horizon = o.horizon,
+          .loss = {.rewards = o.rewards},
           .prompts_per_update = o.prompts_per_update,
           .samples_per_prompt = o.samples_per_prompt,
           .max_gradient_norm = o.max_gradient_norm,
@@ -122,7 +125,7 @@ template <class Backend, class Generator, class Reward, class Optimizer, class S
                         Sampler&& sampler = {}, Auxiliary&& also = {}) {
   direct_reward_gradient_options common = detail::direct_options(o);
   common.jump_from = o.jump_from.value_or(3 * o.horizon / 4);
-  common.loss = {.weight = o.weight, .margin = o.margin};
+  common.loss = {.weight = o.weight, .margin = o.margin, .rewards = o.rewards};
   return detail::direct_trainer(backend, model, detail::part_of<Reward>(reward_fn), detail::part_of<Optimizer>(rule),
                                 common, o.times, detail::part_of<Sampler>(sampler), detail::part_of<Auxiliary>(also));
 }

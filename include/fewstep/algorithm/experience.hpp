@@ -14,11 +14,13 @@
 #include <fewstep/reward/reward.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -36,11 +38,14 @@ struct experience_options {
   int samples_per_prompt = 1;
   bool shared_initial_noise = false;  ///< the samples of a prompt start from the same state
   bool keeps_outputs = false;         ///< see trajectory_options
+  reward_check rewards{};
+  int least_together = 1;  ///< samples of a prompt that can be learned from; fewer are left out too
 };
 
 /// What one update learns from: `prompts` prompts drawn with replacement, `samples_per_prompt` trajectories of each,
 /// standing together, and the reward of every decoded result. An asynchronous reward judges one part of the batch while
-/// the next is sampled.
+/// the next is sampled. Samples whose reward is not finite may be left out, and a prompt with them that has too few
+/// others to be compared.
 template <class Backend, class Context, class Reward, class Decoder>
 class experience {
  public:
@@ -50,14 +55,19 @@ class experience {
   experience(Backend& backend, step_table table, experience_options o, index_t dimension, const Decoder& decode)
       : prompts_(o.prompts),
         samples_per_prompt_(o.samples_per_prompt),
+        least_together_(o.least_together),
         shared_(o.shared_initial_noise ? o.samples_per_prompt : 1),
+        check_(o.rewards),
         path_(backend, std::move(table), prompts_ * samples_per_prompt_, dimension, {.keeps_outputs = o.keeps_outputs}),
         decoded_(backend, {decodes ? path_.samples() : 0, decode.decoded_size(dimension)}),
         seen_(backend, path_.samples() * decode.decoded_size(dimension)),
         noise_(backend, 1),
         rollouts_(static_cast<std::size_t>(path_.table().horizon() * parts)),
         rewards_(static_cast<std::size_t>(path_.samples())),
-        prompt_of_(rewards_.size()) {}
+        prompt_of_(rewards_.size()),
+        is_left_out_(rewards_.size()),
+        kept_rewards_(rewards_.size()),
+        kept_prompts_(rewards_.size()) {}
 
   [[nodiscard]] const trajectory<Backend, Context>& path() const { return path_; }
   [[nodiscard]] std::span<const float> rewards() const { return rewards_; }
@@ -65,6 +75,13 @@ class experience {
   void set_table(Backend& backend, step_table table) { path_.set_table(backend, std::move(table)); }
   /// Number of each sample's prompt in the contexts that were drawn from.
   [[nodiscard]] std::span<const std::int32_t> prompts() const { return prompt_of_; }
+  /// Rewards and prompts of the samples that were not left out, in their order.
+  [[nodiscard]] std::span<const float> kept_rewards() const {
+    return std::span(kept_rewards_).first(static_cast<std::size_t>(path_.kept()));
+  }
+  [[nodiscard]] std::span<const std::int32_t> kept_prompts() const {
+    return std::span(kept_prompts_).first(static_cast<std::size_t>(path_.kept()));
+  }
   /// What the reward was shown, [B, decoded_size].
   [[nodiscard]] matrix<const float> samples() const {
     const matrix<const float> all = judged();
@@ -81,7 +98,7 @@ class experience {
   }
 
   /// Draws prompts from `contexts`, samples and judges. `o` is scratch of at least [rows_at_once, D].
-  /// Throws what the reward throws, and std::runtime_error naming a sample whose reward is not finite.
+  /// Throws what the reward throws, and std::runtime_error naming a sample whose reward is not finite and not left out.
   template <class Generator>
   void collect(Backend& backend, Generator& model, typename Generator::workspace_type& workspace, matrix<float> o,
                Reward& reward_fn, Decoder& decode, std::span<const Context> contexts, experience_key key,
@@ -115,7 +132,7 @@ class experience {
     } else {
       sample_and_judge();
     }
-    require_finite(rewards_);
+    leave_out(backend);
   }
 
  private:
@@ -150,6 +167,30 @@ class experience {
       reward_fn(seen, contexts, out);
   }
 
+  /// Leaves out what cannot be learned from.
+  void leave_out(Backend& backend) {
+    if (count_non_finite(rewards_, check_) > 0 || path_.left_out() > 0) {
+      const auto n = static_cast<std::size_t>(samples_per_prompt_), least = static_cast<std::size_t>(least_together_);
+      for (std::size_t first = 0; first < rewards_.size(); first += n) {
+        const auto all = std::span<const float>(rewards_).subspan(first, n);
+        const auto finite = std::count_if(all.begin(), all.end(), [](float r) { return std::isfinite(r); });
+        const bool too_few = static_cast<std::size_t>(finite) < least;
+        for (std::size_t i = first; i < first + n; ++i)
+          is_left_out_[i] = too_few || !std::isfinite(rewards_[i]) ? 1 : 0;
+      }
+      path_.leave_out(backend, is_left_out_);
+      if (path_.kept() == 0)
+        throw std::runtime_error(message("no prompt has ", least_together_,
+                                         " samples whose rewards are finite, which "
+                                         "are compared; check what the reward computes"));
+    }
+    for (std::size_t i = 0, kept = 0; i < rewards_.size(); ++i) {
+      if (path_.is_left_out(static_cast<index_t>(i))) continue;
+      kept_rewards_[kept] = rewards_[i];
+      kept_prompts_[kept++] = prompt_of_[i];
+    }
+  }
+
   /// Waits until a reward in the background has let go of the arrays, and drops what else it threw: an update that
   /// failed leaves nothing for the next.
   static void settle(Reward& reward_fn) {
@@ -162,8 +203,9 @@ class experience {
     }
   }
 
-  index_t prompts_, samples_per_prompt_;
+  index_t prompts_, samples_per_prompt_, least_together_;
   index_t shared_;  // samples that start from the same state
+  reward_check check_;
   trajectory<Backend, Context> path_;
   tensor<float, 2, Backend> decoded_;
   fetched<float, Backend> seen_;
@@ -171,6 +213,9 @@ class experience {
   std::vector<repeated<Backend>> rollouts_;  // by first trained step, which the table follows, and part
   std::vector<float> rewards_;
   std::vector<std::int32_t> prompt_of_;
+  std::vector<std::uint8_t> is_left_out_;
+  std::vector<float> kept_rewards_;
+  std::vector<std::int32_t> kept_prompts_;
 };
 
 }  // namespace fewstep

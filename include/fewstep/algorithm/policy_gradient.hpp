@@ -169,7 +169,8 @@ class policy_gradient {
 
   /// The optimizer steps on the last rollout.
   update_report train() {
-    update_report report = update_report::of(index_, experience_.rewards(), experience_.prompts());
+    update_report report = update_report::of(index_, experience_.kept_rewards(), experience_.kept_prompts());
+    report.left_out = static_cast<double>(path().left_out());
     const double passes = static_cast<double>(options_.inner_epochs);
     for (int epoch = 0; epoch < options_.inner_epochs; ++epoch) {
       gradient_.begin_pass(backend_, path(), options_.seed,
@@ -185,7 +186,7 @@ class policy_gradient {
       }
     }
     report.average_over(passes * static_cast<double>(options_.optimizer_steps),
-                        passes * static_cast<double>(path().trained_rows()));
+                        passes * static_cast<double>(table().trained * path().kept()));
     ++index_;
     is_whole_ = true;
     return report;
@@ -225,7 +226,9 @@ class policy_gradient {
     return {.prompts = options_.prompts_per_update,
             .samples_per_prompt = options_.samples_per_prompt,
             .shared_initial_noise = options_.shared_initial_noise,
-            .keeps_outputs = detail::needs_old_outputs<typename gradient_type::transition_objective_type>};
+            .keeps_outputs = detail::needs_old_outputs<typename gradient_type::transition_objective_type>,
+            .rewards = options_.rewards,
+            .least_together = std::max(least_samples(parts_.advantage_of), least_samples(parts_.objective_of))};
   }
   [[nodiscard]] replay_settings replay_of(index_t rows) const {
     return {.minibatches = options_.optimizer_steps,
@@ -235,13 +238,20 @@ class policy_gradient {
             .over = options_.over};
   }
 
+  /// Samples of a prompt that a part compares.
   template <class Part>
-  void require_samples_per_prompt(const Part&, const char* name) const {
+  [[nodiscard]] static int least_samples(const Part&) {
     if constexpr (requires { Part::least_samples_per_prompt; })
-      expects(options_.samples_per_prompt >= Part::least_samples_per_prompt, [&] {
-        return message("policy_gradient: samples_per_prompt is ", options_.samples_per_prompt, " but the ", name,
-                       " compares the samples of a prompt; use at least ", Part::least_samples_per_prompt);
-      });
+      return Part::least_samples_per_prompt;
+    else
+      return 1;
+  }
+  template <class Part>
+  void require_samples_per_prompt(const Part& part, const char* name) const {
+    expects(options_.samples_per_prompt >= least_samples(part), [&] {
+      return message("policy_gradient: samples_per_prompt is ", options_.samples_per_prompt, " but the ", name,
+                     " compares the samples of a prompt; use at least ", least_samples(part));
+    });
   }
 
   void require_durations() const {
@@ -261,12 +271,17 @@ class policy_gradient {
   }
   void weigh() {
     gradient_.begin_rollout([&](std::span<float> advantages) {
-      parts_.advantage_of(experience_.rewards(), experience_.prompts(), advantages);
+      const std::span<const float> rewards = experience_.kept_rewards();
+      parts_.advantage_of(rewards, experience_.kept_prompts(), advantages.first(rewards.size()));
+      for (std::size_t i = advantages.size(), kept = rewards.size(); kept < i; --i)  // to their places, from the back
+        advantages[i - 1] = path().is_left_out(static_cast<index_t>(i - 1)) ? 0.0f : advantages[--kept];
     });
   }
 
   void add_scores(std::pair<index_t, index_t> places, update_report& report) {
+    index_t place = places.first;
     for (const score& s : gradient_.scores(backend_, places)) {
+      if (!gradient_.is_kept(path(), place++)) continue;
       report.add(s, gradient_.total(), clip_range(), parts_.regularize.coefficient());
       if constexpr (detail::needs_old_outputs<objective_type>) report.policy_kl += s.divergence;
     }

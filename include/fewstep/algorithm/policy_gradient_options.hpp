@@ -5,6 +5,7 @@
 #include <fewstep/core/view.hpp>
 #include <fewstep/objective/reduction.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
+#include <fewstep/reward/check.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -23,6 +24,7 @@ struct policy_gradient_options {
   int optimizer_steps = 1;      ///< minibatches of a pass; with more than one, rows are permuted
   float max_gradient_norm = 5;  ///< 0: no clipping
   rate_schedule schedule{};
+  reward_check rewards{};                            ///< what becomes of a sample whose reward is not finite
   float average_decay = 0;                           ///< of the moving average of the parameters; 0: none is kept
   std::size_t memory_budget = std::size_t{1} << 30;  ///< bytes of everything the trainer holds; decides the micro-batch
   std::uint64_t seed = 0;
@@ -40,6 +42,7 @@ struct policy_gradient_options {
     visit("optimizer_steps", optimizer_steps, at_least(1));
     visit("max_gradient_norm", max_gradient_norm, at_least(0).or_infinite().remark("0: no clipping"));
     visit("schedule", schedule);
+    visit("rewards", rewards);
     visit("average_decay", average_decay, at_least(0).below(1));
     visit.not_compared("memory_budget", memory_budget);
     visit("seed", seed);
@@ -62,6 +65,7 @@ template <class Options>
                                  .optimizer_steps = o.optimizer_steps,
                                  .max_gradient_norm = o.max_gradient_norm,
                                  .schedule = o.schedule,
+                                 .rewards = o.rewards,
                                  .average_decay = o.average_decay,
                                  .memory_budget = o.memory_budget,
                                  .seed = o.seed};

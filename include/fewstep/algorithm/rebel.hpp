@@ -28,6 +28,7 @@ struct rebel_options {
   int optimizer_steps = 1;
   float max_gradient_norm = 0;  ///< 0: no clipping
   rate_schedule schedule{};
+  reward_check rewards{};
   float average_decay = 0;
   std::size_t memory_budget = std::size_t{1} << 30;
   std::uint64_t seed = 0;

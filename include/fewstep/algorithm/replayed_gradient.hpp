@@ -81,12 +81,12 @@ class replayed_gradient {
   /// each, from log-ratios that are 0 until the parameters have `moved` since the rollout, and returns the value.
   double prepare(Backend& backend, Generator& model, const path_type& path, std::pair<index_t, index_t> places,
                  const Objective& value, float coefficient, bool moved) {
-    total_ = static_cast<double>(places.second - places.first);
+    total_ = static_cast<double>(std::max<index_t>(kept_rows(path, places), 1));
     double of_trajectories = 0;
     if constexpr (over_trajectories) {
       loss_.host()[0] = {transition_objective_type{}, coefficient, total_};
       of_trajectories = weigh(backend, model, path, places, value, moved);
-      total_ = static_cast<double>(weights_.members());
+      total_ = static_cast<double>(std::max<std::size_t>(weights_.members(), 1));
       loss_.host()[0].rows = total_;
     } else {
       loss_.host()[0] = {value, coefficient, total_};
@@ -98,17 +98,25 @@ class replayed_gradient {
     total_ = rows;
     loss_.host()[0] = {value, coefficient, rows};
   }
+  /// Whether the sample of the row at place i is not left out.
+  [[nodiscard]] bool is_kept(const path_type& path, index_t i) const {
+    return path.left_out() == 0 || !path.is_left_out(replay_.row_at(path, i) % path.samples());
+  }
   /// What the loss of the rows that were prepared is the mean of.
   [[nodiscard]] double total() const { return total_; }
 
   /// The gradient of minibatch k takes the place of the generator's gradients.
   void replace(Backend& backend, Generator& model, Regularizer& regularize, const path_type& path, int k) {
     const auto places = minibatch(k);
-    recorded_[static_cast<std::size_t>(path.table().first_trained * settings_.minibatches + k)].run(backend, [&] {
+    const auto work = [&] {
       const vec<float> g = model.gradients();
       backend.for_each(g.size(), detail::fill<float>{g.data, 0.0f});
       add(backend, model, regularize, path, places);
-    });
+    };
+    if (path.left_out() == 0)
+      recorded_[static_cast<std::size_t>(path.table().first_trained * settings_.minibatches + k)].run(backend, work);
+    else
+      work();  // which rows count for nothing is another matter in every rollout
   }
 
   /// Adds the gradient of the rows at places [first, last).
@@ -123,6 +131,7 @@ class replayed_gradient {
                          regularize.reference_output(backend, replayed.rows, reference);
                        }
                        score_replayed(backend, path, replayed, o, reference, at);
+                       path.clear_left_out(backend, o, [&](index_t i) { return replay_.row_at(path, at + i); });
                        model.backward(backend, replayed.rows, o, workspace_);
                      });
   }
@@ -135,6 +144,12 @@ class replayed_gradient {
   }
 
  private:
+  [[nodiscard]] index_t kept_rows(const path_type& path, std::pair<index_t, index_t> places) const {
+    index_t rows = places.second - places.first;
+    for (index_t i = places.first; path.left_out() > 0 && i < places.second; ++i) rows -= is_kept(path, i) ? 0 : 1;
+    return rows;
+  }
+
   template <class Work>
   void each_micro_batch(Backend& backend, const path_type& path, std::pair<index_t, index_t> places, const Work& work) {
     loss_.upload(backend);
@@ -171,7 +186,7 @@ class replayed_gradient {
     const index_t samples = path.samples();
     for (index_t i = places.first; i < places.second; ++i) {
       const index_t row = replay_.row_at(path, i) - path.first_trained_row();
-      if (row < samples) weights_.add_member(row);
+      if (row < samples && !path.is_left_out(row)) weights_.add_member(row);
     }
     if (moved) {
       each_micro_batch(backend, path, places,
@@ -181,8 +196,9 @@ class replayed_gradient {
                        });
       const std::span<const score> moved_scores = scores(backend, places);
       for (std::size_t i = 0; i < moved_scores.size(); ++i)
-        weights_.add_log_ratio(replay_.row_at(path, places.first + static_cast<index_t>(i)) % samples,
-                               static_cast<double>(moved_scores[i].log_ratio));
+        if (is_kept(path, places.first + static_cast<index_t>(i)))
+          weights_.add_log_ratio(replay_.row_at(path, places.first + static_cast<index_t>(i)) % samples,
+                                 static_cast<double>(moved_scores[i].log_ratio));
     }
     return weights_.weigh(value, settings_.samples_per_prompt, advantages_.host());
   }

@@ -7,6 +7,7 @@
 #include <fewstep/core/settings.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/decoder/decoder.hpp>
+#include <fewstep/reward/check.hpp>
 #include <fewstep/sampler/step_table.hpp>
 
 #include <cmath>
@@ -23,12 +24,14 @@ namespace fewstep {
 struct reward_loss {
   float weight = 1;
   float margin = std::numeric_limits<float>::infinity();
+  reward_check rewards{};  ///< what becomes of a sample whose reward is not finite
 
   static constexpr std::string_view name = "reward_loss";
   template <class Visitor>
   void settings(Visitor& visit) const {
     visit("weight", weight, at_least(0));
     visit("margin", margin, valid_range{}.or_infinite().remark("the reward that is good enough"));
+    visit("rewards", rewards);
   }
 
   [[nodiscard]] double value(float r) const {
@@ -80,11 +83,13 @@ class decoded_gradient {
   /// Where a differentiable reward writes d reward / d decoded of the first `rows` rows.
   [[nodiscard]] matrix<float> host(index_t rows) { return {values_.host().data(), {rows, size_}}; }
 
-  /// d reward becomes d loss, the loss being a mean over `total` rows, and goes to the backend.
+  /// d reward becomes d loss, the loss being a mean over `total` rows, and goes to the backend. Rewards that are not
+  /// finite have no part in it.
   void finish(Backend& backend, const reward_loss& loss, std::span<const float> rewards, index_t total) {
     const matrix<float> g = host(static_cast<index_t>(rewards.size()));
     for (index_t r = 0; r < g.rows(); ++r) {
-      const float slope = loss.slope(rewards[static_cast<std::size_t>(r)]) / static_cast<float>(total);
+      const float reward = rewards[static_cast<std::size_t>(r)];
+      const float slope = std::isfinite(reward) ? loss.slope(reward) / static_cast<float>(total) : 0.0f;
       // A gradient that is not wanted may be infinite, as where a reward saturates.
       for (index_t d = 0; d < size_; ++d) g(r, d) = slope == 0 ? 0.0f : slope * g(r, d);
     }

@@ -31,6 +31,7 @@ struct rlcm_options {
   int optimizer_steps = 1;
   float max_gradient_norm = 5;
   rate_schedule schedule{};
+  reward_check rewards{};
   float average_decay = 0;
   std::size_t memory_budget = std::size_t{1} << 30;
   std::uint64_t seed = 0;

@@ -20,14 +20,15 @@ namespace fewstep {
 ///
 /// so every call learns. For rewards with a gradient (differentiable_reward). The two terms have units of their own:
 /// an advantage is standardised, a reward is not, so `weight` is the reward's to choose (1 over its standard deviation
-/// weighs them alike). As the hybrid policy gradient of few-step distilled models (RTDMD, 2026), which publishes a
-/// weight of 1e-4 with a margin.
-/// Backend, generator, reward and the regularizer's reference must outlive the trainer.
+/// weighs them alike); o.rewards holds for both. As the hybrid policy gradient of few-step distilled models (RTDMD,
+/// 2026), which publishes a weight of 1e-4 with a margin. Backend, generator, reward and the regularizer's reference
+/// must outlive the trainer.
 template <class Backend, class Generator, class Reward, class Optimizer, class Advantage = prompt_buffer_advantage,
           class Regularizer = no_regularizer>
 [[nodiscard]] auto rlcm_hybrid(Backend& backend, Generator& model, Reward& reward_fn, Optimizer&& rule,
                                rlcm_options o = {}, reward_loss through_last_step = {}, Advantage&& advantage_of = {},
                                Regularizer&& regularize = {}) {
+  through_last_step.rewards = o.rewards;
   policy_gradient_parts parts{.sampler = detail::consistency_steps(model, o),
                               .reward_fn = std::ref(reward_fn),
                               .advantage_of = detail::part_of<Advantage>(advantage_of),

@@ -16,6 +16,7 @@ namespace fewstep {
 /// What one update did. Ratios, KLs and the loss are means over the replayed transitions.
 struct update_report {
   std::int64_t index = 0;
+  double left_out = 0;  ///< samples that the update was made without, see reward_check; they are in no other figure
   double reward_mean = 0;
   double reward_error = 0;      ///< standard error of the mean over samples
   double zero_variance = 0;     ///< share of prompts whose samples all got one reward

@@ -44,8 +44,8 @@ struct own_results {};
 /// Keeps a generator that is trained for a reward a consistency function, so that its few steps go on agreeing: to the
 /// loss is added weight times the consistency loss of consistency_training,
 ///   mean of (sqrt(|f(x_t, t) - f(x_r, r)|^2 + c^2) - c) / (t - r),   x_t = signal(t) x + noise(t) z, x_r likewise,
-/// f(x_r, r) being held fixed. The examples x are the results of the rollout with their contexts, or a batch of an
-/// example_source, one for each update (it is asked with the number of the update,
+/// f(x_r, r) being held fixed. The examples x are the results of the rollout with their contexts (but for samples that
+/// were left out), or a batch of an example_source, one for each update (it is asked with the number of the update,
 /// which is below 0 where a gradient is only measured).
 ///
 ///   consistency_regularizer(backend, {.weight = 0.1f})                      // the generator's own samples
@@ -115,6 +115,10 @@ class consistency_regularizer {
     times_.upload(backend);
     earlier_times_.upload(backend);
     const batch<typename Generator::context_type> all = examples(backend, model, path, key.update);
+    const index_t examples_used = draws ? samples : path.kept();
+    const auto clear_left_out = [&](matrix<float> of_rows, index_t first) {
+      if constexpr (!draws) path.clear_left_out(backend, of_rows, first);
+    };
     detail::each_part(samples, rows_, [&](index_t first, index_t count) {
       const auto at = [count](tensor<float, 2, Backend>& of_rows) { return of_rows.view().subview(0, count); };
       noise_.host()[0] = {key.seed, number + static_cast<std::uint64_t>(first)};
@@ -124,6 +128,8 @@ class consistency_regularizer {
       const matrix<float> o = at(output_);
       noise_examples(backend, noised_examples<decltype(p)>{examples.x, at(noised_), at(earlier_), examples.times.data,
                                                            earlier_times, p, noise_.device()});
+      clear_left_out(at(noised_), first);
+      clear_left_out(at(earlier_), first);
       model.predict(backend, {at(earlier_), {earlier_times, {count}}, examples.contexts}, at(earlier_output_),
                     workspace);
       const batch<typename Generator::context_type> rows{at(noised_), examples.times, examples.contexts};
@@ -141,14 +147,17 @@ class consistency_regularizer {
                               .huber = static_cast<double>(options_.huber),
                               .sigma_data = 1,
                               .denoises = false,
-                              .mean_over = static_cast<double>(samples) / static_cast<double>(options_.weight)});
+                              .mean_over = static_cast<double>(examples_used) / static_cast<double>(options_.weight)});
+      clear_left_out(o, first);
       model.backward(backend, rows, o, workspace);
       backend.synchronize();  // before the host writes another noise_
     });
     losses_.download(backend);
     double loss = 0;
-    for (const double of_row : losses_.host())
-      loss += static_cast<double>(options_.weight) * of_row / static_cast<double>(samples);
+    for (index_t r = 0; r < samples; ++r)
+      if (draws || !path.is_left_out(r))
+        loss += static_cast<double>(options_.weight) * losses_.host()[static_cast<std::size_t>(r)] /
+                static_cast<double>(examples_used);
     return loss;
   }
 

@@ -13,8 +13,10 @@
 #include <fewstep/reward/differentiable_reward.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <concepts>
 #include <cstddef>
+#include <limits>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -36,9 +38,10 @@ namespace fewstep {
 ///   auto trainer = policy_gradient(backend, model, policy_gradient_parts{...,
 ///       .also = last_step_reward(backend, std::ref(judge), {.weight = 1})}, {});
 ///
-/// The reward is asked once more for every optimizer step, as the parameters have moved. The gradient by the decoded
-/// sample is that of Clark et al. 2023 (DRaFT-1, arXiv:2309.17400); the margin is that of Xu et al. 2023 (ReFL,
-/// arXiv:2304.05977, algorithm 1).
+/// The reward is asked once more for every optimizer step, as the parameters have moved. Samples that the rollout left
+/// out have no part in it; one whose reward is no longer finite counts 0 in the mean, if options.rewards lets it. The
+/// gradient by the decoded sample is that of Clark et al. 2023 (DRaFT-1, arXiv:2309.17400); the margin is that of Xu et
+/// al. 2023 (ReFL, arXiv:2304.05977, algorithm 1).
 template <class Backend, class Reward, class Decoder = identity_decoder>
 class last_step_reward {
  public:
@@ -87,6 +90,7 @@ class last_step_reward {
     seen_ = {backend, rows * decode_.decoded_size(size)};
     of_reward_ = {backend, rows, decode_.decoded_size(size)};
     rewards_.resize(static_cast<std::size_t>(samples));
+    kept_rewards_.reserve(rewards_.size());
   }
 
   template <class Generator>
@@ -110,23 +114,36 @@ class last_step_reward {
       const std::span<float> rewards = std::span(rewards_).subspan(static_cast<std::size_t>(first), n);
       value_and_gradient(reward_, seen(backend, f), path.contexts().subspan(static_cast<std::size_t>(first), n),
                          rewards, of_reward_.host(count));
-      of_reward_.finish(backend, options_, rewards, path.samples());
+      forget_left_out(path, first, rewards);
+      of_reward_.finish(backend, options_, rewards, path.kept());
       of_reward_.pass(backend, decode_, f, 0, g);
+      path.clear_left_out(backend, g, first);
       backend.for_each(g.size(), detail::scale<float>{g.data, o.data, last.on_output});
       model.backward(backend, rows, o, workspace);
     });
-    require_finite(rewards_);
+    kept_rewards_.clear();
+    for (std::size_t i = 0; i < rewards_.size(); ++i)
+      if (!path.is_left_out(static_cast<index_t>(i))) kept_rewards_.push_back(rewards_[i]);
+    count_non_finite(kept_rewards_, options_.rewards);
     double loss = 0;
-    for (const float r : rewards_) loss += options_.value(r) / static_cast<double>(rewards_.size());
+    for (const float r : kept_rewards_)
+      if (std::isfinite(r)) loss += options_.value(r) / static_cast<double>(kept_rewards_.size());
     return loss;
   }
 
-  /// Rewards of the samples as of the last optimizer step.
+  /// Rewards of the samples as of the last optimizer step; not a number for those that the rollout left out.
   [[nodiscard]] std::span<const float> rewards() const& { return rewards_; }
   needs_a_named_object rewards() const&& = delete;
 
  private:
   static constexpr bool decodes = !std::same_as<Decoder, identity_decoder>;
+
+  /// What a reward made of a sample that was left out is no reward.
+  template <class Path>
+  static void forget_left_out(const Path& path, index_t first, std::span<float> rewards) {
+    for (std::size_t i = 0; path.left_out() > 0 && i < rewards.size(); ++i)
+      if (path.is_left_out(first + static_cast<index_t>(i))) rewards[i] = std::numeric_limits<float>::quiet_NaN();
+  }
 
   /// What the judge sees of samples f, in host memory.
   matrix<const float> seen(Backend& backend, matrix<const float> f) {
@@ -146,7 +163,7 @@ class last_step_reward {
   tensor<float, 2, Backend> output_, result_, gradient_, decoded_;
   fetched<float, Backend> seen_;
   decoded_gradient<Backend, Decoder> of_reward_;
-  std::vector<float> rewards_;
+  std::vector<float> rewards_, kept_rewards_;
 };
 
 }  // namespace fewstep

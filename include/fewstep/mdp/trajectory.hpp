@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/mirror.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/sampler/step_table.hpp>
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -25,6 +27,7 @@ struct trajectory_options {
 ///   log_probabilities[H B]: those of the rollout, which are never recomputed;
 ///   result[B, D]: what the decoder and the reward see.
 /// Times and contexts are repeated per row, so that steps 0 .. k - 1 are replayed as one batch of k B rows.
+/// Samples that nothing is to be learned from can be left out; they keep their rows, which then count for nothing.
 template <class Backend, class Context>
 class trajectory {
  public:
@@ -38,7 +41,8 @@ class trajectory {
         log_probabilities_(backend, table_.horizon() * samples),
         times_(backend, table_.horizon() * samples),
         rows_(backend, table_.horizon()),
-        contexts_(backend, table_.horizon() * samples) {
+        contexts_(backend, table_.horizon() * samples),
+        is_left_out_(static_cast<std::size_t>(samples)) {
     for (std::size_t k = 0; k < table_.rows.size(); ++k)
       std::fill_n(times_.host().begin() + static_cast<std::ptrdiff_t>(k) * samples, samples, table_.rows[k].time);
     times_.upload(backend);
@@ -91,6 +95,33 @@ class trajectory {
   }
   void upload_contexts(Backend& backend) { contexts_.upload(backend); }
 
+  /// Leaves out the samples r with is_left_out[r] != 0, until the next call. Their states become 0 and their contexts
+  /// those of another sample, so that a network gives something finite for them, whatever they were.
+  void leave_out(Backend& backend, std::span<const std::uint8_t> is_left_out) {
+    std::copy(is_left_out.begin(), is_left_out.end(), is_left_out_.begin());
+    left_out_ = samples_ - std::count(is_left_out.begin(), is_left_out.end(), std::uint8_t{0});
+    if (left_out_ == 0 || left_out_ == samples_) return;
+    clear_left_out(backend, states_.view(), 0);
+    const auto other = std::find(is_left_out.begin(), is_left_out.end(), std::uint8_t{0}) - is_left_out.begin();
+    for (index_t r = 0; r < samples_; ++r)
+      if (this->is_left_out(r)) set_context(r, contexts_.host()[static_cast<std::size_t>(other)]);
+    upload_contexts(backend);
+  }
+  [[nodiscard]] bool is_left_out(index_t sample) const { return is_left_out_[static_cast<std::size_t>(sample)] != 0; }
+  /// Samples that are left out, and those that are not.
+  [[nodiscard]] index_t left_out() const { return left_out_; }
+  [[nodiscard]] index_t kept() const { return samples_ - left_out_; }
+  /// Sets to 0 what an array has of samples that are left out, its row i being about row row_of(i) of the trajectory.
+  template <std::invocable<index_t> RowOf>
+  void clear_left_out(Backend& backend, matrix<float> rows, const RowOf& row_of) const {
+    for (index_t i = 0; left_out_ > 0 && i < rows.rows(); ++i)
+      if (is_left_out(row_of(i) % samples_)) backend.for_each(rows.cols(), detail::fill<float>{rows.row(i), 0.0f});
+  }
+  /// As above, row i being about row first + i.
+  void clear_left_out(Backend& backend, matrix<float> rows, index_t first) const {
+    clear_left_out(backend, rows, [first](index_t i) { return first + i; });
+  }
+
   /// Rows [first, first + count) as the generator sees them.
   [[nodiscard]] batch<Context> rows(index_t first, index_t count) const {
     return batch<Context>{states_.view().subview(0, table_.horizon() * samples_), times(), row_contexts()}.subview(
@@ -117,6 +148,8 @@ class trajectory {
   mirrored<float, Backend> times_;
   mirrored<step_row, Backend> rows_;
   mirrored<Context, Backend> contexts_;
+  std::vector<std::uint8_t> is_left_out_;  // by sample
+  index_t left_out_ = 0;
 };
 
 }  // namespace fewstep

@@ -29,6 +29,7 @@ namespace fewstep {
 /// were made with the same noise are known better than their errors say.
 struct held_out_figure {
   double mean = 0, error = 0;
+  double left_out = 0;  ///< samples without a finite reward, if that is allowed
 
   /// Of one value for each prompt.
   [[nodiscard]] static held_out_figure of(std::span<const double> values) {
@@ -104,17 +105,27 @@ class held_out_samples {
   [[nodiscard]] matrix<const float> samples() const& { return samples_; }
   needs_a_named_object samples() const&& = delete;
 
-  /// The mean reward of the samples that were drawn last.
+  /// The mean reward of the samples that were drawn last. Rewards that are not finite may be left out, and prompts that
+  /// have no other.
   template <class Reward>
-  [[nodiscard]] held_out_figure judged(Reward& reward_fn) {
+  [[nodiscard]] held_out_figure judged(Reward& reward_fn, const reward_check& check = {}) {
     static_assert(detail::require_reward<Reward, context_type>());
     reward_fn(samples_, contexts(), std::span(rewards_));
-    require_finite(rewards_);
-    return over_prompts([&](index_t first, index_t last) {
-      double sum = 0;
-      for (index_t i = first; i < last; ++i) sum += static_cast<double>(rewards_[static_cast<std::size_t>(i)]);
-      return sum / static_cast<double>(last - first);
-    });
+    const std::size_t left_out = count_non_finite(rewards_, fewstep::checked(check));
+    std::vector<double> means;
+    const auto n = static_cast<std::size_t>(samples_per_prompt_);
+    for (std::size_t first = 0; first < rewards_.size(); first += n) {
+      double sum = 0, finite = 0;
+      for (const float r : std::span(rewards_).subspan(first, n)) {
+        if (!std::isfinite(r)) continue;
+        sum += static_cast<double>(r);
+        finite += 1;
+      }
+      if (finite > 0) means.push_back(sum / finite);
+    }
+    held_out_figure figure = held_out_figure::of(means);
+    figure.left_out = static_cast<double>(left_out);
+    return figure;
   }
 
   /// Diversity within a prompt: the root mean square distance of its samples, in units of a value, over their pairs.

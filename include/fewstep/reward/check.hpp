@@ -2,23 +2,64 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/core/view.hpp>
 
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <stdexcept>
+#include <string_view>
 
 namespace fewstep {
 
-/// Throws std::runtime_error naming the first sample whose reward is NaN or infinite.
+/// What becomes of a sample whose reward is NaN or infinite.
+enum class non_finite : std::uint8_t {
+  refuse,    ///< the update stops, and every retry at the same sample
+  leave_out  ///< the update is made without the sample, as if it had not been drawn
+};
+
+/// How rewards are checked before they are learned from: .rewards = {.when_not_finite = non_finite::leave_out}.
+struct reward_check {
+  non_finite when_not_finite = non_finite::refuse;
+  float at_most = 0.1f;  ///< share of the samples that may be left out; more stop the update
+
+  static constexpr std::string_view name = "reward_check";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit.not_compared("when_not_finite", when_not_finite);
+    visit.not_compared("at_most", at_most, between(0, 1));
+  }
+};
+
+/// Number of rewards that are NaN or infinite. Throws std::runtime_error naming the first of them where the check
+/// refuses it, where they are more than its share, or where no other reward is there.
 /// Called before advantages are formed, so that such a reward reaches neither the statistics nor a parameter.
-inline void require_finite(std::span<const float> rewards) {
-  for (std::size_t i = 0; i < rewards.size(); ++i)
-    if (!std::isfinite(rewards[i]))
-      throw std::runtime_error(message("the reward of sample ", i, " of ", rewards.size(), " is ", rewards[i],
-                                       "; rewards must be finite: check what the reward computes for this sample"));
+inline std::size_t count_non_finite(std::span<const float> rewards, const reward_check& check) {
+  std::size_t count = 0, first = 0;
+  for (std::size_t i = rewards.size(); i > 0; --i)
+    if (!std::isfinite(rewards[i - 1])) {
+      first = i - 1;
+      ++count;
+    }
+  if (count == 0) return 0;
+  const auto refuse = [&](const auto&... remedy) {
+    throw std::runtime_error(
+        message("the reward of sample ", first, " of ", rewards.size(), " is ", rewards[first], remedy...));
+  };
+  if (check.when_not_finite == non_finite::refuse)
+    refuse("; rewards must be finite: check what the reward computes for this sample, or leave such samples out by ",
+           ".rewards = {.when_not_finite = non_finite::leave_out}");
+  if (count == rewards.size() ||
+      static_cast<double>(count) > static_cast<double>(check.at_most) * static_cast<double>(rewards.size()))
+    refuse(", the first of ", count, " that are not finite; at most a share of ", check.at_most,
+           " may be left out (rewards.at_most): check what the reward computes");
+  return count;
 }
+
+/// Throws std::runtime_error naming the first sample whose reward is NaN or infinite.
+inline void require_finite(std::span<const float> rewards) { count_non_finite(rewards, {}); }
 
 namespace detail {
 

@@ -15,7 +15,7 @@ namespace fewstep {
 ///
 /// Semantics the compiler cannot check:
 ///  - out[i] depends on row i and contexts[i] only, not on the batch they come in;
-///  - out[i] is finite, or the update that asked for it stops (see require_finite);
+///  - out[i] is finite, or the update that asked for it stops or leaves the sample out (see reward_check);
 ///  - an unusable sample is reported by an exception that names its index;
 ///  - the views are not kept after the call.
 ///

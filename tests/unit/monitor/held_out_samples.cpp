@@ -10,6 +10,7 @@
 #include <fewstep/sampler/consistency.hpp>
 
 #include <cmath>
+#include <limits>
 #include <cstdint>
 #include <vector>
 
@@ -60,6 +61,17 @@ TEST_CASE("held-out figures are means over prompts with their errors") {
   const auto figure = held_out.judged(of_context);
   CHECK(figure.mean == Approx(3));
   CHECK(figure.error == Approx(std::sqrt(7.0 / 3)));  // std of 1, 2, 6 is sqrt 7
+
+  // A reward that is not finite: the first prompt has one other sample, the last none.
+  const auto spoilt = [](fewstep::matrix<const float>, std::span<const std::int32_t> contexts, std::span<float> out) {
+    for (std::size_t i = 0; i < out.size(); ++i)
+      out[i] = i == 0 || i > 3 ? std::numeric_limits<float>::infinity() : static_cast<float>(contexts[i] + 1);
+  };
+  CHECK_THROWS_WITH(held_out.judged(spoilt), contains("the reward of sample 0 of 6 is inf"));
+  const fewstep::reward_check check{.when_not_finite = fewstep::non_finite::leave_out, .at_most = 0.5f};
+  const auto rest = held_out.judged(spoilt, check);
+  CHECK(rest.mean == Approx((held_out.contexts()[1] + 1 + held_out.contexts()[2] + 1) / 2.0));
+  CHECK(rest.left_out == 3);
 
   double sum = 0;
   const auto x = held_out.samples();
