@@ -9,6 +9,7 @@
 #include <fewstep/core/mirror.hpp>
 #include <fewstep/core/random.hpp>
 #include <fewstep/core/settings.hpp>
+#include <fewstep/core/sizes.hpp>
 #include <fewstep/core/staged_archive.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/generator.hpp>
@@ -18,6 +19,7 @@
 #include <cmath>
 #include <concepts>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <stdexcept>
 #include <string_view>
@@ -109,7 +111,7 @@ class consistency_training {
         state_(rule_.make_state(backend, model.parameters().size())),
         workspace_(model.make_workspace(backend, o.batch)),
         average_(backend, {model.parameters().size()}),
-        clean_(backend, o.batch * size_),
+        clean_(backend, length_product(o.batch, size_)),
         noised_(backend, {o.batch, size_}),
         earlier_(backend, {o.batch, size_}),
         output_(backend, {o.batch, size_}),
@@ -119,6 +121,9 @@ class consistency_training {
         losses_(backend, o.batch),
         contexts_(backend, o.batch),
         noise_(backend, 1) {
+    expects(o.steps <= std::numeric_limits<std::int64_t>::max() / (std::int64_t{o.stages} + 1), [&] {
+      return message("consistency_training: ", o.steps, " steps in ", o.stages, " stages cannot be counted; use fewer");
+    });
     const vec<float> p = model.parameters();
     backend.for_each(p.size(), detail::copy<float>{p.data, average_.data()});
   }
@@ -130,7 +135,7 @@ class consistency_training {
   needs_a_named_object average() const&& = delete;
   [[nodiscard]] int stage(std::int64_t step) const {
     const int first = options_.first_stage;
-    return first + static_cast<int>(step * (options_.stages + 1 - first) / options_.steps);
+    return first + static_cast<int>(step * (std::int64_t{options_.stages} + 1 - first) / options_.steps);
   }
 
   /// One optimizer step on one batch from the source.

@@ -13,6 +13,7 @@
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/random.hpp>
 #include <fewstep/core/settings.hpp>
+#include <fewstep/core/sizes.hpp>
 #include <fewstep/core/staged_archive.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/generator.hpp>
@@ -74,7 +75,7 @@ class direct_reward_gradient {
       : backend_(backend),
         model_(model),
         parts_(checked(std::move(parts))),
-        options_(checked(o)),
+        options_(affordable(checked(o))),
         tables_(tables()),
         plan_(plan()),
         experience_(backend, tables_.back(), experience_settings(), model.sample_size(), parts_.decode),
@@ -271,20 +272,31 @@ class direct_reward_gradient {
                        {options_.schedule(index_), clip_factor(report.gradient_norm, options_.max_gradient_norm)});
   }
 
+  /// The options, unless their trajectories and tables alone are beyond the budget; before the tables are made.
+  [[nodiscard]] direct_reward_gradient_options affordable(const direct_reward_gradient_options& o) const {
+    const experience_options some{.prompts = o.prompts_per_update, .samples_per_prompt = o.samples_per_prompt};
+    const index_t size = model_.sample_size();
+    const saturated_size tables = o.jump_from ? o.horizon - *o.jump_from : 1;
+    memory_plan{.parameters = (tables * o.horizon * sizeof(step_row)).value(),
+                .trajectory = experience_type::bytes(o.horizon, some, size, parts_.decode.decoded_size(size))}
+        .expect_within(o.memory_budget, o.horizon, o.batch());
+    return o;
+  }
   /// Made before anything is allocated.
   [[nodiscard]] memory_plan plan() const {
-    const auto p = static_cast<std::size_t>(model_.parameters().size());
+    const saturated_size p = model_.parameters().size();
     const std::size_t copies = 4 + (options_.average_decay > 0 ? 1 : 0);  // parameters, gradients, two moments
     const index_t samples = options_.batch(), size = model_.sample_size();
-    const memory_plan fixed{
-        .parameters = copies * p * sizeof(float),
-        .trajectory = experience_type::bytes(options_.horizon, experience_settings(), size, decoded_size()) +
-                      static_cast<std::size_t>(samples * size) * sizeof(float) +
-                      decoded_gradient<Backend, decoder_type>::bytes(samples, decoded_size())};
+    const saturated_size path = experience_type::bytes(options_.horizon, experience_settings(), size, decoded_size());
+    const memory_plan fixed{.parameters = (copies * p * sizeof(float)).value(),
+                            .trajectory = (path + saturated_size(samples) * size * sizeof(float) +
+                                           decoded_gradient<Backend, decoder_type>::bytes(samples, decoded_size()))
+                                              .value()};
     return fixed.fitted(options_.memory_budget, samples, row_block_of(model_), [&](index_t at_once) {
-      const index_t rows = std::max(at_once, sampled_at_once()) + (goes_back ? at_once : 0);
-      return model_.workspace_bytes(backend_, at_once) + static_cast<std::size_t>(rows * size) * sizeof(float) +
-             parts_.also.workspace_bytes(backend_, model_, samples, at_once);
+      const saturated_size rows = saturated_size(std::max(at_once, sampled_at_once())) + (goes_back ? at_once : 0);
+      return (saturated_size(model_.workspace_bytes(backend_, at_once)) + rows * size * sizeof(float) +
+              parts_.also.workspace_bytes(backend_, model_, samples, at_once))
+          .value();
     });
   }
 

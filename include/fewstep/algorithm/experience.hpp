@@ -4,6 +4,7 @@
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/mirror.hpp>
 #include <fewstep/core/random.hpp>
+#include <fewstep/core/sizes.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/decoder/decoder.hpp>
 #include <fewstep/mdp/rollout.hpp>
@@ -60,7 +61,7 @@ class experience {
         check_(o.rewards),
         path_(backend, std::move(table), prompts_ * samples_per_prompt_, dimension, {.keeps_outputs = o.keeps_outputs}),
         decoded_(backend, {decodes ? path_.samples() : 0, decode.decoded_size(dimension)}),
-        seen_(backend, path_.samples() * decode.decoded_size(dimension)),
+        seen_(backend, length_product(path_.samples(), decode.decoded_size(dimension))),
         noise_(backend, 1),
         rollouts_(static_cast<std::size_t>(path_.table().horizon() * parts)),
         rewards_(static_cast<std::size_t>(path_.samples())),
@@ -89,12 +90,13 @@ class experience {
   }
 
   /// Rows that are sampled at a time.
-  [[nodiscard]] static index_t rows_at_once(index_t samples) { return (samples + parts - 1) / parts; }
+  [[nodiscard]] static index_t rows_at_once(index_t samples) { return parts_of(samples, parts); }
   [[nodiscard]] static std::size_t bytes(int horizon, const experience_options& o, index_t dimension,
                                          index_t decoded_size) {
     const index_t samples = index_t{o.prompts} * o.samples_per_prompt;
-    return trajectory<Backend, Context>::bytes(horizon, samples, dimension, {.keeps_outputs = o.keeps_outputs}) +
-           (decodes ? static_cast<std::size_t>(samples * decoded_size) * sizeof(float) : 0);
+    const saturated_size path =
+        trajectory<Backend, Context>::bytes(horizon, samples, dimension, {.keeps_outputs = o.keeps_outputs});
+    return (path + saturated_size(decodes ? samples : 0) * decoded_size * sizeof(float)).value();
   }
 
   /// Draws prompts from `contexts`, samples and judges. `o` is scratch of at least [rows_at_once, D].
@@ -143,6 +145,10 @@ class experience {
 
   void draw_prompts(std::span<const Context> contexts, experience_key key) {
     expects(!contexts.empty(), "policy_gradient: there are no prompts; give at least one");
+    expects(std::in_range<std::int32_t>(contexts.size()), [&] {
+      return message("policy_gradient: there are ", contexts.size(),
+                     " prompts, which have numbers of 32 bits; draw from ", "a part of them at a time");
+    });
     const random_stream source{key.seed, stream::prompts};
     for (index_t slot = 0; slot < prompts_; ++slot) {
       const auto number = static_cast<std::uint64_t>(key.update * prompts_ + slot);

@@ -15,6 +15,7 @@
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/mirror.hpp>
 #include <fewstep/core/settings.hpp>
+#include <fewstep/core/sizes.hpp>
 #include <fewstep/core/staged_archive.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/decoder/decoder.hpp>
@@ -61,7 +62,7 @@ class policy_gradient {
       : backend_(backend),
         model_(model),
         parts_(checked(std::move(parts))),
-        options_(checked(o)),
+        options_(affordable(checked(o))),
         steps_(parts_.sampler, model.preconditioner(), o.horizon, o.first_trained, parts_.select),
         plan_(plan(steps_.at(0, o.seed))),
         experience_(backend, steps_.at(0, o.seed), experience_settings(), model.sample_size(), parts_.decode),
@@ -313,21 +314,31 @@ class policy_gradient {
       return std::numeric_limits<float>::infinity();
   }
 
+  /// The options, unless their trajectories alone are beyond the budget; before a table of all the steps is made.
+  [[nodiscard]] policy_gradient_options affordable(const policy_gradient_options& o) const {
+    const experience_options some{.prompts = o.prompts_per_update, .samples_per_prompt = o.samples_per_prompt};
+    const index_t size = model_.sample_size();
+    memory_plan{.trajectory = experience_type::bytes(o.horizon, some, size, parts_.decode.decoded_size(size))}
+        .expect_within(o.memory_budget, o.horizon, o.batch());
+    return o;
+  }
   /// Made before anything is allocated.
   [[nodiscard]] memory_plan plan(const step_table& table) const {
-    const auto p = static_cast<std::size_t>(model_.parameters().size());
+    const saturated_size p = model_.parameters().size();
     const std::size_t copies = 4 + (options_.average_decay > 0 ? 1 : 0);  // parameters, gradients, two moments
+    const saturated_size path = experience_type::bytes(table.horizon(), experience_settings(), model_.sample_size(),
+                                                       parts_.decode.decoded_size(model_.sample_size()));
+    const saturated_size scored = saturated_size(table.trained) * options_.batch();
+    const memory_plan fixed{.parameters = (copies * p * sizeof(float)).value(),
+                            .trajectory = (path + scored * sizeof(score)).value(),
+                            .regularizer = parts_.regularize.workspace_bytes(backend_, 0)};
+    fixed.expect_within(options_.memory_budget, table.horizon(), options_.batch());
     const index_t rows = table.trained * options_.batch();
-    const memory_plan fixed{
-        .parameters = copies * p * sizeof(float),
-        .trajectory = experience_type::bytes(table.horizon(), experience_settings(), model_.sample_size(),
-                                             parts_.decode.decoded_size(model_.sample_size())) +
-                      static_cast<std::size_t>(rows) * sizeof(score),
-        .regularizer = parts_.regularize.workspace_bytes(backend_, 0)};
     return fixed.fitted(options_.memory_budget, rows, row_block_of(model_), [&](index_t at_once) {
-      return model_.workspace_bytes(backend_, at_once) +
-             parts_.also.workspace_bytes(backend_, model_, options_.batch(), at_once) +
-             gradient_type::row_bytes(replay_of(at_once), model_.sample_size());
+      return (saturated_size(model_.workspace_bytes(backend_, at_once)) +
+              parts_.also.workspace_bytes(backend_, model_, options_.batch(), at_once) +
+              gradient_type::row_bytes(replay_of(at_once), model_.sample_size()))
+          .value();
     });
   }
 

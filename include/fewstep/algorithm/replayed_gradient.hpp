@@ -4,6 +4,7 @@
 #include <fewstep/algorithm/trajectory_weights.hpp>
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/mirror.hpp>
+#include <fewstep/core/sizes.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/mdp/replay.hpp>
@@ -52,13 +53,14 @@ class replayed_gradient {
         weights_(over_trajectories ? path.samples() : 0),
         loss_(backend, 1, {transition_objective_type{}, 0.0f, 1.0}),
         scores_(backend, path.trained_rows()),
-        recorded_(static_cast<std::size_t>(s.minibatches * path.table().horizon())) {}
+        recorded_(static_cast<std::size_t>(length_product(s.minibatches, path.table().horizon()))) {}
 
   /// Bytes of what goes with each row of a micro-batch, but for the generator's workspace.
   [[nodiscard]] static std::size_t row_bytes(const replay_settings& s, index_t dimension) {
     const index_t arrays = (has_reference ? 1 : 0) + replay<Backend, context_type>::arrays_for(s.minibatches);
-    return static_cast<std::size_t>(s.rows_at_once * arrays + std::max(s.rows_at_once, s.rows_sampled)) *
-           static_cast<std::size_t>(dimension) * sizeof(float);
+    return ((saturated_size(s.rows_at_once) * arrays + std::max(s.rows_at_once, s.rows_sampled)) * dimension *
+            sizeof(float))
+        .value();
   }
 
   [[nodiscard]] typename Generator::workspace_type& workspace() { return workspace_; }
@@ -114,7 +116,8 @@ class replayed_gradient {
       add(backend, model, regularize, path, places);
     };
     if (path.left_out() == 0)
-      recorded_[static_cast<std::size_t>(path.table().first_trained * settings_.minibatches + k)].run(backend, work);
+      recorded_[static_cast<std::size_t>(index_t{path.table().first_trained} * settings_.minibatches + k)].run(backend,
+                                                                                                               work);
     else
       work();  // which rows count for nothing is another matter in every rollout
   }

@@ -5,6 +5,7 @@
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/mirror.hpp>
 #include <fewstep/core/settings.hpp>
+#include <fewstep/core/sizes.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/decoder/decoder.hpp>
 #include <fewstep/reward/check.hpp>
@@ -74,10 +75,10 @@ class decoded_gradient {
  public:
   decoded_gradient() = default;
   decoded_gradient(Backend& backend, index_t rows, index_t decoded_size)
-      : size_(decoded_size), values_(backend, rows * decoded_size) {}
+      : size_(decoded_size), values_(backend, length_product(rows, decoded_size)) {}
 
   [[nodiscard]] static std::size_t bytes(index_t rows, index_t decoded_size) {
-    return static_cast<std::size_t>(rows * decoded_size) * sizeof(float);
+    return (saturated_size(rows) * decoded_size * sizeof(float)).value();
   }
 
   /// Where a differentiable reward writes d reward / d decoded of the first `rows` rows.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/sizes.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/mdp/trajectory.hpp>
@@ -140,7 +141,7 @@ class auxiliary_losses {
       workspace_bytes(const Backend& backend, const Generator& model, index_t samples, index_t rows_at_once) const {
     return std::apply(
         [&](const Losses&... losses) {
-          return (std::size_t{0} + ... + losses.workspace_bytes(backend, model, samples, rows_at_once));
+          return (saturated_size(0) + ... + losses.workspace_bytes(backend, model, samples, rows_at_once)).value();
         },
         losses_);
   }

@@ -9,6 +9,7 @@
 #include <fewstep/core/mirror.hpp>
 #include <fewstep/core/random.hpp>
 #include <fewstep/core/settings.hpp>
+#include <fewstep/core/sizes.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/preconditioning.hpp>
 #include <fewstep/mdp/transition.hpp>
@@ -80,8 +81,10 @@ class consistency_regularizer {
   [[nodiscard]] std::size_t workspace_bytes(const Backend&, const Generator& model, index_t samples,
                                             index_t rows_at_once) const {
     const index_t rows = std::min(samples, rows_at_once), size = model.sample_size();
-    return static_cast<std::size_t>(4 * rows * size + 2 * samples + (draws ? samples * size : 0)) * sizeof(float) +
-           static_cast<std::size_t>(samples) * (sizeof(double) + (draws ? sizeof(Context) : 0));
+    const saturated_size b = samples;
+    return ((saturated_size(4) * rows * size + 2 * b + (draws ? b * size : 0)) * sizeof(float) +
+            b * (sizeof(double) + (draws ? sizeof(Context) : 0)))
+        .value();
   }
 
   template <class Generator>
@@ -97,7 +100,7 @@ class consistency_regularizer {
     losses_ = {backend, samples};
     noise_ = {backend, 1};
     if constexpr (draws) {
-      clean_ = {backend, samples * size};
+      clean_ = {backend, length_product(samples, size)};
       contexts_ = {backend, samples};
     }
   }

@@ -6,6 +6,7 @@
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/mirror.hpp>
 #include <fewstep/core/settings.hpp>
+#include <fewstep/core/sizes.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/decoder/decoder.hpp>
 #include <fewstep/mdp/transition.hpp>
@@ -69,8 +70,9 @@ class last_step_reward {
   [[nodiscard]] std::size_t workspace_bytes(const Backend&, const Generator& model, index_t samples,
                                             index_t rows_at_once) const {
     const index_t rows = std::min(samples, rows_at_once), size = model.sample_size();
-    return static_cast<std::size_t>(rows * (3 * size + (decodes ? decode_.decoded_size(size) : 0))) * sizeof(float) +
-           decoded_gradient<Backend, Decoder>::bytes(rows, decode_.decoded_size(size));
+    const saturated_size wide = saturated_size(size) * 3 + (decodes ? decode_.decoded_size(size) : 0);
+    return (wide * rows * sizeof(float) + decoded_gradient<Backend, Decoder>::bytes(rows, decode_.decoded_size(size)))
+        .value();
   }
 
   /// Throws std::invalid_argument if the last row of the table is noisy or trained.
@@ -87,7 +89,7 @@ class last_step_reward {
     result_ = {backend, {rows, size}};
     gradient_ = {backend, {rows, size}};
     decoded_ = {backend, {decodes ? rows : 0, decode_.decoded_size(size)}};
-    seen_ = {backend, rows * decode_.decoded_size(size)};
+    seen_ = {backend, length_product(rows, decode_.decoded_size(size))};
     of_reward_ = {backend, rows, decode_.decoded_size(size)};
     rewards_.resize(static_cast<std::size_t>(samples));
     kept_rewards_.reserve(rewards_.size());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/sizes.hpp>
 #include <fewstep/core/view.hpp>
 
 #include <algorithm>
@@ -25,11 +26,11 @@ class arena {
   /// Uninitialised array of n elements; throws std::length_error when the arena is exhausted.
   template <class T>
   [[nodiscard]] T* allocate(index_t n) {
+    if (base_ == nullptr) return measure<T>(n);
     const std::size_t bytes = (static_cast<std::size_t>(n) * sizeof(T) + alignment - 1) / alignment * alignment;
     const std::size_t first = used_;
     used_ += bytes;
     peak_ = std::max(peak_, used_);
-    if (base_ == nullptr) return nullptr;
     if (used_ > capacity_)
       throw std::length_error(
           message("arena: ", used_, " bytes are needed but only ", capacity_, " were planned for this network"));
@@ -38,7 +39,7 @@ class arena {
 
   template <class T, int Rank>
   [[nodiscard]] tensor_view<T, Rank> allocate(array_extents<Rank> shape) {
-    return {allocate<T>(tensor_view<T, Rank>(nullptr, shape).size()), shape};
+    return {allocate<T>(base_ == nullptr ? length_of(shape) : tensor_view<T, Rank>(nullptr, shape).size()), shape};
   }
 
   [[nodiscard]] std::size_t used() const { return used_; }
@@ -47,6 +48,15 @@ class arena {
   void rewind(std::size_t mark = 0) { used_ = mark; }
 
  private:
+  /// Counts bytes that may be more than can be had.
+  template <class T>
+  T* measure(index_t n) {
+    const std::size_t blocks = (saturated_size(n) * sizeof(T) + (alignment - 1)).value() / alignment;
+    used_ = (saturated_size(used_) + saturated_size(blocks) * alignment).value();
+    peak_ = std::max(peak_, used_);
+    return nullptr;
+  }
+
   std::byte* base_ = nullptr;
   std::size_t capacity_ = 0;
   std::size_t used_ = 0;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/sizes.hpp>
 #include <fewstep/core/view.hpp>
 
 #include <cstddef>
@@ -21,7 +22,7 @@ class tensor {
 
   tensor() = default;
   tensor(Backend& backend, array_extents<Rank> shape)
-      : extents_(shape), buffer_(backend.template allocate<T>(tensor_view<T, Rank>(nullptr, shape).size())) {}
+      : extents_(shape), buffer_(backend.template allocate<T>(length_of(shape))) {}
 
   [[nodiscard]] tensor_view<T, Rank> view() & { return {buffer_.data(), extents_}; }
   [[nodiscard]] tensor_view<const T, Rank> view() const& { return {buffer_.data(), extents_}; }

@@ -5,6 +5,7 @@
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/mirror.hpp>
 #include <fewstep/core/settings.hpp>
+#include <fewstep/core/sizes.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/generator/guidable.hpp>
@@ -215,11 +216,11 @@ class guided {
     return workspace_type(backend, *this, rows);
   }
   [[nodiscard]] std::size_t workspace_bytes(const Backend& backend, index_t rows) const {
-    const auto size = static_cast<std::size_t>(sample_size()) * sizeof(float);
-    const auto paired = static_cast<std::size_t>(room(backend, rows)),
-               differentiated = static_cast<std::size_t>(this->differentiated(rows));
-    return model_->workspace_bytes(backend, evaluated(rows)) +
-           2 * paired * (2 * size + sizeof(float) + sizeof(context_type)) + 2 * differentiated * size;
+    const saturated_size size = saturated_size(sample_size()) * sizeof(float);
+    const saturated_size paired = room(backend, rows), differentiated = this->differentiated(rows);
+    return (model_->workspace_bytes(backend, evaluated(rows)) +
+            2 * paired * (2 * size + sizeof(float) + sizeof(context_type)) + 2 * differentiated * size)
+        .value();
   }
 
   void predict(Backend& backend, batch<context_type> rows, matrix<float> o, workspace_type& workspace) {

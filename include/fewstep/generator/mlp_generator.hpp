@@ -4,6 +4,7 @@
 #include <fewstep/backend/cpu/executor.hpp>
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/settings.hpp>
+#include <fewstep/core/sizes.hpp>
 #include <fewstep/generator/conditioning.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/generator/network_workspace.hpp>
@@ -90,8 +91,9 @@ class mlp_network {
 
  private:
   [[nodiscard]] index_t input_width() const {
-    return options_.dimension + 2 * static_cast<index_t>(options_.frequencies.size()) +
-           Conditioning::width(options_.classes);
+    const saturated_size width =
+        saturated_size(options_.dimension) + 2 * options_.frequencies.size() + Conditioning::width(options_.classes);
+    return length_product(width.value());
   }
 
   options options_;
@@ -211,7 +213,7 @@ class mlp_generator {
   }
 
  private:
-  static index_t blocks(index_t rows) { return (rows + row_block() - 1) / row_block(); }
+  static index_t blocks(index_t rows) { return parts_of(rows, row_block()); }
   template <class Rows>
   static Rows part(Rows rows, index_t block) {
     return rows.subview(block * row_block(), std::min(row_block(), rows.rows() - block * row_block()));
@@ -241,7 +243,7 @@ class mlp_generator {
     temporary_bytes_ = temporaries.peak();
   }
   [[nodiscard]] typename workspace_type::plan plan(index_t rows) const {
-    return {.rows = blocks(rows) * row_block(),
+    return {.rows = length_product(blocks(rows), row_block()),
             .units = blocks(rows),
             .activation_bytes = activation_bytes_,
             .temporary_bytes = std::max(activation_bytes_, temporary_bytes_),

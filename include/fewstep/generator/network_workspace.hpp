@@ -3,6 +3,7 @@
 
 #include <fewstep/core/arena.hpp>
 #include <fewstep/core/element_kernels.hpp>
+#include <fewstep/core/sizes.hpp>
 #include <fewstep/core/tensor.hpp>
 
 #include <algorithm>
@@ -35,17 +36,17 @@ class network_workspace {
       : plan_(p),
         tapes_(static_cast<std::size_t>(p.units)),
         thread_tapes_(static_cast<std::size_t>(backend.threads()), ready),
-        activations_(backend, {p.units * static_cast<index_t>(p.activation_bytes)}),
-        temporaries_(backend, {backend.threads() * static_cast<index_t>(p.temporary_bytes)}),
-        partials_(backend, {partials(p, backend.threads()) * p.gradients}),
+        activations_(backend, {length_product(p.units, p.activation_bytes)}),
+        temporaries_(backend, {length_product(backend.threads(), p.temporary_bytes)}),
+        partials_(backend, {length_product(partials(p, backend.threads()), p.gradients)}),
         transposed_(backend, {p.parameters}),
         filters_(backend, {p.filters}) {}
 
   /// Bytes of a workspace that follows the plan on a backend of so many threads.
   [[nodiscard]] static std::size_t bytes(const plan& p, int threads) {
-    const auto t = static_cast<std::size_t>(threads);
-    return static_cast<std::size_t>(p.units) * (p.activation_bytes + sizeof(Tape)) + t * p.temporary_bytes +
-           static_cast<std::size_t>(partials(p, threads) * p.gradients + p.parameters + p.filters) * sizeof(float);
+    const saturated_size t = threads, units = p.units, of_unit = saturated_size(p.activation_bytes) + sizeof(Tape);
+    const saturated_size floats = saturated_size(partials(p, threads)) * p.gradients + p.parameters + p.filters;
+    return (units * of_unit + t * p.temporary_bytes + floats * sizeof(float)).value();
   }
 
   [[nodiscard]] index_t rows() const { return plan_.rows; }

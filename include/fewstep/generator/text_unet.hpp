@@ -4,6 +4,7 @@
 #include <fewstep/backend/cpu/executor.hpp>
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/settings.hpp>
+#include <fewstep/core/sizes.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/generator/left_out_words.hpp>
 #include <fewstep/generator/network_workspace.hpp>
@@ -191,7 +192,7 @@ class text_unet {
   /// device wants enough of them to be busy everywhere.
   static constexpr index_t default_together = on_host<Backend> ? 4 : 64;
 
-  static index_t groups(index_t rows, index_t size) { return (rows + size - 1) / size; }
+  static index_t groups(index_t rows, index_t size) { return parts_of(rows, size); }
   [[nodiscard]] index_t groups(index_t rows) const { return groups(rows, together_); }
   template <class Rows>
   static Rows part(Rows rows, index_t group, index_t size) {
@@ -265,7 +266,7 @@ class text_unet {
             .temporary_bytes = std::max(most.forward, kept.backward),
             .gradients = trained_layout().size(),
             .parameters = layout_.size(),
-            .filters = on_host<Backend> ? prepared_filter_factor * layout_.size() : 0};
+            .filters = on_host<Backend> ? length_product(prepared_filter_factor, layout_.size()) : 0};
   }
 
   vocabulary vocabulary_;

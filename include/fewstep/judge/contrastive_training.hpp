@@ -4,6 +4,7 @@
 #include <fewstep/algorithm/consistency_training.hpp>
 #include <fewstep/core/mirror.hpp>
 #include <fewstep/core/settings.hpp>
+#include <fewstep/core/sizes.hpp>
 #include <fewstep/judge/contrastive_loss.hpp>
 #include <fewstep/judge/judge_update.hpp>
 #include <fewstep/judge/two_tower.hpp>
@@ -83,10 +84,10 @@ class contrastive_training {
         update_(backend, options::name, model.parameters(), std::move(rule), o),
         batch_(o.batch),
         workspace_(model.make_workspace(backend, o.batch)),
-        pictures_(backend, o.batch * model.sample_size()),
+        pictures_(backend, length_product(o.batch, model.sample_size())),
         texts_(backend, o.batch),
-        outputs_(backend, o.batch * model.outputs()),
-        slopes_(backend, o.batch * model.outputs()),
+        outputs_(backend, length_product(o.batch, model.outputs())),
+        slopes_(backend, length_product(o.batch, model.outputs())),
         captions_(static_cast<std::size_t>(o.batch)) {}
 
   [[nodiscard]] std::int64_t index() const { return update_.index(); }

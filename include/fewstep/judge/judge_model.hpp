@@ -107,7 +107,7 @@ class judge_model {
   [[nodiscard]] workspace make_workspace(Backend& backend, index_t rows) const {
     typename Network::tape tape;
     const needed kept = measure(std::clamp<index_t>(rows, 1, together_), tape), most = measure(together_, tape);
-    const index_t filters = on_host<Backend> ? prepared_filter_factor * layout_.size() : 0;
+    const index_t filters = on_host<Backend> ? length_product(prepared_filter_factor, layout_.size()) : 0;
     return {network_workspace<Backend, typename Network::tape>(backend,
                                                                {.rows = rows,
                                                                 .units = groups(rows),
@@ -186,7 +186,7 @@ class judge_model {
     return Network(layout_, o.network);
   }
 
-  static index_t groups(index_t rows, index_t size) { return (rows + size - 1) / size; }
+  static index_t groups(index_t rows, index_t size) { return parts_of(rows, size); }
   [[nodiscard]] index_t groups(index_t rows) const { return groups(rows, together_); }
   template <class Rows>
   static Rows part(const Rows& rows, index_t group, index_t size) {

@@ -3,6 +3,7 @@
 
 #include <fewstep/core/mirror.hpp>
 #include <fewstep/core/settings.hpp>
+#include <fewstep/core/sizes.hpp>
 #include <fewstep/judge/bradley_terry.hpp>
 #include <fewstep/judge/judge_update.hpp>
 #include <fewstep/judge/preference_model.hpp>
@@ -56,8 +57,8 @@ class preference_training {
         options_(checked(o)),
         update_(backend, options::name, model.parameters(), std::move(rule), o),
         batch_(o.batch),
-        workspace_(model.make_workspace(backend, 2 * o.batch)),
-        pictures_(backend, 2 * o.batch * model.sample_size()),
+        workspace_(model.make_workspace(backend, length_product(2, o.batch))),
+        pictures_(backend, length_product(2, o.batch, model.sample_size())),
         texts_(backend, 2 * o.batch),
         rewards_(backend, 2 * o.batch),
         slopes_(backend, 2 * o.batch) {}

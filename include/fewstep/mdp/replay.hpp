@@ -89,6 +89,10 @@ class replay_order {
                                           "prompt"
                                         : " rows; use at most one step a row");
     });
+    expects(minibatches == 1 || std::in_range<std::uint32_t>(shape.units()), [&] {
+      return message("replay: ", shape.units(),
+                     " rows cannot be put in order, which is by numbers of 32 bits; use fewer ", "samples or steps");
+    });
     std::iota(units_.begin(), units_.end(), index_t{0});
   }
 
@@ -99,8 +103,7 @@ class replay_order {
 
   /// Places [first, last) of minibatch k.
   [[nodiscard]] std::pair<index_t, index_t> minibatch(int k) const {
-    const index_t n = shape_.units();
-    return {n * k / minibatches_ * shape_.rows(), n * (k + 1) / minibatches_ * shape_.rows()};
+    return {first_of(k) * shape_.rows(), first_of(k + 1) * shape_.rows()};
   }
 
   /// A uniformly random order that depends on (seed, pass) only.
@@ -112,6 +115,12 @@ class replay_order {
   }
 
  private:
+  /// units k / minibatches, whose product may be beyond all numbers.
+  [[nodiscard]] index_t first_of(int k) const {
+    const index_t n = shape_.units(), parts = minibatches_;
+    return n / parts * k + n % parts * k / parts;
+  }
+
   replay_shape shape_;
   std::vector<index_t> units_;
   int minibatches_;

@@ -3,6 +3,7 @@
 
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/mirror.hpp>
+#include <fewstep/core/sizes.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/sampler/step_table.hpp>
@@ -35,7 +36,7 @@ class trajectory {
       : table_(std::move(table)),
         samples_(samples),
         dimension_(dimension),
-        states_(backend, {(table_.horizon() + 1) * samples, dimension}),
+        states_(backend, {length_product(index_t{table_.horizon()} + 1, samples), dimension}),
         outputs_(backend, {o.keeps_outputs ? table_.horizon() * samples : 0, dimension}),
         result_(backend, {samples, dimension}),
         log_probabilities_(backend, table_.horizon() * samples),
@@ -130,9 +131,10 @@ class trajectory {
 
   /// Bytes of a trajectory of this size.
   [[nodiscard]] static std::size_t bytes(int horizon, index_t samples, index_t dimension, trajectory_options o = {}) {
-    const auto b = static_cast<std::size_t>(samples), h = static_cast<std::size_t>(horizon);
-    return (h + 2 + (o.keeps_outputs ? h : 0)) * b * static_cast<std::size_t>(dimension) * sizeof(float) +
-           h * b * (sizeof(double) + sizeof(float) + sizeof(Context));
+    const saturated_size b = samples, h = horizon;
+    return ((h + 2 + (o.keeps_outputs ? h : 0)) * b * dimension * sizeof(float) +
+            h * b * (sizeof(double) + sizeof(float) + sizeof(Context)) + h * (2 * sizeof(step_row)))
+        .value();
   }
 
  private:

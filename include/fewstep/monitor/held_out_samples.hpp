@@ -3,6 +3,7 @@
 
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/mirror.hpp>
+#include <fewstep/core/sizes.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/decoder/decoder.hpp>
 #include <fewstep/generator/generator.hpp>
@@ -70,7 +71,7 @@ class held_out_samples {
         path_(backend, std::move(table), checked(prompts, samples_per_prompt), model.sample_size(),
               {.keeps_outputs = true}),
         decoded_(backend, {decodes ? path_.samples() : 0, decode_.decoded_size(path_.dimension())}),
-        seen_(backend, path_.samples() * decode_.decoded_size(path_.dimension())),
+        seen_(backend, length_product(path_.samples(), decode_.decoded_size(path_.dimension()))),
         workspace_(model.make_workspace(backend, 0)),
         noise_{seed, first_sample},
         rewards_(static_cast<std::size_t>(path_.samples())) {
@@ -203,7 +204,7 @@ class held_out_samples {
       return message("held_out_samples: ", prompts.size(), " prompts and samples_per_prompt ", samples_per_prompt,
                      "; give at least one of each");
     });
-    return static_cast<index_t>(prompts.size()) * samples_per_prompt;
+    return length_product(prompts.size(), samples_per_prompt);
   }
 
   template <class OfPrompt>

@@ -3,6 +3,7 @@
 
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/random.hpp>
+#include <fewstep/core/sizes.hpp>
 #include <fewstep/core/view.hpp>
 
 #include <algorithm>
@@ -44,8 +45,10 @@ class parameter_layout {
   index_t add(std::string name, slice_kind kind, std::vector<index_t> extents, float mean, float deviation) {
     for (const auto& slice : slices_)
       expects(slice.name != name, [&] { return message("parameter_layout: the name '", name, "' is used twice"); });
+    saturated_size elements = 1;
+    for (const index_t extent : extents) elements = elements * extent;
     parameter_slice slice{std::move(name), kind, std::move(extents), size_, mean, deviation};
-    size_ += slice.size();
+    size_ = length_product((elements + size_).value());
     slices_.push_back(std::move(slice));
     return slices_.back().offset;
   }
