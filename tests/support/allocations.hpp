@@ -5,15 +5,9 @@
 // FEWSTEP_TEST_COUNTS_ALLOCATIONS is defined where that works: sanitizers have a malloc of their own, and other C
 // libraries other names.
 
-#include <features.h>
+#include "support/sanitized.hpp"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define FEWSTEP_TEST_SANITIZED
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define FEWSTEP_TEST_SANITIZED
-#endif
-#endif
+#include <features.h>
 
 #if defined(__GLIBC__) && !defined(FEWSTEP_TEST_SANITIZED)
 #define FEWSTEP_TEST_COUNTS_ALLOCATIONS

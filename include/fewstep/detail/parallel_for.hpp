@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/error.hpp>
 #include <fewstep/core/view.hpp>
 
 #include <algorithm>
@@ -8,6 +9,11 @@
 #include <atomic>
 #include <cstddef>
 #include <exception>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
 
 #if defined(FEWSTEP_NO_OPENMP)
 #define FEWSTEP_HAS_OPENMP 0
@@ -27,6 +33,35 @@ inline int default_threads() {
   return std::max(1, omp_get_max_threads());
 #else
   return 1;
+#endif
+}
+
+/// Throws std::runtime_error, naming `who`, unless the system gives this process so many threads. OpenMP would end the
+/// program instead, when it makes its team. What it has given once it gives again, and is not asked for.
+inline void expect_threads([[maybe_unused]] const char* who, [[maybe_unused]] int threads) {
+#if FEWSTEP_HAS_OPENMP
+  static std::atomic<int> given = 1;
+  if (threads <= given) return;
+  std::vector<std::thread> team;
+  std::mutex held;
+  std::string refusal;
+  {
+    const std::lock_guard all_at_once(held);
+    try {
+      team.reserve(static_cast<std::size_t>(threads) - 1);
+      while (static_cast<int>(team.size()) < threads - 1)
+        team.emplace_back([&] { const std::lock_guard until_all_are_there(held); });
+    } catch (const std::exception& error) {
+      refusal = error.what();
+    }
+  }
+  for (std::thread& member : team) member.join();
+  if (!refusal.empty())
+    throw std::runtime_error(message(who, ": threads is ", threads, ", but the system gives this process ",
+                                     team.size() + 1, " (", refusal,
+                                     "); use fewer (OMP_NUM_THREADS where none are asked for), or raise its limits of "
+                                     "memory and processes"));
+  given = std::max(given.load(), threads);
 #endif
 }
 

@@ -13,7 +13,9 @@ namespace fewstep::detail {
 template <class Visit>
 void for_each_sample(index_t count, int threads, const Visit& visit) {
   const index_t wanted = threads > 0 ? threads : default_threads();
-  parallel_for(count, static_cast<int>(std::min(wanted, count)), [&](int, index_t i) { visit(i); });
+  const auto team = static_cast<int>(std::min(wanted, count));
+  expect_threads("per_sample", team);
+  parallel_for(count, team, [&](int, index_t i) { visit(i); });
 }
 
 }  // namespace fewstep::detail

@@ -1,14 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/arrays.hpp"
+#include "support/sanitized.hpp"
 #include "test.hpp"
 
 #include <fewstep/backend/cpu/backend.hpp>
+#include <fewstep/reward/per_sample.hpp>
+
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 using fewstep::cpu_backend;
@@ -20,6 +28,36 @@ TEST_CASE("cpu_backend has the threads it is given") {
   CHECK(cpu_backend({.threads = 3}).threads() == 3);
   CHECK_THROWS_WITH(cpu_backend({.threads = -1}), contains("threads is -1"));
 }
+
+#if FEWSTEP_HAS_OPENMP && !defined(FEWSTEP_TEST_SANITIZED)
+TEST_CASE("more threads than the system gives are refused by a sentence") {
+  const auto refused_under_a_gigabyte = [](const auto& asks_for_threads) {
+    const ::pid_t child = ::fork();
+    if (child == 0) {
+      const ::rlimit memory{std::size_t{1} << 30, std::size_t{1} << 30};
+      ::setrlimit(RLIMIT_AS, &memory);
+      try {
+        asks_for_threads();
+      } catch (const std::runtime_error& error) {
+        const std::string text = error.what();
+        ::_exit(text.find("threads is 3000, but the system gives this process ") != text.npos ? 0 : 1);
+      }
+      ::_exit(2);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  };
+  CHECK(refused_under_a_gigabyte([] { (void)cpu_backend({.threads = 3000}); }));
+  CHECK(refused_under_a_gigabyte([] {
+    fewstep::per_sample judge([](fewstep::vec<const float>, int) { return 0.0f; }, {.threads = 3000});
+    const std::vector<float> values(3000);
+    const std::vector<int> contexts(3000);
+    std::vector<float> out(3000);
+    judge(fewstep::matrix<const float>(values.data(), {3000, 1}), std::span(contexts), std::span(out));
+  }));
+}
+#endif
 
 TEST_CASE("cpu_backend runs every task once, on an executor of its own") {
   for (const int threads : {1, 2, 3})

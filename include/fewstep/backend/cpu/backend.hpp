@@ -24,7 +24,8 @@ namespace fewstep {
 /// judges in the background needs a backend of its own.
 ///
 /// The number of threads is a property of the object and never changes a bit of any result: parallel regions cut work
-/// into blocks whose size does not depend on it.
+/// into blocks whose size does not depend on it. The constructor throws std::runtime_error where the system does not
+/// give as many.
 class cpu_backend {
  public:
   template <class T>
@@ -43,6 +44,7 @@ class cpu_backend {
       return message("cpu_backend: threads is ", o.threads,
                      ", but FEWSTEP_NO_OPENMP leaves one; use 0 or 1, or compile with -fopenmp and without that macro");
     });
+    detail::expect_threads("cpu_backend", threads());
   }
 
   [[nodiscard]] int threads() const { return static_cast<int>(executors_.size()); }
