@@ -2,85 +2,43 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/core/view.hpp>
+#include <fewstep/reward/async_reward.hpp>
 #include <fewstep/reward/reward.hpp>
 
-#include <concepts>
+#include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <span>
+#include <stdexcept>
+#include <string_view>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 namespace fewstep {
 
-namespace detail {
-
-/// Means to be asynchronous.
-template <class R, class Context>
-concept has_submit = requires(R& r, matrix<const float> samples, std::span<const Context> contexts,
-                              std::span<float> out) {
-  r.submit(samples, contexts, out);
-};
-template <class R>
-concept has_ticket = requires {
-  typename R::ticket;
-}
-&&std::copyable<typename R::ticket>;
-template <class R, class Context>
-concept has_ticketed_submit = requires(R& r, matrix<const float> samples, std::span<const Context> contexts,
-                                       std::span<float> out) {
-  { r.submit(samples, contexts, out) } -> std::same_as<typename R::ticket>;
-};
-template <class R>
-concept has_waits = requires(R& r, typename R::ticket ticket) {
-  { r.wait(ticket) } -> std::same_as<void>;
-  { r.wait() } -> std::same_as<void>;
-};
-
-}  // namespace detail
-
-/// A reward that can judge in the background while the caller prepares the next batch.
-///
-/// Semantics the compiler cannot check:
-///  - submit returns without waiting for the verdict (it may wait for room in a bounded queue);
-///  - the memory behind samples, contexts and out stays alive and untouched until wait;
-///  - after wait(ticket) returns, `out` of that submission and of all earlier ones is complete;
-///  - what the reward threw is thrown by wait, in order of submission.
-///
-/// Smallest model: a reward whose submit judges at once and whose wait does nothing.
-/// Models here: async.
-///
-/// Source: rewards run on a thread pool beside sampling in the reference implementation of Black et al. 2023.
-template <class R, class Context>
-concept async_reward =
-    reward<R, Context> && detail::has_ticket<R> && detail::has_ticketed_submit<R, Context> && detail::has_waits<R>;
-
-namespace detail {
-
-/// Whether a reward with submit models async_reward; where it does not, the compiler says what is missing.
-template <class R, class Context>
-consteval bool require_async_reward() {
-  static_assert(has_ticket<R>, "fewstep::async_reward: ticket, a copyable type that submit returns, is missing");
-  if constexpr (has_ticket<R>) {
-    static_assert(
-        has_ticketed_submit<R, Context>,
-        "fewstep::async_reward: ticket submit(matrix<const float> samples, std::span<const Context> contexts, "
-        "std::span<float> out) is missing");
-    static_assert(has_waits<R>, "fewstep::async_reward: void wait(ticket) or void wait() is missing");
-  }
-  return async_reward<R, Context>;
-}
-
-}  // namespace detail
-
 struct async_settings {
   int capacity = 4;  ///< submissions that may be pending; a further submit waits for the oldest
+  /// Seconds that one submission may be judged for; infinity: as long as it takes. With a limit every batch is copied,
+  /// since a reward that does not return may look at it for ever; contexts are then trivially copyable.
+  double timeout = std::numeric_limits<double>::infinity();
+
+  static constexpr std::string_view name = "async";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit.not_compared("capacity", capacity, at_least(1));
+    visit.not_compared("timeout", timeout, above(0).or_infinite());
+  }
 };
 
 /// Runs a reward on one worker thread of its own, in order of submission:
@@ -92,6 +50,10 @@ struct async_settings {
 /// The views handed to submit must stay alive until they have been waited for. Called as a plain reward it submits and
 /// waits. Submissions after the first allocate nothing. Errors: see wait. Destruction lets the running submission end
 /// and drops those not begun. Moving it is allowed at any time; submit and wait may be called from several threads.
+///
+/// A reward that is slower than the timeout is given up: whoever waits gets a std::runtime_error that names the
+/// submission, and so does every later call. Its thread, with the reward, is left to itself and ends if the reward
+/// returns after all.
 template <class Reward>
 class async {
  public:
@@ -100,8 +62,7 @@ class async {
     std::uint64_t number = 0;
   };
 
-  explicit async(Reward wrapped, async_settings settings = {})
-      : state_(std::make_unique<state>(std::move(wrapped), settings.capacity)) {}
+  explicit async(Reward wrapped, async_settings settings = {}) : state_(new state(std::move(wrapped), settings)) {}
   async(const async&) = delete;  // it is one thread: std::move it, or share it with std::ref
   async(async&&) noexcept = default;
   async& operator=(async&&) noexcept = default;
@@ -109,7 +70,11 @@ class async {
   template <class Context>
   requires reward<Reward, Context> ticket submit(matrix<const float> samples, std::span<const Context> contexts,
                                                  std::span<float> out) {
-    return state_->push({samples, contexts.data(), contexts.size(), out, &judge<Context>, {}});
+    if constexpr (!std::is_trivially_copyable_v<Context> || alignof(Context) > __STDCPP_DEFAULT_NEW_ALIGNMENT__)
+      expects(!state_->has_limit(),
+              "async: a batch is copied where there is a timeout, but these contexts are not trivially copyable; leave "
+              "timeout at infinity, or give numbers or structs of a fixed size");
+    return state_->push({samples, contexts.data(), contexts.size(), sizeof(Context), out, &judge<Context>});
   }
 
   /// Waits for a submission and all earlier ones. If some of them threw and that has not been reported yet, the
@@ -130,46 +95,67 @@ class async {
   [[nodiscard]] Reward& inner() { return state_->wrapped; }
 
  private:
-  struct submission {
+  using clock = std::chrono::steady_clock;
+
+  /// What is to be judged.
+  struct batch_of {
     matrix<const float> samples;
     const void* contexts = nullptr;
-    std::size_t context_count = 0;
+    std::size_t context_count = 0, context_size = 0;
     std::span<float> out;
-    void (*run)(Reward&, const submission&) = nullptr;
-    std::exception_ptr error;
+    void (*run)(Reward&, const batch_of&) = nullptr;
   };
 
   template <class Context>
-  static void judge(Reward& wrapped, const submission& work) {
+  static void judge(Reward& wrapped, const batch_of& work) {
     wrapped(work.samples, std::span(static_cast<const Context*>(work.contexts), work.context_count), work.out);
   }
+
+  struct submission {
+    batch_of work;
+    std::span<float> out;  ///< the caller's, where work has copies
+    std::exception_ptr error;
+    std::vector<float> samples, rewards;
+    std::vector<std::byte> contexts;
+
+    void set(const batch_of& given) {
+      work = given;
+      error = nullptr;
+      out = {};
+    }
+    /// The batch in memory of the submission's own.
+    void keep() {
+      const auto* bytes = static_cast<const std::byte*>(work.contexts);
+      samples.assign(work.samples.begin(), work.samples.end());
+      contexts.assign(bytes, bytes + work.context_count * work.context_size);
+      rewards.assign(work.out.begin(), work.out.end());
+      out = work.out;
+      work.samples.data = samples.data();
+      work.contexts = contexts.data();
+      work.out = rewards;
+    }
+    void hand_over() { std::copy_n(rewards.begin(), out.size(), out.begin()); }
+  };
 
   /// The queue is a ring: submission n lies in ring[n % capacity]. It is finished iff n <= finished, and its error has
   /// been looked at iff n <= reported.
   struct state {
-    state(Reward from, int capacity) : wrapped(std::move(from)) {
-      expects(capacity >= 1, [&] { return message("async: capacity is ", capacity, "; use at least 1"); });
-      ring.resize(static_cast<std::size_t>(capacity));
+    state(Reward from, const async_settings& s) : settings(checked(s)), wrapped(std::move(from)) {
+      ring.resize(static_cast<std::size_t>(settings.capacity));
       worker = std::thread([this] { work(); });
     }
-    state(const state&) = delete;
-    state& operator=(const state&) = delete;
-    ~state() {
-      {
-        const std::lock_guard lock(mutex);
-        stopping = true;
-      }
-      changed.notify_all();
-      worker.join();
-    }
 
-    ticket push(submission work) {
+    [[nodiscard]] bool has_limit() const { return std::isfinite(settings.timeout); }
+
+    ticket push(const batch_of& given) {
       std::unique_lock lock(mutex);
       const auto places = static_cast<std::uint64_t>(ring.size());
-      changed.wait(lock, [&] { return submitted - finished < places; });
+      wait_until(lock, [&] { return submitted - finished < places; });
       if (submitted >= places) report(submitted + 1 - places);
-      ring[place(++submitted)] = std::move(work);
-      const ticket mine{submitted};
+      submission& added = ring[place(submitted + 1)];
+      added.set(given);
+      if (has_limit()) added.keep();
+      const ticket mine{++submitted};
       lock.unlock();
       changed.notify_all();
       return mine;
@@ -181,7 +167,7 @@ class async {
         return message("async: waiting for submission ", last, " but only ", submitted, " were made; use a ticket of ",
                        "this reward");
       });
-      changed.wait(lock, [&] { return finished >= last; });
+      wait_until(lock, [&] { return finished >= last; });
       report(last);
     }
 
@@ -196,32 +182,83 @@ class async {
 
     /// Throws the first unreported error among the submissions up to `last`, all of which are finished. Needs the lock.
     void report(std::uint64_t last) {
-      while (reported < last)
-        if (auto error = std::exchange(ring[place(++reported)].error, nullptr)) std::rethrow_exception(error);
+      while (reported < last) {
+        submission& of = ring[place(++reported)];
+        if (auto error = std::exchange(of.error, nullptr)) std::rethrow_exception(error);
+        of.hand_over();
+      }
+    }
+
+    /// Waits until something is so, or throws if the reward does not return.
+    template <class Condition>
+    void wait_until(std::unique_lock<std::mutex>& lock, const Condition& is_so) {
+      if (!has_limit()) return changed.wait(lock, is_so);
+      while (!lost && !is_so()) {
+        const auto now = clock::now();
+        lost = judges && now >= deadline;
+        if (!lost) changed.wait_until(lock, judges ? deadline : now + limit());
+      }
+      if (!lost) return;
+      const batch_of& late = ring[place(finished + 1)].work;
+      throw std::runtime_error(message(
+          "async: submission ", finished + 1, " (", late.samples.rows(), " samples of ", late.samples.cols(),
+          " values) has been judged for more than ", settings.timeout,
+          " s, and the reward is given up; see why it does not return, or raise timeout, and begin with a new one"));
+    }
+
+    [[nodiscard]] clock::duration limit() const {
+      constexpr double most = 1e9;  // half a lifetime; more seconds may not be countable
+      return std::chrono::duration_cast<clock::duration>(
+          std::chrono::duration<double>(std::min(settings.timeout, most)));
     }
 
     void work() {
       std::unique_lock lock(mutex);
       for (;;) {
         changed.wait(lock, [&] { return stopping || finished < submitted; });
-        if (stopping) return;
+        if (stopping || lost) break;
         submission& current = ring[place(finished + 1)];
+        judges = true;
+        if (has_limit()) deadline = clock::now() + limit();
         lock.unlock();
         std::exception_ptr error;
         try {
-          current.run(wrapped, current);
+          current.work.run(wrapped, current.work);
         } catch (...) {
           error = std::current_exception();
         }
         lock.lock();
+        judges = false;
+        if (lost) break;
         current.error = std::move(error);
         ++finished;
         changed.notify_all();
       }
+      const bool is_mine = abandoned;
+      judges = false;
+      changed.notify_all();
+      lock.unlock();
+      if (is_mine) delete this;
+    }
+
+    /// Ends the worker and deletes the state; a worker that does not return keeps it.
+    void end() {
+      std::unique_lock lock(mutex);
+      stopping = true;
+      changed.notify_all();
+      while (has_limit() && judges && !abandoned) {
+        abandoned = lost || clock::now() >= deadline;
+        if (!abandoned) changed.wait_until(lock, deadline);
+      }
+      if (abandoned) return worker.detach();
+      lock.unlock();
+      worker.join();
+      delete this;
     }
 
     [[nodiscard]] std::size_t place(std::uint64_t number) const { return number % ring.size(); }
 
+    async_settings settings;
     Reward wrapped;
     std::mutex mutex;
     std::condition_variable changed;
@@ -229,11 +266,16 @@ class async {
     std::uint64_t submitted = 0;
     std::uint64_t finished = 0;
     std::uint64_t reported = 0;
-    bool stopping = false;
+    bool judges = false;  ///< submission finished + 1, until the deadline
+    clock::time_point deadline;
+    bool stopping = false, lost = false, abandoned = false;
     std::thread worker;  ///< not std::jthread, which libc++ does not have before 20
   };
+  struct ending {
+    void operator()(state* ended) const { ended->end(); }
+  };
 
-  std::unique_ptr<state> state_;
+  std::unique_ptr<state, ending> state_;
 };
 
 }  // namespace fewstep

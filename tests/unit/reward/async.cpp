@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <latch>
+#include <limits>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -214,6 +215,76 @@ TEST_CASE("several threads may submit and wait") {
   }
   CHECK(right == 200);
   CHECK(judged == 200);
+}
+
+TEST_CASE("a reward that does not return is given up after its time, by a sentence with seconds and batch") {
+  // What is given up may go on for ever, so nothing of this case may be needed by it.
+  const auto released = std::make_shared<std::latch>(1), ended = std::make_shared<std::latch>(1);
+  const auto begin = std::chrono::steady_clock::now();
+  {
+    fewstep::async judge(probe{[released, ended](int n) {
+                           if (n < 1) return;
+                           released->wait();
+                           ended->count_down();
+                         }},
+                         {.capacity = 2, .timeout = 0.2});
+    auto batch = parts(3);
+    batch[0].submit(judge);
+    judge.wait();
+    CHECK(batch[0].out == batch[0].expected());
+    const auto late = batch[1].submit(judge);
+    const auto* sentence = "async: submission 2 (2 samples of 1 values) has been judged for more than 0.2 s";
+    CHECK_THROWS_WITH(judge.wait(late), contains(sentence));
+    CHECK_THROWS_WITH(batch[2].submit(judge), contains(sentence));
+    CHECK_THROWS_WITH(judge.wait(), contains(sentence));
+    CHECK(batch[1].out == std::vector<float>(2, -777.0f));
+  }
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(20));
+  released->count_down();
+  ended->wait();  // with memory of its own
+}
+
+TEST_CASE("a full queue whose oldest submission does not return is given up too") {
+  const auto released = std::make_shared<std::latch>(1);
+  fewstep::async judge(probe{[released](int) { released->wait(); }}, {.capacity = 1, .timeout = 0.2});
+  auto batch = parts(2);
+  batch[0].submit(judge);
+  CHECK_THROWS_WITH(batch[1].submit(judge), contains("submission 1 (2 samples of 1 values)"));
+  released->count_down();
+}
+
+TEST_CASE("a reward within its time is the same, and may take the time anew for every submission") {
+  fewstep::async judge(probe{[](int) { std::this_thread::sleep_for(std::chrono::milliseconds(30)); }},
+                       {.capacity = 3, .timeout = 10});
+  auto batch = parts(8);
+  for (auto& one : batch) one.submit(judge);
+  judge.wait();
+  for (const auto& one : batch) CHECK(one.out == one.expected());
+  CHECK_THROWS_WITH(
+      [] {
+        fewstep::async failing(probe{fail_odd}, {.timeout = 10});
+        part one(1);
+        one.submit(failing);
+        failing.wait();
+      }(),
+      "batch 1");
+}
+
+TEST_CASE("with a timeout contexts are copied as bytes") {
+  struct by_name {
+    void operator()(matrix<const float>, std::span<const std::string>, std::span<float> out) const { out[0] = 1; }
+  };
+  const std::vector<float> sample{1};
+  const std::vector<std::string> names{"cat"};
+  std::vector<float> out(1);
+  fewstep::async timed(by_name{}, {.timeout = 10}), untimed(by_name{});
+  const matrix<const float> samples(sample.data(), {1, 1});
+  CHECK_THROWS_WITH(timed.submit(samples, std::span(names), std::span(out)), contains("not trivially copyable"));
+  untimed.submit(samples, std::span(names), std::span(out));
+  untimed.wait();
+  CHECK(out[0] == 1);
+  for (const double bad : {0.0, -1.0, std::numeric_limits<double>::quiet_NaN()})
+    CHECK_THROWS_WITH(fewstep::async(by_name{}, {.timeout = bad}), contains("async: timeout is "));
 }
 
 TEST_CASE("wrong uses are refused with a sentence") {
