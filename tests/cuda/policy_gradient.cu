@@ -14,8 +14,11 @@
 #include <fewstep/reward/per_sample.hpp>
 #include <fewstep/sampler/consistency.hpp>
 
+#include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -32,6 +35,13 @@ struct nearness {
 };
 
 using judged_at_once = per_sample<nearness>;
+
+/// The same, but samples of one class are worth nothing that there is a number for.
+struct nearness_of_some {
+  float operator()(vec<const float> x, std::int32_t context) const {
+    return context == 1 ? std::numeric_limits<float>::quiet_NaN() : nearness{}(x, context);
+  }
+};
 
 /// A trainer on a small perceptron with a reference.
 template <class Backend, class Reward = judged_at_once>
@@ -98,6 +108,36 @@ TEMPLATE_LIST_TEST_CASE("updates on a device are those of the CPU", "[cuda]", de
                          std::vector<float>(expected.samples().begin(), expected.samples().end())) < 1e-3);
     CHECK(relative_error(to_host(backend, trainer.average().data, trainer.average().size()),
                          std::vector<float>(expected.average().begin(), expected.average().end())) < 1e-3);
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("samples that are left out on a device are those of the CPU", "[cuda]", devices) {
+  using judged = per_sample<nearness_of_some>;
+  const auto run = [](auto& backend, int minibatches) {
+    rig<std::remove_reference_t<decltype(backend)>, judged> r(backend);
+    auto trainer = r.trainer({.inner_epochs = minibatches,
+                              .optimizer_steps = minibatches,
+                              .rewards = {.when_not_finite = non_finite::leave_out, .at_most = 0.9f}},
+                             judged(nearness_of_some{}));
+    std::vector<float> history;
+    for (int k = 0; k < 5; ++k) {
+      const update_report report = trainer.update(r.contexts);
+      history.push_back(static_cast<float>(report.left_out));
+    }
+    const auto rest = r.run(trainer, 1);
+    history.insert(history.end(), rest.begin(), rest.end());
+    return history;
+  };
+  for (const int minibatches : {1, 2}) {
+    cpu_backend cpu({.threads = 1});
+    TestType backend, unrecorded({.graphs = false});
+    const auto on_device = run(backend, minibatches), on_cpu = run(cpu, minibatches);
+    CHECK(std::vector<float>(on_device.begin(), on_device.begin() + 5) ==
+          std::vector<float>(on_cpu.begin(), on_cpu.begin() + 5));
+    CHECK(*std::max_element(on_cpu.begin(), on_cpu.begin() + 5) > 0);
+    CHECK(*std::min_element(on_cpu.begin(), on_cpu.begin() + 5) < 21);
+    CHECK(relative_error(on_device, on_cpu) < 1e-4);
+    CHECK(same_bits(on_device, run(unrecorded, minibatches)));
   }
 }
 
