@@ -52,7 +52,8 @@ struct number_line {
 ///   context                     ROWS lines of text, what `line_of` makes of each sample's context
 ///   samples                     ROWS * COLUMNS float32, little-endian, row by row
 ///
-/// and answers on standard output with ROWS lines of one decimal number each and a line `end`, which it flushes.
+/// and answers on standard output with ROWS lines of one decimal number each and a line `end`, which it flushes. For a
+/// sample that it can say nothing of it answers `nan`, and the trainer's reward_check decides.
 ///
 /// A judge that ends, closes its streams or is slower than the timeout is killed and started anew, and gets the same
 /// batch. What is not an answer of this form (no finite number, too few or too many lines) is an error at once, as it
@@ -148,6 +149,10 @@ class process_reward {
     const std::string shown(line.substr(0, 60));
     if (sample == samples)
       refuse("'", command, "' answered '", shown, "' after all ", samples, " samples, where 'end' was due", form);
+    if (line == "nan") {
+      answers_.push_back(std::numeric_limits<float>::quiet_NaN());
+      return true;
+    }
     const auto value = parse_number(line);
     if (!value || !(std::abs(*value) <= static_cast<double>(std::numeric_limits<float>::max())))
       refuse("'", command, "' answered '", shown, "' for sample ", sample, " of ", samples, " (context '",

@@ -14,6 +14,7 @@
 #include <fewstep/reward/async.hpp>
 #include <fewstep/reward/per_sample.hpp>
 
+#include <cmath>
 #include <functional>
 
 using fewstep::index_t;
@@ -167,6 +168,16 @@ TEST_CASE("the timeout is for the batch, not for a line") {
   CHECK_THAT(b.failure(slow), contains("gave no answer within 0.5 s"));
 }
 
+TEST_CASE("a judge may have no number for a sample") {
+  process_reward judge(
+      {.command = shell(for_ever(skip_samples + "printf '1\\nnan\\n3\\nend\\n'")), .name = "aesthetic"});
+  batch b;
+  b.judged(judge);
+  CHECK(b.out[0] == 1);
+  CHECK(std::isnan(b.out[1]));
+  CHECK(b.out[2] == 3);
+}
+
 TEST_CASE("nonsense is an error at once, and the next call starts a new judge") {
   struct reply {
     const char *text, *complaint;
@@ -177,7 +188,7 @@ TEST_CASE("nonsense is an error at once, and the next call starts a new judge") 
       {"1 2\\n3\\nend\\n", "answered '1 2' for sample 0 of 3"},
       {"1,5\\n2\\n3\\nend\\n", "answered '1,5' for sample 0 of 3"},
       {"0x10\\n2\\n3\\nend\\n", "answered '0x10' for sample 0 of 3"},
-      {"nan\\n2\\n3\\nend\\n", "answered 'nan' for sample 0 of 3"},
+      {"NaN(3)\\n2\\n3\\nend\\n", "answered 'NaN(3)' for sample 0 of 3"},
       {"1\\n2\\n-inf\\nend\\n", "answered '-inf' for sample 2 of 3"},
       {"1\\n1e39\\n3\\nend\\n", "answered '1e39' for sample 1 of 3"},
       {"1e999\\n2\\n3\\nend\\n", "answered '1e999' for sample 0 of 3"},
