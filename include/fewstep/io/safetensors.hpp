@@ -338,8 +338,7 @@ class safetensors_writer {
     for (const auto* each : in_file_order()) {
       const auto& [type, shape, owned, bytes] = each->second;
       text += message(quoted(each->first), ":{\"dtype\":\"", info(type).name, "\",\"shape\":[");
-      for (std::size_t axis = 0; axis < shape.size(); ++axis)
-        text += message(axis > 0 ? "," : "", shape[axis]);
+      for (std::size_t axis = 0; axis < shape.size(); ++axis) text += message(axis > 0 ? "," : "", shape[axis]);
       text += message("],\"data_offsets\":[", begin, ",", begin + bytes.size(), "]},");
       begin += bytes.size();
     }

@@ -10,8 +10,8 @@
 #include <fewstep/sampler/consistency.hpp>
 
 #include <cmath>
-#include <limits>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 using fewstep::cpu_backend;
