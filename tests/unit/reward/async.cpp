@@ -109,7 +109,7 @@ TEST_CASE("a full queue makes submit wait") {
   batch[0].submit(judge);
   batch[1].submit(judge);
   CHECK(judged == 0);
-  std::jthread later([&] {
+  std::thread later([&] {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     released.count_down();
   });
@@ -117,6 +117,7 @@ TEST_CASE("a full queue makes submit wait") {
   CHECK(judged >= 1);
   judge.wait();
   CHECK(judged == 3);
+  later.join();
 }
 
 TEST_CASE("what the reward throws comes out of wait, once, in order, and later submissions are judged") {
@@ -202,17 +203,16 @@ TEST_CASE("several threads may submit and wait") {
   int judged = 0;
   fewstep::async judge(probe{[&judged](int) { ++judged; }}, {.capacity = 2});
   std::atomic<int> right{0};
-  {
-    std::vector<std::jthread> callers;
-    for (int caller = 0; caller < 4; ++caller)
-      callers.emplace_back([&] {
-        for (int n = 0; n < 50; ++n) {
-          part one(n);
-          judge.wait(one.submit(judge));
-          if (one.out == one.expected()) ++right;
-        }
-      });
-  }
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 4; ++caller)
+    callers.emplace_back([&] {
+      for (int n = 0; n < 50; ++n) {
+        part one(n);
+        judge.wait(one.submit(judge));
+        if (one.out == one.expected()) ++right;
+      }
+    });
+  for (auto& caller : callers) caller.join();
   CHECK(right == 200);
   CHECK(judged == 200);
 }
