@@ -78,6 +78,16 @@ class vocabulary {
     return result;
   }
 
+  /// How many words split() gives.
+  [[nodiscard]] static index_t count(std::string_view text) {
+    index_t words = 0;
+    bool within = false;
+    for (const char c : text) {
+      words += !is_separator(c) && !within ? 1 : 0;
+      within = !is_separator(c);
+    }
+    return words;
+  }
   [[nodiscard]] static std::vector<std::string> split(std::string_view text) {
     std::vector<std::string> words;
     std::string word;
@@ -85,17 +95,18 @@ class vocabulary {
       if (!word.empty()) words.push_back(std::exchange(word, {}));
     };
     for (const char c : text) {
-      const auto byte = static_cast<unsigned char>(c);
-      if (std::isspace(byte) != 0 || c == ',')
+      if (is_separator(c))
         finish();
       else
-        word.push_back(static_cast<char>(std::tolower(byte)));
+        word.push_back(static_cast<char>(std::tolower(static_cast<unsigned char>(c))));
     }
     finish();
     return words;
   }
 
  private:
+  static bool is_separator(char c) { return std::isspace(static_cast<unsigned char>(c)) != 0 || c == ','; }
+
   std::vector<std::string> words_;
   std::unordered_map<std::string, std::int32_t> numbers_;
 };

@@ -2,13 +2,14 @@
 #pragma once
 
 #include <fewstep/core/mirror.hpp>
+#include <fewstep/io/model_description.hpp>
+#include <fewstep/io/named_parameters.hpp>
 #include <fewstep/io/text_unet_file.hpp>
 #include <fewstep/judge/preference_reward.hpp>
 #include <fewstep/judge/two_tower.hpp>
 
 #include <nlohmann/json.hpp>
 
-#include <cmath>
 #include <filesystem>
 #include <span>
 #include <stdexcept>
@@ -75,28 +76,23 @@ void write_judge(Backend& backend, safetensors_writer& file, const char* key,
 }
 
 template <class Model, class Backend>
-[[nodiscard]] Model read_judge(Backend& backend, const safetensors_file& file, const std::filesystem::path& path,
-                               const char* key) {
-  const auto text = file.metadata().find(key), words = file.metadata().find(vocabulary_key);
-  if (text == file.metadata().end() || words == file.metadata().end())
-    throw std::runtime_error(message(path.string(), ": the metadata have no '", key, "' or no '", vocabulary_key,
+[[nodiscard]] Model read_judge(Backend& backend, const safetensors_file& file, const char* key) {
+  const auto words = file.metadata().find(vocabulary_key);
+  if (!file.metadata().contains(key) || words == file.metadata().end())
+    throw std::runtime_error(message(file.name(), ": the metadata have no '", key, "' or no '", vocabulary_key,
                                      "'; this is no such model written by fewstep"));
   typename Model::options options;
-  try {
-    const auto j = nlohmann::json::parse(text->second);
-    visit_options(options.network, [&](const char* name, auto& value) { j.at(name).get_to(value); });
-  } catch (const nlohmann::json::exception& e) {
-    throw std::runtime_error(message(path.string(), ": the metadata of the network are damaged: ", e.what()));
-  }
-  auto model = [&] {
-    try {
-      return Model(backend, vocabulary(vocabulary::split(words->second)), options);
-    } catch (const std::invalid_argument& e) {
-      throw std::runtime_error(message(path.string(), ": the network described cannot be: ", e.what()));
-    }
-  }();
+  visit_options(options.network, model_description(file, key, "the metadata of the network are damaged"));
+  options.network.vocabulary = vocabulary::count(words->second) + 1;
+  make_described(file, [&] {
+    const auto shapes = shapes_of(file);
+    parameter_layout weights(shapes);
+    (void)typename Model::network_type(weights, options.network);
+  });
+  auto model =
+      make_described(file, [&] { return Model(backend, vocabulary(vocabulary::split(words->second)), options); });
   std::vector<float> host(static_cast<std::size_t>(model.layout().size()));
-  read_slices(file, path, model.layout(), as_vec(std::span(host)));
+  read_slices(file, model.layout().slices(), host);
   backend.copy_to_device(host.data(), model.parameters().data, model.layout().size());
   return model;
 }
@@ -112,10 +108,15 @@ void save_two_tower(Backend& backend, const std::filesystem::path& path, const t
   file.write(path);
 }
 
-/// Reads what save_two_tower wrote. Throws std::runtime_error naming file, weight and reason.
+/// Reads what save_two_tower wrote. What the file says of the network is compared with its own tensors before anything
+/// of that size is made. Throws std::runtime_error naming file, weight and reason.
+template <class Backend>
+[[nodiscard]] two_tower<Backend> load_two_tower(Backend& backend, const safetensors_file& file) {
+  return detail::read_judge<two_tower<Backend>>(backend, file, detail::two_tower_key);
+}
 template <class Backend>
 [[nodiscard]] two_tower<Backend> load_two_tower(Backend& backend, const std::filesystem::path& path) {
-  return detail::read_judge<two_tower<Backend>>(backend, safetensors_file::load(path), path, detail::two_tower_key);
+  return load_two_tower(backend, safetensors_file::load(path));
 }
 
 /// Writes the model with `parameters` as weights, and how its outputs are read.
@@ -135,27 +136,23 @@ struct loaded_preference_model {
   reward_scale scale;
 };
 
-/// Reads what save_preference_model wrote. Throws std::runtime_error naming file, weight and reason.
+/// Reads what save_preference_model wrote, as load_two_tower does.
+template <class Backend>
+[[nodiscard]] loaded_preference_model<Backend> load_preference_model(Backend& backend, const safetensors_file& file) {
+  auto model = detail::read_judge<preference_model<Backend>>(backend, file, detail::preference_model_key);
+  const detail::model_description description(file, detail::reward_scale_key, "the scale of the reward is damaged");
+  reward_scale scale;
+  description("mean", scale.mean);
+  description("deviation", scale.deviation);
+  if (!(scale.deviation > 0))
+    throw std::runtime_error(message(file.name(), ": the scale of the reward has mean ", scale.mean, " and deviation ",
+                                     scale.deviation, ", which cannot be"));
+  return {std::move(model), scale};
+}
 template <class Backend>
 [[nodiscard]] loaded_preference_model<Backend> load_preference_model(Backend& backend,
                                                                      const std::filesystem::path& path) {
-  const auto file = safetensors_file::load(path);
-  auto model = detail::read_judge<preference_model<Backend>>(backend, file, path, detail::preference_model_key);
-  const auto text = file.metadata().find(detail::reward_scale_key);
-  if (text == file.metadata().end())
-    throw std::runtime_error(message(path.string(), ": the metadata have no '", detail::reward_scale_key, "'"));
-  reward_scale scale;
-  try {
-    const auto j = nlohmann::json::parse(text->second);
-    j.at("mean").get_to(scale.mean);
-    j.at("deviation").get_to(scale.deviation);
-  } catch (const nlohmann::json::exception& e) {
-    throw std::runtime_error(message(path.string(), ": the scale of the reward is damaged: ", e.what()));
-  }
-  if (!std::isfinite(scale.mean) || !std::isfinite(scale.deviation) || !(scale.deviation > 0))
-    throw std::runtime_error(message(path.string(), ": the scale of the reward has mean ", scale.mean,
-                                     " and deviation ", scale.deviation, ", which cannot be"));
-  return {std::move(model), scale};
+  return load_preference_model(backend, safetensors_file::load(path));
 }
 
 }  // namespace fewstep

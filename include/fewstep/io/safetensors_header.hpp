@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/shape_text.hpp>
 #include <fewstep/core/view.hpp>
 
 #include <nlohmann/json.hpp>
@@ -114,12 +115,6 @@ static_assert(std::all_of(element_types.begin(), element_types.end(),
   }
   if (bits % 8 != 0) return std::nullopt;
   return bits / 8;
-}
-
-[[nodiscard]] inline std::string shape_text(std::span<const index_t> shape) {
-  std::string text = "[";
-  for (const auto extent : shape) text += message(text.size() > 1 ? ", " : "", extent);
-  return text + "]";
 }
 
 /// Takes the header's JSON event by event, so that no tree is built and every rule is checked where it is broken:

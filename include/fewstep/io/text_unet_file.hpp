@@ -4,6 +4,8 @@
 #include <fewstep/core/mirror.hpp>
 #include <fewstep/generator/rescaled.hpp>
 #include <fewstep/generator/text_unet.hpp>
+#include <fewstep/io/model_description.hpp>
+#include <fewstep/io/named_parameters.hpp>
 #include <fewstep/io/safetensors.hpp>
 
 #include <nlohmann/json.hpp>
@@ -13,7 +15,6 @@
 #include <filesystem>
 #include <optional>
 #include <span>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -45,45 +46,25 @@ auto& network_preconditioning(P& p) {
   }
 }
 
-template <edm_preconditioning P>
-nlohmann::json to_json(const text_unet_options& o, const P& p) {
-  const auto& u = o.unet;
-  return {{"height", u.height},
-          {"width", u.width},
-          {"channels", u.channels},
-          {"patch", u.patch},
-          {"widths", u.widths},
-          {"encoder_blocks", u.encoder_blocks},
-          {"middle_blocks", u.middle_blocks},
-          {"decoder_blocks", u.decoder_blocks},
-          {"heads", u.heads},
-          {"condition", u.condition},
-          {"groups", u.groups},
-          {"text_width", o.text_width},
-          {"sigma_data", p.sigma_data},
-          {"sigma_min", p.sigma_min},
-          {"sigma_max", p.sigma_max}};
-}
-
-template <edm_preconditioning P>
-void from_json(const nlohmann::json& j, text_unet_options& o, P& p) {
+/// Calls field(name, value) for every number that a file keeps.
+template <edm_preconditioning P, class Field>
+void visit_text_unet(text_unet_options& o, P& p, const Field& field) {
   auto& u = o.unet;
-  for (const auto& [name, field] : {std::pair<const char*, index_t*>{"height", &u.height},
-                                    {"width", &u.width},
-                                    {"channels", &u.channels},
-                                    {"patch", &u.patch},
-                                    {"encoder_blocks", &u.encoder_blocks},
-                                    {"middle_blocks", &u.middle_blocks},
-                                    {"decoder_blocks", &u.decoder_blocks},
-                                    {"heads", &u.heads},
-                                    {"condition", &u.condition},
-                                    {"groups", &u.groups},
-                                    {"text_width", &o.text_width}})
-    j.at(name).get_to(*field);
-  j.at("widths").get_to(u.widths);
-  j.at("sigma_data").get_to(p.sigma_data);
-  j.at("sigma_min").get_to(p.sigma_min);
-  j.at("sigma_max").get_to(p.sigma_max);
+  field("height", u.height);
+  field("width", u.width);
+  field("channels", u.channels);
+  field("patch", u.patch);
+  field("widths", u.widths);
+  field("encoder_blocks", u.encoder_blocks);
+  field("middle_blocks", u.middle_blocks);
+  field("decoder_blocks", u.decoder_blocks);
+  field("heads", u.heads);
+  field("condition", u.condition);
+  field("groups", u.groups);
+  field("text_width", o.text_width);
+  field("sigma_data", p.sigma_data);
+  field("sigma_min", p.sigma_min);
+  field("sigma_max", p.sigma_max);
 }
 
 /// Adds the slices of a layout under their names, in file layout.
@@ -97,33 +78,6 @@ inline void add_slices(safetensors_writer& file, const parameter_layout& layout,
   }
 }
 
-/// Reads every slice of a layout; throws std::runtime_error naming the tensor that is missing or of another shape.
-inline void read_slices(const safetensors_file& file, const std::filesystem::path& path, const parameter_layout& layout,
-                        vec<float> values) {
-  std::vector<float> in_file;
-  for (const auto& slice : layout.slices()) {
-    if (!file.contains(slice.name))
-      throw std::runtime_error(message(path.string(), ": the weight '", slice.name, "' is missing"));
-    if (file.shape(slice.name) != file_extents(slice)) {
-      const auto show = [](const std::vector<index_t>& shape) {
-        std::ostringstream text;
-        for (const index_t extent : shape) text << (text.tellp() > 0 ? ", " : "[") << extent;
-        return std::move(text).str() + "]";
-      };
-      throw std::runtime_error(message(path.string(), ": the weight '", slice.name, "' has shape ",
-                                       show(file.shape(slice.name)), " but the network needs ",
-                                       show(file_extents(slice))));
-    }
-    in_file.resize(static_cast<std::size_t>(slice.size()));
-    file.read_float(slice.name, std::span<float>(in_file));
-    convert_layout(slice, in_file.data(), values.data + slice.offset, false);
-  }
-}
-
-}  // namespace detail
-
-namespace detail {
-
 /// As save_text_unet; to_host(values) is where the host reads them.
 template <class Backend, preconditioning P, class ToHost>
 void write_text_unet(const std::filesystem::path& path, text_unet<Backend, P>& model, vec<const float> parameters,
@@ -135,8 +89,12 @@ void write_text_unet(const std::filesystem::path& path, text_unet<Backend, P>& m
   safetensors_writer file;
   std::string words;
   for (const std::string& word : model.words().words()) words += word + '\n';
-  const P rescaled = model.preconditioner();
-  file.metadata(text_unet_key, to_json(model.network_options(), network_preconditioning(rescaled)).dump());
+  P rescaled = model.preconditioner();
+  text_unet_options options = model.network_options();
+  nlohmann::json j;
+  visit_text_unet(options, network_preconditioning(rescaled),
+                  [&](const char* name, const auto& value) { j[name] = value; });
+  file.metadata(text_unet_key, j.dump());
   file.metadata(vocabulary_key, words);
   const auto& frequencies = model.network_options().frequencies;
   file.add(frequencies_name, {static_cast<index_t>(frequencies.size())}, frequencies);
@@ -192,66 +150,85 @@ struct load_options {
 
 /// Reads what save_text_unet wrote, as a network of any preconditioning that has the file's sigma_data, sigma_min and
 /// sigma_max, or rescales one that has: load_text_unet<variance_preserving<edm_denoiser>>(backend, path). All other
-/// numbers (a schedule) are those of `preconditioner`. Throws std::runtime_error naming file, weight and reason; so it
-/// does where the file has adapters of another rank than is asked for.
+/// numbers (a schedule) are those of `preconditioner`. What the file says of the network is compared with its own
+/// tensors before anything of that size is made. Throws std::runtime_error naming file, weight and reason; so it does
+/// where a weight is no finite number, and where the file has adapters of another rank than is asked for.
 template <preconditioning Preconditioning, class Backend>
-[[nodiscard]] text_unet<Backend, Preconditioning> load_text_unet(Backend& backend, const std::filesystem::path& path,
+[[nodiscard]] text_unet<Backend, Preconditioning> load_text_unet(Backend& backend, const safetensors_file& file,
                                                                  const load_options& o = {},
                                                                  Preconditioning preconditioner = {}) {
-  const auto file = safetensors_file::load(path);
-  const auto text = file.metadata().find(detail::text_unet_key);
   const auto words = file.metadata().find(detail::vocabulary_key);
-  const auto adapters = file.metadata().find(detail::lora_key);
-  const bool has_adapters = adapters != file.metadata().end();
-  if (text == file.metadata().end() || words == file.metadata().end())
-    throw std::runtime_error(message(path.string(), ": the metadata have no '", detail::text_unet_key, "' or no '",
+  const bool has_adapters = file.metadata().contains(detail::lora_key);
+  if (!file.metadata().contains(detail::text_unet_key) || words == file.metadata().end())
+    throw std::runtime_error(message(file.name(), ": the metadata have no '", detail::text_unet_key, "' or no '",
                                      detail::vocabulary_key, "'; this is no text_unet written by fewstep"));
   typename text_unet<Backend, Preconditioning>::options options;
   options.preconditioner = preconditioner;
   options.lora = o.lora;
   options.seed = o.seed;
-  try {
-    detail::from_json(nlohmann::json::parse(text->second), options.network,
-                      detail::network_preconditioning(options.preconditioner));
-    if (has_adapters) {
-      const auto j = nlohmann::json::parse(adapters->second);
-      options.lora = lora_options{.rank = j.at("rank").get<index_t>(), .alpha = j.at("alpha").get<float>()};
-    }
-  } catch (const nlohmann::json::exception& e) {
-    throw std::runtime_error(message(path.string(), ": the metadata of the network are damaged: ", e.what()));
+  const char* const damaged = "the metadata of the network are damaged";
+  const detail::model_description description(file, detail::text_unet_key, damaged);
+  auto& process = detail::network_preconditioning(options.preconditioner);
+  detail::visit_text_unet(options.network, process, description);
+  if (!(process.sigma_data > 0) || !(process.sigma_min >= 0) || !(process.sigma_max > process.sigma_min))
+    description.fail("sigma_data is ", process.sigma_data, ", sigma_min ", process.sigma_min, " and sigma_max ",
+                     process.sigma_max, "; sigma_data must be positive, sigma_min not negative, sigma_max above it");
+  if (has_adapters) {
+    options.lora.emplace();
+    const detail::model_description adapters(file, detail::lora_key, damaged);
+    adapters("rank", options.lora->rank);
+    adapters("alpha", options.lora->alpha);
   }
   for (const std::string& name : file.names())
     if (!has_adapters && name.find(".lora_A.") != std::string::npos)
-      throw std::runtime_error(message(path.string(), ": has the adapter '", name, "', but the metadata '",
+      throw std::runtime_error(message(file.name(), ": has the adapter '", name, "', but the metadata '",
                                        detail::lora_key, "' that give its rank and scale are missing"));
   if (o.lora && o.lora->rank != options.lora->rank)
-    throw std::runtime_error(message(path.string(), ": has adapters of rank ", options.lora->rank, ", but rank ",
+    throw std::runtime_error(message(file.name(), ": has adapters of rank ", options.lora->rank, ", but rank ",
                                      o.lora->rank, " was asked for; ask for the file's rank, or for none"));
   if (!file.contains(detail::frequencies_name))
-    throw std::runtime_error(message(path.string(), ": the tensor '", detail::frequencies_name, "' is missing"));
+    throw std::runtime_error(message(file.name(), ": the tensor '", detail::frequencies_name, "' is missing"));
   options.network.frequencies = file.floats(detail::frequencies_name);
-  auto model = [&] {
-    try {
-      return text_unet<Backend, Preconditioning>(backend, vocabulary(vocabulary::split(words->second)), options);
-    } catch (const std::invalid_argument& e) {
-      throw std::runtime_error(message(path.string(), ": the network described cannot be: ", e.what()));
-    }
-  }();
+  if (!detail::all_finite(options.network.frequencies))
+    throw std::runtime_error(message(file.name(), ": the tensor '", detail::frequencies_name,
+                                     "' has values that are no finite numbers; the file is damaged"));
+
+  options.network.vocabulary = vocabulary::count(words->second) + 1;
+  detail::make_described(file, [&] {
+    const auto shapes = detail::shapes_of(file);
+    parameter_layout weights(shapes), adapters(shapes);
+    text_unet_network<float> network(weights, options.network);
+    if (has_adapters) network.adapt(adapters, *options.lora);
+  });
+  auto model = detail::make_described(file, [&] {
+    return text_unet<Backend, Preconditioning>(backend, vocabulary(vocabulary::split(words->second)), options);
+  });
   const auto read = [&](const parameter_layout& layout, vec<float> values) {
     std::vector<float> host(static_cast<std::size_t>(values.size()));
-    detail::read_slices(file, path, layout, as_vec(std::span(host)));
+    detail::read_slices(file, layout.slices(), host);
     backend.copy_to_device(host.data(), values.data, values.size());
   };
   read(model.base_layout(), model.base_parameters());
   if (has_adapters) read(model.trained_layout(), model.parameters());
   return model;
 }
+template <preconditioning Preconditioning, class Backend>
+[[nodiscard]] text_unet<Backend, Preconditioning> load_text_unet(Backend& backend, const std::filesystem::path& path,
+                                                                 const load_options& o = {},
+                                                                 Preconditioning preconditioner = {}) {
+  return load_text_unet<Preconditioning>(backend, safetensors_file::load(path), o, preconditioner);
+}
 
 /// load_text_unet as a consistency model.
 template <class Backend>
+[[nodiscard]] text_unet<Backend> load_consistency_model(Backend& backend, const safetensors_file& file,
+                                                        const load_options& o = {}) {
+  return load_text_unet<edm_consistency>(backend, file, o);
+}
+template <class Backend>
 [[nodiscard]] text_unet<Backend> load_consistency_model(Backend& backend, const std::filesystem::path& path,
                                                         const load_options& o = {}) {
-  return load_text_unet<edm_consistency>(backend, path, o);
+  return load_consistency_model(backend, safetensors_file::load(path), o);
 }
 
 }  // namespace fewstep

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -115,10 +116,24 @@ TEST_CASE("judge files: damage is named") {
   refuses(replaced(network, "\"groups\":4", "\"groups\":3"), "the network described cannot be");
   refuses(replaced(network, "\"hidden\":16", "\"hidden\":17"), "the weight 'head.0.weight' has shape [16, 24]");
   refuses(replaced("fewstep.vocabulary", "left\n", ""), "the weight 'text.words.weight' has shape [7, 16]");
+  // Compared with the file's tensors before anything of the size is made.
+  refuses(replaced(network, "\"blocks\":1", "\"blocks\":65536"),
+          "the weight 'image.blocks.0.1.norm1.weight' is missing");
+  refuses(replaced(network, "\"features\":16", "\"features\":65536"),
+          "the weight 'image.out.weight' has shape [16, 16]");
+  refuses(replaced(network, "\"height\":8", "\"height\":4.9"), "'height' is 4.9; it must be a whole number");
+  refuses(replaced(network, "\"reads_texts\":true", "\"reads_texts\":1"),
+          "'reads_texts' is 1; it must be true or false");
+  refuses(replaced(network, "\"hidden\":16", "\"hidden\":16,\"hidden\":16"), "'hidden' stands in them twice");
+  refuses(replaced(scale, "\"mean\":0.0", "\"mean\":1e39"), "'mean' is 1e+39; it must be a number");
+  refuses(replaced(scale, "\"mean\":0", "\"mean\":0,\"mean\":0"), "'mean' stands in them twice");
   refuses(replaced(scale, "\"mean\":0", "\"mean\":\"x\""), "the scale of the reward is damaged");
   refuses(replaced(scale, "\"deviation\":1", "\"deviation\":-1"), "which cannot be");
 
   fewstep::save_preference_model(backend, path, model, model.parameters());
+  model.parameters()[5] = std::numeric_limits<float>::quiet_NaN();
+  fewstep::save_preference_model(backend, path, model, model.parameters());
+  CHECK_THROWS_WITH(fewstep::load_preference_model(backend, path), contains("the weight 'image.in.weight' has nan"));
   std::filesystem::resize_file(path, std::filesystem::file_size(path) - 1);
   CHECK_THROWS(fewstep::load_preference_model(backend, path));
 }

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstddef>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -170,6 +171,25 @@ TEST_CASE("adapters have PEFT's shapes in the file: of a 1x1 convolution those o
                              "[3, 24, 1, 1]"));
 }
 
+TEST_CASE("adapters of an impossible rank or scale are refused") {
+  const temporary_directory folder;
+  cpu_backend backend({.threads = 1});
+  auto adapted = make_tiny_text_unet(backend, lora_options{.rank = 3, .alpha = 7});
+  const auto [line, complaint] = GENERATE(
+      table<std::string, std::string>({{R"({"alpha":7,"rank":3.5})", "'rank' is 3.5; it must be a whole number"},
+                                       {R"({"alpha":1e99,"rank":3})", "'alpha' is 1e+99"},
+                                       {R"({"alpha":7,"rank":3,"rank":3})", "'rank' stands in them twice"},
+                                       {R"({"alpha":7,"rank":0})", "rank is 0"},
+                                       {R"({"alpha":7,"rank":4611686018427387904})", "lora_A.weight' has shape [3, "},
+                                       {R"([7,3])", "they are no JSON object"}}));
+  save_consistency_model(folder / "m", adapted, adapted.parameters());
+  rewrite(folder / "m", keep, [with = line](std::string& key, std::string& value) {
+    if (key == "fewstep.lora") value = with;
+  });
+  CHECK_THROWS_WITH(load_consistency_model(backend, folder / "m"),
+                    contains((folder / "m").string()) && contains(complaint));
+}
+
 TEST_CASE("half precision keeps a model but for its rounding") {
   const temporary_directory folder;
   cpu_backend backend({.threads = 1});
@@ -212,18 +232,84 @@ TEST_CASE("a model file that does not fit is refused, and the message names file
     rewrite(path, keep, [](std::string& key, std::string&) { key += "?"; });
     CHECK_THROWS_WITH(load_consistency_model(backend, path), contains("this is no text_unet written by fewstep"));
   }
-  SECTION("the metadata describe a network that cannot be") {
-    const auto with = GENERATE(as<std::string>{}, "\"patch\":0", "\"height\":-32", "\"encoder_blocks\":1000000000000",
-                               "\"text_width\":0");
+  const auto describe_with = [&](const std::string& with) {
     rewrite(path, keep, [&](std::string& key, std::string& value) {
       if (key != "fewstep.text_unet") return;
       const auto name = with.substr(0, with.find(':') + 1);
       const auto at = value.find(name);
       REQUIRE(at != std::string::npos);
-      value.replace(at, value.find_first_of(",}", at) - at, with);
+      value.replace(at,
+                    value.find_first_of(value[at + name.size()] == '[' ? "]" : ",}", at) - at +
+                        (value[at + name.size()] == '[' ? 1 : 0),
+                    with);
     });
+  };
+  SECTION("the metadata describe a network that cannot be") {
+    const auto with = GENERATE(as<std::string>{}, "\"patch\":0", "\"height\":-32", "\"encoder_blocks\":1000000000000",
+                               "\"text_width\":0", "\"widths\":[]", "\"heads\":7", "\"groups\":9223372036854775807");
+    describe_with(with);
     CHECK_THROWS_WITH(load_consistency_model(backend, path),
                       contains(path.string()) && contains("the network described cannot be"));
+  }
+  SECTION("the metadata describe a larger network than the file has tensors of") {
+    // Nothing of that size is made: these would be some 10^5 layers, and weights of 10^11 bytes.
+    const auto [with, complaint] = GENERATE(table<std::string, std::string>(
+        {{"\"encoder_blocks\":65536", "the weight 'unet.encoder.0.1.norm1.weight' is missing"},
+         {"\"middle_blocks\":65536", "the weight 'unet.middle.2.norm1.weight' is missing"},
+         {"\"decoder_blocks\":65536", "the weight 'unet.decoder.0.1.norm1.weight' is missing"},
+         {"\"widths\":[65536,65536]",
+          "the weight 'unet.in.weight' has shape [8, 12, 3, 3] but the network needs [65536, 12"},
+         {"\"channels\":65536", "has shape [8, 12, 3, 3] but the network needs [8, 262144, 3, 3]"},
+         {"\"condition\":65536", "the weight 'time.0.weight' has shape [12, 64] but the network needs [65536, 64]"},
+         {"\"text_width\":65536", "the weight 'words.weight' has shape [5, 6] but the network needs [5, 65536]"}}));
+    describe_with(with);
+    CHECK_THROWS_WITH(load_consistency_model(backend, path), contains(path.string()) && contains(complaint));
+  }
+  SECTION("a number of the metadata is none, or not of its kind") {
+    const auto [with, complaint] =
+        GENERATE(table<std::string, std::string>({{"\"height\":4.9", "'height' is 4.9; it must be a whole number"},
+                                                  {"\"height\":8.0", "'height' is 8.0; it must be a whole number"},
+                                                  {"\"height\":\"8\"", "'height' is \"8\"; it must be a whole number"},
+                                                  {"\"height\":true", "'height' is true"},
+                                                  {"\"height\":null", "'height' is null"},
+                                                  {"\"groups\":9223372036854775808", "'groups' is 9223372036854775808"},
+                                                  {"\"height\":8,\"height\":8", "'height' stands in them twice"},
+                                                  {"\"widths\":8", "'widths' is 8; it must be a list of whole numbers"},
+                                                  {"\"widths\":[8,24.5]", "'widths' is 24.5"},
+                                                  {"\"widths\":[[8],24]", "lists and objects are nested"},
+                                                  {"\"sigma_data\":0", "sigma_data is 0"},
+                                                  {"\"sigma_data\":-1", "sigma_data is -1"},
+                                                  {"\"sigma_data\":1e39", "'sigma_data' is 1e+39; it must be a number"},
+                                                  {"\"sigma_data\":NaN", "the metadata of the network are damaged"},
+                                                  {"\"sigma_min\":-0.5", "sigma_min -0.5"},
+                                                  {"\"sigma_min\":80.5", "sigma_max above it"},
+                                                  {"\"sigma_max\":0.001", "sigma_max above it"}}));
+    describe_with(with);
+    CHECK_THROWS_WITH(load_consistency_model(backend, path),
+                      contains(path.string() + ": the metadata of the network are damaged: ") && contains(complaint));
+  }
+  SECTION("the words do not fit their table") {
+    rewrite(path, keep, [](std::string& key, std::string& value) {
+      if (key == "fewstep.vocabulary") value += "star\nsun\n";
+    });
+    CHECK_THROWS_WITH(load_consistency_model(backend, path), contains("'words.weight' has shape [5, 6]"));
+  }
+  SECTION("a weight is no number") {
+    const float bad = GENERATE(std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity());
+    const std::string of = GENERATE(as<std::string>{}, "unet.in.weight", "time.frequencies");
+    rewrite(path, [&](tensor& t) {
+      if (t.name == of) t.values[3] = bad;
+      return true;
+    });
+    CHECK_THROWS_WITH(load_consistency_model(backend, path), contains(path.string() + ": the ") &&
+                                                                 contains("'" + of + "' has") &&
+                                                                 contains("the file is damaged"));
+  }
+  SECTION("a bit has flipped") {
+    auto bytes = text_of(path);
+    bytes[bytes.size() - 1000] ^= 0x10;
+    put_text(path, bytes);
+    CHECK_THROWS_WITH(load_consistency_model(backend, path), contains(path.string() + ": is damaged: its checksum is"));
   }
   SECTION("the metadata are damaged") {
     rewrite(path, keep, [](std::string& key, std::string& value) {
