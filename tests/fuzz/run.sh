@@ -10,7 +10,7 @@
 #
 # One input may take 10 seconds, and 100 MB of heap plus 16 times its size, which the targets count by themselves
 # (fuzz.hpp); the limits below are on the whole process, sanitizers included. NAME.options has further flags of
-# libFuzzer for one target, NAME.dict its words, seeds/NAME its first inputs.
+# libFuzzer for one target, NAME.dict its words; its first inputs are in seeds/NAME, or written by fuzz_seeds.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit
 
@@ -29,12 +29,14 @@ fi
 
 # fuzz NAME: one target for so many seconds; its log and its exit status stand in the output folder.
 fuzz() {
-  local name=$1 folder=$output/$1 flags=()
+  local name=$1 folder=$output/$1 flags=() seeds
   mkdir -p "$folder/corpus" "$folder/findings"
   rm -f "$folder/findings/"*
   [[ -f tests/fuzz/$name.options ]] && read -ra flags < "tests/fuzz/$name.options"
   [[ -f tests/fuzz/$name.dict ]] && flags+=("-dict=tests/fuzz/$name.dict")
-  [[ -d tests/fuzz/seeds/$name ]] && flags+=("tests/fuzz/seeds/$name")
+  for seeds in "tests/fuzz/seeds/$name" "$output/seeds/$name"; do
+    [[ -d $seeds ]] && flags+=("$seeds")
+  done
   "$build/tests/fuzz/fuzz_$name" "$folder/corpus" "${flags[@]}" -max_total_time="$seconds" -timeout=10 \
     -malloc_limit_mb=512 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=1 \
     -artifact_prefix="$folder/findings/" > "$folder/log" 2>&1 < /dev/null
@@ -44,6 +46,7 @@ fuzz() {
 for name in "${targets[@]}"; do
   [[ -x $build/tests/fuzz/fuzz_$name ]] || { echo "run.sh: there is no $build/tests/fuzz/fuzz_$name; build it first" >&2; exit 2; }
 done
+"$build/tests/fuzz/fuzz_seeds" "$output/seeds" || exit 2
 for name in "${targets[@]}"; do
   while (($(jobs -rp | wc -l) >= jobs)); do wait -n; done
   fuzz "$name" &
