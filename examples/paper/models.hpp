@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "text_to_emoji/open_weights.hpp"
+
 #include <fewstep/backend/cpu/backend.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/guided.hpp>
@@ -30,7 +32,7 @@ struct consistency_policy {
   fewstep::text_unet<fewstep::cpu_backend> model;
 
   consistency_policy(fewstep::cpu_backend& host, const std::filesystem::path& file, float = 1)
-      : model(fewstep::load_consistency_model(host, file)) {}
+      : model(fewstep::load_consistency_model(host, text_to_emoji::open_weights(file))) {}
 
   [[nodiscard]] static std::filesystem::path file(const std::filesystem::path& models) {
     return consistency_file(models);
@@ -45,7 +47,8 @@ struct diffusion_policy {
   fewstep::guided<fewstep::cpu_backend, decltype(base)> model;
 
   diffusion_policy(fewstep::cpu_backend& host, const std::filesystem::path& file, float guidance)
-      : base(fewstep::load_text_unet<fewstep::variance_preserving<fewstep::edm_denoiser>>(host, file)),
+      : base(fewstep::load_text_unet<fewstep::variance_preserving<fewstep::edm_denoiser>>(
+            host, text_to_emoji::open_weights(file))),
         model(host, base, {.scale = guidance}),
         calls_(guidance == 1.0f ? 1 : 2) {}
 
@@ -64,7 +67,8 @@ struct flow_policy {
   fewstep::text_unet<fewstep::cpu_backend, fewstep::straight_line<fewstep::edm_denoiser>> model;
 
   flow_policy(fewstep::cpu_backend& host, const std::filesystem::path& file, float = 1)
-      : model(fewstep::load_text_unet<fewstep::straight_line<fewstep::edm_denoiser>>(host, file)) {}
+      : model(fewstep::load_text_unet<fewstep::straight_line<fewstep::edm_denoiser>>(
+            host, text_to_emoji::open_weights(file))) {}
 
   [[nodiscard]] static std::filesystem::path file(const std::filesystem::path& models) {
     return diffusion_policy::file(models);

@@ -3,6 +3,7 @@
 
 #include "emoji_data.hpp"
 #include "emoji_generator.hpp"
+#include "open_weights.hpp"
 
 #include <fewstep/io/text_unet_file.hpp>
 
@@ -54,7 +55,7 @@ emoji_generator<Backend> load_generator(Backend& backend, const std::filesystem:
                                         std::uint64_t seed) {
   fewstep::load_options options{.seed = seed};
   if (lora > 0) options.lora = fewstep::lora_options{.rank = lora, .alpha = 2.0f * static_cast<float>(lora)};
-  emoji_generator<Backend> model(fewstep::load_consistency_model(backend, path, options));
+  emoji_generator<Backend> model(fewstep::load_consistency_model(backend, open_weights(path), options));
   if (model.sample_size() != emoji_data::picture_size)
     throw std::runtime_error(fewstep::message(path.string(), ": makes samples of ", model.sample_size(),
                                               " values, but pictures of 32 x 32 have ", emoji_data::picture_size));

@@ -2,6 +2,7 @@
 #include "emoji_reward.hpp"
 
 #include "emoji_data.hpp"
+#include "open_weights.hpp"
 #include "picture_size_reward.hpp"
 
 #include <fewstep/backend/cpu/backend.hpp>
@@ -37,7 +38,9 @@ struct alignment_judge {
   fewstep::alignment_reward<cpu_backend> reward;
 
   alignment_judge(const std::filesystem::path& path, int threads)
-      : backend({.threads = threads}), model(fewstep::load_two_tower(backend, path)), reward(backend, model) {}
+      : backend({.threads = threads}),
+        model(fewstep::load_two_tower(backend, open_weights(path))),
+        reward(backend, model) {}
 };
 
 struct preference_judge {
@@ -48,7 +51,7 @@ struct preference_judge {
 
   preference_judge(const std::filesystem::path& path, int threads)
       : backend({.threads = threads}),
-        loaded(fewstep::load_preference_model(backend, path)),
+        loaded(fewstep::load_preference_model(backend, open_weights(path))),
         reward(backend, loaded.model, loaded.scale) {}
 };
 

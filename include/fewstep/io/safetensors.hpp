@@ -93,7 +93,7 @@ class safetensors_file {
   [[nodiscard]] const std::string& name() const { return name_; }
 
   /// Whether the file has a checksum; it is right then. Damage to a file without one (Python writes none) can pass
-  /// unseen. safetensors_writer gives a file one.
+  /// unseen. safetensors_writer(file).write(path) gives it one.
   [[nodiscard]] bool has_checksum() const { return header_.metadata.contains(checksum_key); }
 
   [[nodiscard]] bool contains(std::string_view tensor) const { return index_.contains(tensor); }
@@ -221,6 +221,11 @@ class safetensors_file {
 class safetensors_writer {
  public:
   safetensors_writer() = default;
+  /// Begins with all that a file has; the file must live until write() is done.
+  explicit safetensors_writer(const safetensors_file& file) {
+    for (const auto& name : file.names()) add_view(name, file.shape(name), file.type(name), file.bytes(name));
+    for (const auto& [key, value] : file.metadata()) metadata(key, value);
+  }
   safetensors_writer(safetensors_writer&&) = default;
   safetensors_writer& operator=(safetensors_writer&&) = default;
 

@@ -4,6 +4,7 @@
 #include "temporary_directory.hpp"
 #include "test.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <filesystem>
@@ -288,11 +289,38 @@ TEST_CASE("safetensors: a checksum that stands in a file is checked", "[io]") {
   const auto bytes = fewstep::detail::bytes_of(line);
   CHECK_THROWS_WITH(safetensors_file({bytes.begin(), bytes.end()}, "m"), contains("is damaged"));
 
+  // A file from elsewhere is given one, and stays what it was.
+  const auto python =
+      safetensors_file::load(std::filesystem::path(__FILE__).parent_path() / "../../data/dtypes.safetensors");
+  safetensors_writer(python).write(directory / "python");
+  const auto checked = safetensors_file::load(directory / "python");
+  CHECK(checked.has_checksum());
+  CHECK(checked.names() == python.names());
+  for (const auto& name : python.names()) {
+    CAPTURE(name);
+    CHECK(checked.dtype(name) == python.dtype(name));
+    CHECK(checked.shape(name) == python.shape(name));
+    CHECK(std::ranges::equal(checked.bytes(name), python.bytes(name)));
+  }
+  CHECK(checked.metadata().at("made_with") == python.metadata().at("made_with"));
+
   // A line that was copied from another file is replaced.
   auto writer = small_model();
   writer.metadata(fewstep::checksum_key, "00000000");
   writer.write(directory / "again");
   CHECK(fewstep::read_file(directory / "again") == whole);
+}
+
+TEST_CASE("safetensors: the models that come with the library have checksums", "[io]") {
+  const auto examples = std::filesystem::path(__FILE__).parent_path() / "../../../examples";
+  int models = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(examples)) {
+    if (entry.path().extension() != ".safetensors") continue;
+    CAPTURE(entry.path().string());
+    CHECK(safetensors_file::load(entry.path()).has_checksum());
+    ++models;
+  }
+  CHECK(models == 6);
 }
 
 TEST_CASE("safetensors: a full disk leaves the old file", "[io]") {
