@@ -23,9 +23,6 @@ if(CMAKE_COMPILE_WARNING_AS_ERROR)
   target_compile_options(fewstep_own_cuda INTERFACE "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Werror all-warnings>"
     $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Werror>)
 endif()
-# g++ 12 sees overlaps in std::string that are not there (GCC bug 105651).
-target_compile_options(fewstep_own_cuda INTERFACE
-  $<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<CXX_COMPILER_ID:GNU>>:-Xcompiler=-Wno-restrict>)
 if(FEWSTEP_NATIVE)
   target_compile_options(fewstep_own_cuda INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-march=native>)
 endif()

@@ -11,9 +11,7 @@ endforeach()
 
 # Becomes an error with CMAKE_COMPILE_WARNING_AS_ERROR, which the presets for development set.
 add_library(fewstep_warnings INTERFACE)
-# g++ 12 sees overlaps in std::string that are not there (GCC bug 105651).
-target_compile_options(fewstep_warnings INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow
-  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
+target_compile_options(fewstep_warnings INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow)
 
 # Link to this from every executable of the repository.
 add_library(fewstep_own INTERFACE)

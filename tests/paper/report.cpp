@@ -51,7 +51,7 @@ class made_up_study {
             seconds, 64.0 * update, 512.0 * update, reward(seconds, seed - 2), 1, 0.25, 0.5 - 1e-4 * seconds,
             0.4,     1e-3 * seconds};
         held_out += std::to_string(update);
-        for (const double value : values) held_out += "," + paper::shortest(value);
+        for (const double value : values) held_out.append(",").append(paper::shortest(value));
         held_out += "\n";
       }
       put_text(folder / "settings.json",
@@ -234,8 +234,7 @@ TEST_CASE("the table of training has every so many rows of a long run, the last 
   put_text(study.run("rlcm", 1) / "curve.csv", curve);
   (void)page_of(study.folder(), place / "results.md");
   std::string expected = "label,seed,update,training_seconds,reward_mean\n";
-  for (int update = 3; update <= 450; update += 3)
-    expected += "rlcm,1," + std::to_string(update) + "," + std::to_string(update) + ",0\n";
+  for (int update = 3; update <= 450; update += 3) expected += fewstep::message("rlcm,1,", update, ",", update, ",0\n");
   CHECK(text_of(place / "results" / "training.csv") == expected + "rlcm,2,1,12.5,-700\nrlcm,2,2,25,-690\n");
 }
 

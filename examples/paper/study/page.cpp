@@ -156,7 +156,7 @@ class page {
           const std::size_t every = (numbers.rows() + most_rows - 1) / most_rows;
           for (std::size_t i = (numbers.rows() - 1) % every; i < numbers.rows(); i += every) {
             text += message(group.label, ",", group.plans[r].seed);
-            for (const auto& h : headings) text += "," + seven_digits(numbers[h][i]);
+            for (const auto& h : headings) text.append(",").append(seven_digits(numbers[h][i]));
             text += "\n";
           }
         }
@@ -197,7 +197,7 @@ class page {
       for (std::size_t i = 0; i < curves.x.size(); ++i) {
         table += message(group.label, ",", group.runs.size());
         for (const auto* values : {&curves.x, &curves.mean, &curves.low, &curves.high})
-          table += "," + seven_digits((*values)[i]);
+          table.append(",").append(seven_digits((*values)[i]));
         table += "\n";
       }
     }
@@ -224,7 +224,7 @@ class page {
                                                           {"ddpo_sf", "DDPO-SF"}};
     if (const auto found = names.find(label); found != names.end()) return found->second;
     const std::string prefix = "rlcm_horizon_";
-    if (label.rfind(prefix, 0) == 0) return "RLCM, " + label.substr(prefix.size()) + " steps";
+    if (label.rfind(prefix, 0) == 0) return message("RLCM, ", label.substr(prefix.size()), " steps");
     return label;
   }
 
@@ -232,7 +232,7 @@ class page {
     text_ += "```\n";
     for (const auto& group : groups) {
       text_ += "paper";
-      for (const auto& word : group.plans.front().arguments) text_ += " " + quoted(word);
+      for (const auto& word : group.plans.front().arguments) text_.append(" ").append(quoted(word));
       if (group.plans.size() > 1) {
         text_ += "  # and seed";
         for (std::size_t i = 1; i < group.plans.size(); ++i)
@@ -255,8 +255,8 @@ class page {
   void write_head() {
     text_ += "# RLCM beside DDPO\n\n";
     text_ += "Made by\n\n```\npaper report";
-    for (const auto& output : outputs_) text_ += " " + quoted(output);
-    if (!s_.search.empty()) text_ += " --search " + quoted(s_.search.generic_string());
+    for (const auto& output : outputs_) text_.append(" ").append(quoted(output));
+    if (!s_.search.empty()) text_.append(" --search ").append(quoted(s_.search.generic_string()));
     text_ += message(
         "\n```\n\nfrom the runs of `paper study`, and not edited; the same runs give the same page. The reward is ",
         reward_, meaning_of(reward_),
@@ -343,7 +343,8 @@ class page {
         one.x.push_back(100 * kept.mean[i]);
         one.y.push_back(reward.mean[i]);
         table += message(group.label, ",", group.runs.size());
-        for (const double value : {reward.x[i], kept.mean[i], reward.mean[i]}) table += "," + seven_digits(value);
+        for (const double value : {reward.x[i], kept.mean[i], reward.mean[i]})
+          table.append(",").append(seven_digits(value));
         table += "\n";
       }
       series.push_back(std::move(one));

@@ -44,9 +44,9 @@ int report(const report_settings& s) {
   } else {
     // A page for each reward in a folder of the page's name, which says what they have in common.
     std::string text = "# RLCM beside DDPO\n\nMade by\n\n```\npaper report";
-    for (const auto& study : s.studies) text += " " + quoted(study.generic_string());
-    text += "\n```\n\nfrom runs on " + std::to_string(groups.size()) +
-            " rewards, and not edited. Intervals and columns are explained on the page of each.\n\n";
+    for (const auto& study : s.studies) text.append(" ").append(quoted(study.generic_string()));
+    text += fewstep::message("\n```\n\nfrom runs on ", groups.size(),
+                             " rewards, and not edited. Intervals and columns are explained on the page of each.\n\n");
     for (const auto& studies : groups) {
       const auto reward = read_json(studies.front() / "plan.json").at("plan").at("reward").get<std::string>();
       const fs::path folder = fs::path(s.results).replace_extension();

@@ -50,7 +50,7 @@ std::string table_of(const std::vector<searched>& all) {
   for (const auto& s : all) {
     text += s.method + "," + shortest(s.learning_rate);
     for (const double value : {s.reward, s.height, s.retrieval_before, s.retrieval, s.diversity})
-      text += "," + (s.is_sound() ? shortest(value) : std::string());
+      text.append(",").append(s.is_sound() ? shortest(value) : std::string());
     text += "," + s.status + "\n";
   }
   return text;

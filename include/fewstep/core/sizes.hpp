@@ -45,7 +45,7 @@ template <std::integral... Lengths>
   const std::size_t product = (saturated_size(1) * ... * saturated_size(lengths)).value();
   if (!std::in_range<index_t>(product)) {
     std::string factors;
-    ((factors += (factors.empty() ? "" : " x ") + std::to_string(lengths)), ...);
+    (factors.append(factors.empty() ? "" : " x ").append(std::to_string(lengths)), ...);
     throw std::length_error(
         message("an array of ", factors, " elements cannot be made; lower the sizes that it comes from"));
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/error.hpp>
 #include <fewstep/io/file.hpp>
 
 #include <sys/ioctl.h>
@@ -31,7 +32,7 @@ namespace detail {
 /// Seconds as 7s, 2:05 or 1:02:03.
 [[nodiscard]] inline std::string duration_text(double seconds) {
   const auto all = static_cast<std::int64_t>(std::clamp(std::round(seconds), 0.0, 1e9));
-  const auto two = [](std::int64_t value) { return (value < 10 ? "0" : "") + std::to_string(value); };
+  const auto two = [](std::int64_t value) { return std::string(value < 10 ? "0" : "").append(std::to_string(value)); };
   if (all < 60) return std::to_string(all) + "s";
   if (all < 3600) return std::to_string(all / 60) + ":" + two(all % 60);
   return std::to_string(all / 3600) + ":" + two(all / 60 % 60) + ":" + two(all % 60);
@@ -64,7 +65,7 @@ struct progress_parts {
                             : "") +
            std::to_string(percent) + "%";
     tail = std::to_string(state.done) + "/" + std::to_string(state.total) + " " + duration_text(state.elapsed);
-    if (state.done < state.total) tail += "<" + (state.left ? duration_text(*state.left) : "?");
+    if (state.done < state.total) tail.append("<").append(state.left ? duration_text(*state.left) : "?");
     for (const auto& [name, value] : state.fields) fields.push_back(std::string(name) + " " + short_number(value));
   }
 
@@ -199,7 +200,7 @@ class progress_bar {
     drawn_at_ = now;
     drawn_done_ = done_;
     if (!terminal_) return print(detail::progress_log_line(state));
-    print("\r" + detail::progress_bar_line(state, width(), unicode_) + "\x1b[K");
+    print(message("\r", detail::progress_bar_line(state, width(), unicode_), "\x1b[K"));
   }
 
   [[nodiscard]] int width() const {

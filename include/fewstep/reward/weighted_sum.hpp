@@ -80,7 +80,7 @@ class weighted_sum {
       if (this->name(part) == name) return values_[part];
     expects(false, [&] {
       std::string known;
-      for (std::size_t part = 0; part < size(); ++part) known += (part ? ", " : "") + this->name(part);
+      for (std::size_t part = 0; part < size(); ++part) known.append(part > 0 ? ", " : "").append(this->name(part));
       return message("weighted_sum: no part is called '", name, "'; the parts are: ", known);
     });
     return {};

@@ -39,7 +39,7 @@ std::vector<std::byte> from_hex(const std::string& digits) {
 
 std::string text_of(const rgb_image& image) {
   std::string text = std::to_string(image.height) + "x" + std::to_string(image.width);
-  for (const auto value : image.pixels) text += " " + std::to_string(value);
+  for (const auto value : image.pixels) text.append(" ").append(std::to_string(value));
   return text;
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fewstep/core/error.hpp>
 #include <fewstep/io/safetensors_header.hpp>
 
 #include "test.hpp"
@@ -16,7 +17,7 @@ std::string entry(const std::string& name, const std::string& dtype, const std::
 
 /// A header with one tensor.
 std::string one(const std::string& dtype, const std::string& shape, const std::string& offsets) {
-  return "{" + entry("w", dtype, shape, offsets) + "}";
+  return fewstep::message("{", entry("w", dtype, shape, offsets), "}");
 }
 
 }  // namespace
@@ -43,7 +44,7 @@ TEST_CASE("safetensors header: every element type, scalars, empty tensors, metad
       {"F8_E4M3FNUZ", 8}, {"F6_E3M2", 6}, {"F6_E2M3", 6}, {"F4", 4}};
   CHECK(std::size(sizes) == fewstep::element_types.size());
   for (const auto& [name, bits] : sizes) {
-    const auto text = one("\"" + std::string(name) + "\"", "[2,4]", "[0," + std::to_string(bits) + "]");
+    const auto text = one(fewstep::message("\"", name, "\""), "[2,4]", "[0," + std::to_string(bits) + "]");
     const auto tensor = parse(text, static_cast<std::uint64_t>(bits)).tensors.at(0);
     REQUIRE(tensor.type.has_value());
     CHECK(info(*tensor.type).name == name);
@@ -105,10 +106,12 @@ TEST_CASE("safetensors header: what is wrong is named", "[io]") {
       {one(f, "[1]", "[4,8]"), 8, "bytes 0 to 4 before tensor 'w' belong to no tensor"},
       {one(f, "[1]", "[0,4]"), 9, "bytes 4 to 9 at the end belong to no tensor"},
       {"{}", 1, "bytes 0 to 1 at the end"},
-      {"{" + entry("v", f, "[2]", "[0,8]") + "," + entry("w", f, "[2]", "[4,12]") + "}", 12,
+      {fewstep::message("{", entry("v", f, "[2]", "[0,8]"), ",", entry("w", f, "[2]", "[4,12]"), "}"), 12,
        "tensor 'w' begins at byte 4 and overlaps tensor 'v'"},
-      {"{" + entry("v", f, "[1]", "[0,4]") + "," + entry("w", f, "[1]", "[8,12]") + "}", 12, "bytes 4 to 8"},
-      {"{" + entry("w", f, "[1]", "[0,4]") + "," + entry("w", f, "[1]", "[4,8]") + "}", 8, "tensor 'w' appears twice"},
+      {fewstep::message("{", entry("v", f, "[1]", "[0,4]"), ",", entry("w", f, "[1]", "[8,12]"), "}"), 12,
+       "bytes 4 to 8"},
+      {fewstep::message("{", entry("w", f, "[1]", "[0,4]"), ",", entry("w", f, "[1]", "[4,8]"), "}"), 8,
+       "tensor 'w' appears twice"},
       {"{\"__metadata__\":{\"a\":1}}", 0, "__metadata__ has 1 for 'a'"},
       {"{\"__metadata__\":{\"a\":{}}}", 0, "__metadata__ has an object for 'a'"},
       {"{\"__metadata__\":{\"a\":\"x\",\"a\":\"y\"}}", 0, "__metadata__ has 'a' twice"},
