@@ -8,10 +8,13 @@
 #include <fewstep/algorithm/policy_gradient.hpp>
 #include <fewstep/backend/cpu/backend.hpp>
 #include <fewstep/generator/mlp_generator.hpp>
+#include <fewstep/objective/clipped_surrogate.hpp>
 #include <fewstep/objective/reinforce.hpp>
 #include <fewstep/objective/reward_regression.hpp>
 #include <fewstep/optimizer/sgd.hpp>
+#include <fewstep/regularizer/kl_to_reference.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -213,7 +216,10 @@ TEST_CASE("a sample that is not finite itself, or was asked for by such numbers,
   broken[1].goal[0] = not_a_number;
   const fewstep::reward_check check{.when_not_finite = non_finite::leave_out, .at_most = 0.9f};
   bool some = false;
-  const outcome made = train({}, fewstep::batch_advantage{}, {.optimizer_steps = 2, .rewards = check}, 4, {}, broken);
+  const outcome made = train({}, fewstep::batch_advantage{}, {.optimizer_steps = 2, .rewards = check}, 4,
+                             fewstep::clipped_surrogate{0.1f}, broken);
+  for (const auto& gradient : made.gradients)
+    CHECK(std::all_of(gradient.begin(), gradient.end(), [](float g) { return std::isfinite(g); }));
   for (const auto& report : made.reports) {
     some = some || report.left_out > 0;
     CHECK(std::isfinite(report.reward_mean));
@@ -221,6 +227,50 @@ TEST_CASE("a sample that is not finite itself, or was asked for by such numbers,
     CHECK(report.ratio_deviation == 0);
   }
   CHECK(some);
+}
+
+TEST_CASE("a reference holds the samples that are not left out, and no others") {
+  // Without advantages the gradient is that of the KL, a mean over rows: those without some samples and those without
+  // all others add up.
+  struct nothing {
+    void operator()(std::span<const float>, std::span<const std::int32_t>, std::span<float> out) const {
+      std::fill(out.begin(), out.end(), 0.0f);
+    }
+  };
+  const auto gradient_of = [](const std::set<index_t>& bad) {
+    cpu_backend backend({.threads = 1});
+    mlp model = make_model(backend), reference = make_model(backend);
+    reference.parameters()[7] += 0.5f;
+    std::vector<std::vector<float>> gradients;
+    const fewstep::reward_check check{.when_not_finite = non_finite::leave_out, .at_most = 1};
+    fewstep::policy_gradient trainer(
+        backend, model,
+        fewstep::policy_gradient_parts{.reward_fn = judge{bad},
+                                       .advantage_of = nothing{},
+                                       .objective_of = fewstep::clipped_surrogate{0.1f},
+                                       .regularize = fewstep::kl_to_reference<mlp>(reference, {.coefficient = 1}),
+                                       .rule = recorder{&gradients}},
+        {.horizon = horizon,
+         .prompts_per_update = prompts,
+         .samples_per_prompt = together,
+         .rewards = check,
+         .seed = 5});
+    CHECK(trainer.update(contexts()).reference_kl > 0);
+    return gradients[0];
+  };
+  std::set<index_t> others;
+  for (index_t i = 0; i < samples; ++i)
+    if (!few.contains(i)) others.insert(i);
+  const auto all = gradient_of({}), without_few = gradient_of(few), without_others = gradient_of(others);
+  double largest = 0, off = 0;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const double whole = 16 * static_cast<double>(all[i]);
+    largest = std::max(largest, std::abs(whole));
+    off = std::max(
+        off, std::abs(13 * static_cast<double>(without_few[i]) + 3 * static_cast<double>(without_others[i]) - whole));
+  }
+  CHECK(largest > 0);
+  CHECK(off < 1e-5 * largest);
 }
 
 TEST_CASE("rewards that are not finite are refused unless they are left out, and then beyond a share of them") {
