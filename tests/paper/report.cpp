@@ -6,6 +6,8 @@
 #include "test.hpp"
 #include "unit/io/temporary_directory.hpp"
 
+#include <fewstep/core/error.hpp>
+
 #include <cmath>
 #include <functional>
 #include <map>
