@@ -13,6 +13,7 @@
 #include <fewstep/core/staged_archive.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/generator.hpp>
+#include <fewstep/optimizer/finite_parameters.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
 
 #include <algorithm>
@@ -125,6 +126,7 @@ class consistency_training {
       return message("consistency_training: ", o.steps, " steps in ", o.stages, " stages cannot be counted; use fewer");
     });
     const vec<float> p = model.parameters();
+    finite_.require(backend, p);
     backend.for_each(p.size(), detail::copy<float>{p.data, average_.data()});
   }
 
@@ -162,9 +164,12 @@ class consistency_training {
     double loss = 0;
     for (const double value : losses_.host()) loss += value / static_cast<double>(options_.batch);
     const double norm = gradient_norm(backend_, gradients);
-    if (!std::isfinite(loss) || !std::isfinite(norm))
+    if (!std::isfinite(loss) || !std::isfinite(norm)) {
+      finite_.require(backend_, model_.parameters());
       throw std::runtime_error(message("consistency_training: step ", index_, " has loss ", loss, " and gradient norm ",
                                        norm, "; nothing was changed; lower the learning rate"));
+    }
+    finite_.moved_by(index_);
     const float decay =
         std::min(options_.average_decay, static_cast<float>(index_ + 1) / static_cast<float>(index_ + 10));
     rule_.update(backend_, state_, {model_.parameters(), gradients, average_.view(), decay},
@@ -174,6 +179,10 @@ class consistency_training {
 
   template <class Archive>
   void serialize(Archive& archive) {
+    if constexpr (detail::saves<Archive>) {
+      finite_.require(backend_, model_.parameters());
+      finite_.require(backend_, average());
+    }
     match_settings(archive, options_);
     match_part(archive, "optimizer", rule_);
     match_part(archive, "generator", model_);
@@ -182,6 +191,7 @@ class consistency_training {
     arrays("average", average_.view());
     arrays("optimizer", state_);
     detail::archive_count(archive, "step", index_);
+    if constexpr (detail::loads<Archive>) finite_.loaded(index_);
   }
 
  private:
@@ -223,6 +233,7 @@ class consistency_training {
   mirrored<context_type, Backend> contexts_;
   mirrored<rollout_noise, Backend> noise_;
   repeated<Backend> denoising_, consistent_;
+  finite_parameters finite_{consistency_training_options::name, "step"};
   std::int64_t index_ = 0;
 };
 

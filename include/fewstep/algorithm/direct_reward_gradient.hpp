@@ -19,6 +19,7 @@
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/mdp/prompts.hpp>
 #include <fewstep/mdp/trajectory.hpp>
+#include <fewstep/optimizer/finite_parameters.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
 #include <fewstep/reward/differentiable_reward.hpp>
 #include <fewstep/sampler/step_table.hpp>
@@ -94,6 +95,7 @@ class direct_reward_gradient {
     });
     parts_.also.prepare(backend, model, tables_.back(), o.batch(), plan_.rows);
     const vec<float> p = model.parameters();
+    finite_.require(backend, p);
     if (o.average_decay > 0) backend.for_each(p.size(), detail::copy<float>{p.data, average_.data()});
   }
 
@@ -124,8 +126,13 @@ class direct_reward_gradient {
     const auto begin = clock::now();
     if (tables_.size() > 1) experience_.set_table(backend_, tables_[drawn(tables_.size(), 0)]);
     detail::recorded_reward<reward_type> judge{&parts_.reward_fn, of_decoded_.host(options_.batch())};
-    experience_.collect(backend_, model_, workspace_, output_.view(), judge, parts_.decode, contexts,
-                        {options_.seed, index_}, reduction::mean);
+    try {
+      experience_.collect(backend_, model_, workspace_, output_.view(), judge, parts_.decode, contexts,
+                          {options_.seed, index_}, reduction::mean);
+    } catch (...) {
+      finite_.require(backend_, model_.parameters());  // else they are to blame
+      throw;
+    }
     const auto judged = clock::now();
     is_whole_ = false;
     update_report report = update_report::of(index_, experience_.kept_rewards(), experience_.kept_prompts());
@@ -171,6 +178,10 @@ class direct_reward_gradient {
   /// Everything that a resumed run needs, bit for bit. Random numbers have no state but the seed and the index.
   template <class Archive>
   void serialize(Archive& archive) {
+    if constexpr (detail::saves<Archive>) {
+      finite_.require(backend_, model_.parameters());
+      finite_.require(backend_, average());
+    }
     match_settings(archive, options_);
     match_settings(archive, parts_);
     match_part(archive, "generator", model_);
@@ -180,6 +191,7 @@ class direct_reward_gradient {
     arrays("parameters", model_.parameters());
     arrays("average", average_.view());
     arrays("optimizer", state_);
+    if constexpr (detail::loads<Archive>) finite_.loaded(index_);
   }
 
  private:
@@ -265,9 +277,12 @@ class direct_reward_gradient {
   void step(update_report& report) {
     const vec<float> g = model_.gradients();
     report.gradient_norm = gradient_norm(backend_, g);
-    if (!std::isfinite(report.gradient_norm))
+    if (!std::isfinite(report.gradient_norm)) {
+      finite_.require(backend_, model_.parameters());
       throw std::runtime_error(message("direct_reward_gradient: update ", index_, " has the gradient norm ",
                                        report.gradient_norm, "; the parameters were not moved by it"));
+    }
+    finite_.moved_by(index_);
     parts_.rule.update(backend_, state_, {model_.parameters(), g, average_.view(), options_.average_decay},
                        {options_.schedule(index_), clip_factor(report.gradient_norm, options_.max_gradient_norm)});
   }
@@ -313,6 +328,7 @@ class direct_reward_gradient {
   decoded_gradient<Backend, decoder_type> of_decoded_;
   typename optimizer_type::template state<Backend> state_;
   tensor<float, 1, Backend> average_;
+  finite_parameters finite_{direct_reward_gradient_options::name, "update"};
   std::int64_t index_ = 0;
   bool is_whole_ = true;
 };

@@ -100,7 +100,8 @@ class experience {
   }
 
   /// Draws prompts from `contexts`, samples and judges. `o` is scratch of at least [rows_at_once, D].
-  /// Throws what the reward throws, and std::runtime_error naming a sample whose reward is not finite and not left out.
+  /// Throws what the reward throws, and std::runtime_error naming a sample whose reward is not finite and not left out,
+  /// or the sample itself where it is not finite.
   template <class Generator>
   void collect(Backend& backend, Generator& model, typename Generator::workspace_type& workspace, matrix<float> o,
                Reward& reward_fn, Decoder& decode, std::span<const Context> contexts, experience_key key,
@@ -111,6 +112,7 @@ class experience {
     const index_t samples = path_.samples();
     noise_.host()[0] = {key.seed, static_cast<std::uint64_t>(key.update * samples)};
     std::fill(rewards_.begin(), rewards_.end(), std::numeric_limits<float>::quiet_NaN());
+    shown_ = 0;
     const index_t part = rows_at_once(samples);
     const index_t first_recorded = path_.table().first_trained * parts;
     const auto sample_and_judge = [&] {
@@ -123,18 +125,15 @@ class experience {
         judge(backend, reward_fn, decode, first, count);
       }
     };
-    if constexpr (judges_aside) {
-      try {
-        sample_and_judge();
-        reward_fn.wait();
-      } catch (...) {
-        settle(reward_fn);
-        throw;
-      }
-    } else {
+    try {
       sample_and_judge();
+      if constexpr (judges_aside) reward_fn.wait();
+      leave_out(backend);
+    } catch (...) {
+      if constexpr (judges_aside) settle(reward_fn);
+      require_finite_samples(this->samples().subview(0, shown_));
+      throw;
     }
-    leave_out(backend);
   }
 
  private:
@@ -164,6 +163,7 @@ class experience {
     if constexpr (decodes)
       decode(backend, std::as_const(path_).result().subview(first, count), decoded_.view().subview(first, count));
     const index_t size = judged().cols();
+    shown_ = first + count;
     const matrix<const float> seen{seen_.fetch(backend, judged().data, first * size, count * size), {count, size}};
     const auto contexts = path_.contexts().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
     const auto out = std::span(rewards_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
@@ -215,6 +215,7 @@ class experience {
   trajectory<Backend, Context> path_;
   tensor<float, 2, Backend> decoded_;
   fetched<float, Backend> seen_;
+  index_t shown_ = 0;  // samples of this rollout that the reward was shown
   mirrored<rollout_noise, Backend> noise_;
   std::vector<repeated<Backend>> rollouts_;  // by first trained step, which the table follows, and part
   std::vector<float> rewards_;

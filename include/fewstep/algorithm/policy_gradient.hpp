@@ -25,6 +25,7 @@
 #include <fewstep/mdp/trajectory.hpp>
 #include <fewstep/objective/objective.hpp>
 #include <fewstep/objective/trajectory_objective.hpp>
+#include <fewstep/optimizer/finite_parameters.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
 #include <fewstep/regularizer/regularizer.hpp>
 #include <fewstep/reward/reward.hpp>
@@ -79,6 +80,7 @@ class policy_gradient {
     parts_.regularize.prepare(backend, plan_.rows);
     parts_.also.prepare(backend, model, steps_.full(), o.batch(), plan_.rows);
     const vec<float> p = model.parameters();
+    finite_.require(backend, p);
     if (o.average_decay > 0) backend.for_each(p.size(), detail::copy<float>{p.data, average_.data()});
   }
 
@@ -196,6 +198,10 @@ class policy_gradient {
   /// Everything that a resumed run needs, bit for bit. Random numbers have no state but the seed and the index.
   template <class Archive>
   void serialize(Archive& archive) {
+    if constexpr (detail::saves<Archive>) {
+      finite_.require(backend_, model_.parameters());
+      finite_.require(backend_, average());
+    }
     match_settings(archive, options_);
     match_settings(archive, parts_);
     match_part(archive, "generator", model_);
@@ -206,6 +212,7 @@ class policy_gradient {
     arrays("parameters", model_.parameters());
     arrays("average", average_.view());
     arrays("optimizer", state_);
+    if constexpr (detail::loads<Archive>) finite_.loaded(index_);
     if constexpr (requires { parts_.advantage_of.serialize(archive); }) archive("advantage", parts_.advantage_of);
   }
 
@@ -267,8 +274,13 @@ class policy_gradient {
   /// The rollout and rewards of an update, or of a number below 0.
   void collect(std::span<const context_type> contexts, std::int64_t update) {
     if constexpr (window_moves) experience_.set_table(backend_, steps_.at(index_, options_.seed));
-    experience_.collect(backend_, model_, gradient_.workspace(), gradient_.output(), parts_.reward_fn, parts_.decode,
-                        contexts, {options_.seed, update}, options_.over);
+    try {
+      experience_.collect(backend_, model_, gradient_.workspace(), gradient_.output(), parts_.reward_fn, parts_.decode,
+                          contexts, {options_.seed, update}, options_.over);
+    } catch (...) {
+      finite_.require(backend_, model_.parameters());  // else they are to blame
+      throw;
+    }
   }
   void weigh() {
     gradient_.begin_rollout([&](std::span<float> advantages) {
@@ -299,10 +311,13 @@ class policy_gradient {
   void step(update_report& report) {
     const vec<float> g = model_.gradients();
     const double norm = gradient_norm(backend_, g);
-    if (!std::isfinite(norm))
+    if (!std::isfinite(norm)) {
+      finite_.require(backend_, model_.parameters());
       throw std::runtime_error(message("policy_gradient: update ", index_, " has the gradient norm ", norm,
                                        "; the parameters were not moved by it"));
+    }
     report.gradient_norm = std::max(report.gradient_norm, norm);
+    finite_.moved_by(index_);
     parts_.rule.update(backend_, state_, {model_.parameters(), g, average_.view(), options_.average_decay},
                        {options_.schedule(index_), clip_factor(norm, options_.max_gradient_norm)});
   }
@@ -352,6 +367,7 @@ class policy_gradient {
   gradient_type gradient_;
   typename optimizer_type::template state<Backend> state_;
   tensor<float, 1, Backend> average_;
+  finite_parameters finite_{policy_gradient_options::name, "update"};
   std::int64_t index_ = 0;
   bool is_whole_ = true;
 };

@@ -8,6 +8,17 @@
 
 namespace fewstep::detail {
 
+/// Whether an archive takes values away, or gives them back. Those of a checkpoint say so; a first pass that only
+/// compares does neither.
+template <class Archive>
+concept saves = requires {
+  requires Archive::saves;
+};
+template <class Archive>
+concept loads = requires {
+  requires Archive::loads;
+};
+
 /// Saves or loads a number of which an archive refuses values outside [least, most] before anything is changed, where
 /// it can (load_checkpoint): a count that is negative, or that steps could not be added to.
 template <class Archive, class T>

@@ -125,9 +125,10 @@ concept has_settings = requires(const S& s, detail::any_visitor& visit) {
 
 namespace detail {
 
+/// S::name may also be a member that says something else.
 template <class S>
 concept has_name = requires {
-  { S::name } -> std::convertible_to<std::string_view>;
+  typename std::bool_constant<(std::string_view(S::name).size() > 0)>;
 };
 
 template <class S>
@@ -233,12 +234,19 @@ class settings_matcher {
 
 }  // namespace detail
 
-/// Throws std::invalid_argument unless all settings lie where they may; its sentence names S and the one that does not.
+/// Throws std::invalid_argument unless all settings lie where they may; its sentence names `who` and the one that does
+/// not.
+template <class S>
+requires has_settings<S>
+void check_settings(std::string_view who, const S& s, std::source_location where = std::source_location::current()) {
+  detail::settings_checker visit(who, {}, where);
+  s.settings(visit);
+}
+/// The same in the name of S.
 template <class S>
 requires has_settings<S>
 void check_settings(const S& s, std::source_location where = std::source_location::current()) {
-  detail::settings_checker visit(detail::name_of<S>(), {}, where);
-  s.settings(visit);
+  check_settings(detail::name_of<S>(), s, where);
 }
 
 /// The settings, if they can be used; throws as check_settings.

@@ -6,6 +6,7 @@
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/mirror.hpp>
 #include <fewstep/core/random.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/generator/generator.hpp>
 
 #include <algorithm>
@@ -15,6 +16,7 @@
 #include <limits>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace fewstep {
@@ -22,6 +24,13 @@ namespace fewstep {
 struct check_generator_options {
   double tolerance = 0.02;  ///< of gradients, relative to their norm; a network with kinks (ReLU) may need more
   std::uint64_t seed = 0;   ///< of states, of the gradient by o, of directions
+
+  static constexpr std::string_view name = "check_generator";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("tolerance", tolerance, above(0));
+    visit("seed", seed);
+  }
 };
 
 namespace detail {
@@ -35,7 +44,11 @@ class generator_check {
 
  public:
   generator_check(Backend& backend, Generator& model, std::span<const context_type> contexts, check_generator_options o)
-      : backend_(backend), model_(model), options_(o), size_(model.sample_size()), block_(row_block_of(model)) {
+      : backend_(backend),
+        model_(model),
+        options_(checked(o)),
+        size_(model.sample_size()),
+        block_(row_block_of(model)) {
     expects(!contexts.empty(), "check_generator: there are no contexts; give at least one");
     const index_t n = model.parameters().size();
     expects(size_ >= 1 && block_ >= 1 && n >= 1 && n == model.gradients().size(), [&] {

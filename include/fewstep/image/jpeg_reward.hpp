@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/image/jpeg.hpp>
 #include <fewstep/image/rgb.hpp>
@@ -12,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace fewstep {
@@ -21,6 +23,15 @@ struct jpeg_settings {
   index_t height = 0;  ///< of a sample's picture; 0: from the width, or a square
   index_t width = 0;
   int threads = 0;  ///< 0: OpenMP's default; the result does not depend on it
+
+  static constexpr std::string_view name = "jpeg";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("quality", quality, between(1, 100));
+    visit("height", height, at_least(0));
+    visit("width", width, at_least(0));
+    visit.not_compared("threads", threads, at_least(0));
+  }
 };
 
 namespace detail {
@@ -39,6 +50,7 @@ struct jpeg_workplace {
 /// Calls visit(i, bytes) with the JPEG size of each sample [H*W*3] in [-1, 1].
 template <class Visit>
 void for_each_jpeg_size(matrix<const float> samples, const jpeg_settings& settings, const Visit& visit) {
+  check_settings(settings);
   if (samples.rows() == 0) return;
   const picture_size size = picture_size_of(samples.cols(), settings.height, settings.width);
   for_each_sample(samples.rows(), settings.threads, [&](index_t i) {
@@ -87,6 +99,12 @@ struct jpeg_size_reward {
   index_t height = 0;  ///< of a sample's picture; 0: from the width, or a square
   index_t width = 0;
   int threads = 0;  ///< 0: OpenMP's default; the result does not depend on it
+
+  static constexpr std::string_view name = Sign > 0 ? "jpeg_incompressibility" : "jpeg_compressibility";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    jpeg_settings{quality, height, width, threads}.settings(visit);
+  }
 
   template <class Context>
   void operator()(matrix<const float> samples, std::span<const Context> contexts, std::span<float> out) const {

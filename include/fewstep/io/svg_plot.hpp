@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/core/utf8.hpp>
 #include <fewstep/io/atomic_file.hpp>
 #include <fewstep/io/axis_ticks.hpp>
@@ -36,6 +37,13 @@ struct plot_settings {
   std::string y_label = {};
   int width = 760;   ///< pixels
   int height = 440;  ///< pixels
+
+  static constexpr std::string_view name = "svg_plot";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("width", width, between(1, 1 << 16));
+    visit("height", height, between(1, 1 << 16));
+  }
 };
 
 namespace detail {
@@ -168,6 +176,7 @@ void for_each_run(std::size_t count, const Usable& usable, const Draw& draw) {
 /// there are several series. Without a finite point the axes are drawn alone.
 /// Throws std::invalid_argument if the arrays of a series differ in length, or if a text is not UTF-8.
 [[nodiscard]] inline std::string svg_plot(const plot_settings& settings, std::span<const plot_series> all) {
+  check_settings(settings);
   constexpr double infinity = std::numeric_limits<double>::infinity();
   constexpr std::array<std::string_view, 6> colours{"#2563eb", "#ea580c", "#059669", "#9333ea", "#db2777", "#0891b2"};
   // More series than colours are told apart by dashes.

@@ -7,6 +7,7 @@
 #include <fewstep/core/settings.hpp>
 #include <fewstep/core/staged_archive.hpp>
 #include <fewstep/core/tensor.hpp>
+#include <fewstep/optimizer/finite_parameters.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
 
 #include <algorithm>
@@ -31,7 +32,9 @@ class judge_update {
         name_(name),
         rule_(checked_part(std::move(rule))),
         options_{o.steps, o.batch, o.max_gradient_norm, o.average_decay, o.schedule},
-        state_(rule_.make_state(backend, parameters.size())) {
+        state_(rule_.make_state(backend, parameters.size())),
+        finite_(name, "step") {
+    finite_.require(backend, parameters);
     if (o.average_decay == 0) return;
     average_ = tensor<float, 1, Backend>(backend, {parameters.size()});
     backend.for_each(parameters.size(), detail::copy<float>{parameters.data, average_.data()});
@@ -46,9 +49,12 @@ class judge_update {
   /// Returns the norm of the gradient before clipping.
   double step(vec<float> parameters, vec<const float> gradients, double loss) {
     const double norm = gradient_norm(backend_, gradients);
-    if (!std::isfinite(loss) || !std::isfinite(norm))
+    if (!std::isfinite(loss) || !std::isfinite(norm)) {
+      finite_.require(backend_, parameters);
       throw std::runtime_error(message(name_, ": step ", index_, " has loss ", loss, " and gradient norm ", norm,
                                        "; nothing was changed; lower the learning rate"));
+    }
+    finite_.moved_by(index_);
     const float decay =
         std::min(options_.average_decay, static_cast<float>(index_ + 1) / static_cast<float>(index_ + 10));
     rule_.update(backend_, state_, {parameters, gradients, average_.view(), decay},
@@ -59,12 +65,17 @@ class judge_update {
 
   template <class Archive>
   void serialize(Archive& archive, vec<float> parameters) {
+    if constexpr (detail::saves<Archive>) {
+      finite_.require(backend_, parameters);
+      finite_.require(backend_, average());
+    }
     match_part(archive, "optimizer", rule_);
     auto&& arrays = staged(archive, backend_);
     arrays("parameters", parameters);
     arrays("average", average_.view());
     arrays("optimizer", state_);
     detail::archive_count(archive, "step", index_);
+    if constexpr (detail::loads<Archive>) finite_.loaded(index_);
   }
 
  private:
@@ -81,6 +92,7 @@ class judge_update {
   settings options_;
   typename Optimizer::template state<Backend> state_;
   tensor<float, 1, Backend> average_;
+  finite_parameters finite_;
   std::int64_t index_ = 0;
 };
 

@@ -3,6 +3,7 @@
 
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/random.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/judge/picture_statistics.hpp>
 #include <fewstep/reward/check.hpp>
 
@@ -10,6 +11,7 @@
 #include <cstdint>
 #include <span>
 #include <stdexcept>
+#include <string_view>
 #include <vector>
 
 namespace fewstep {
@@ -22,7 +24,19 @@ struct labelling_rule {
   float tolerance = 0.1f;         ///< how far from white, as a share of a channel's range, background may be
   index_t height = 0, width = 0;  ///< of the pictures; 0: they are square
 
+  static constexpr std::string_view name = "labelling_rule";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("colour", colour);
+    visit("centre", centre);
+    visit("stray", stray);
+    visit("tolerance", tolerance, at_least(0));
+    visit("height", height, at_least(0));
+    visit("width", width, at_least(0));
+  }
+
   [[nodiscard]] double operator()(vec<const float> picture) const {
+    check_settings(*this);
     const picture_size size = picture_size_of(picture.size(), height, width);
     const std::vector<bool> is = foreground(picture, tolerance);
     return colour * colourfulness(picture) + centre * centredness(is, size) - stray * stray_share(is, size);
@@ -47,6 +61,14 @@ struct labelling_options {
   double flipped_share = 0;  ///< probability that a label is wrong, from 0 to 1/2
   std::uint64_t seed = 0;
   std::uint64_t first_pair = 0;  ///< number of the batch's first pair in the whole data set
+
+  static constexpr std::string_view name = "label_pairs";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("flipped_share", flipped_share, between(0, 0.5));
+    visit("seed", seed);
+    visit("first_pair", first_pair);
+  }
 };
 
 /// Labels pairs of samples first[P,D], second[P,D]: the higher score(vec<const float> sample) wins, equal scores are
@@ -59,8 +81,7 @@ template <class Score>
     return message("label_pairs: the pairs are of [", first.rows(), ", ", first.cols(), "] and [", second.rows(), ", ",
                    second.cols(), "] samples; give as many of either, of one size");
   });
-  expects(o.flipped_share >= 0 && o.flipped_share <= 0.5,
-          [&] { return message("label_pairs: flipped_share is ", o.flipped_share, "; it must be from 0 to 0.5"); });
+  check_settings(o);
   const random_stream random{o.seed, stream::labels};
   std::vector<pair_label> labels(static_cast<std::size_t>(first.rows()));
   for (index_t i = 0; i < first.rows(); ++i) {

@@ -47,6 +47,12 @@ class preference_reward {
   preference_reward(Backend& backend, preference_model<Backend>& model, reward_scale scale = {})
       : judge_(backend, model), scale_(checked(scale)) {}
 
+  static constexpr std::string_view name = reward_scale::name;
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    scale_.settings(visit);
+  }
+
   template <class Context>
   void operator()(matrix<const float> samples, std::span<const Context> contexts, std::span<float> out) {
     detail::expect_reward_batch(samples, contexts.size(), out.size());

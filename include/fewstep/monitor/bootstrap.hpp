@@ -3,6 +3,7 @@
 
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/random.hpp>
+#include <fewstep/core/settings.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -11,6 +12,7 @@
 #include <limits>
 #include <numbers>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -20,6 +22,14 @@ struct bootstrap_settings {
   int resamples = 10000;     ///< drawn; up to 5 values all n^n are listed instead
   double confidence = 0.95;  ///< in (0, 1)
   std::uint64_t seed = 0;
+
+  static constexpr std::string_view name = "bootstrap";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("resamples", resamples, at_least(1));
+    visit("confidence", confidence, above(0).below(1));
+    visit("seed", seed);
+  }
 };
 
 /// The ends of an interval.
@@ -38,9 +48,8 @@ struct mean_interval {
 /// these are all n^n <= 3125 equally likely ones, so that nothing is random; of more values `resamples` are drawn.
 [[nodiscard]] inline std::vector<std::vector<std::size_t>> bootstrap_draws(std::size_t n,
                                                                            const bootstrap_settings& settings = {}) {
-  expects(n > 0 && settings.resamples > 0, [&] {
-    return message("bootstrap_draws: ", n, " values and ", settings.resamples, " resamples; give at least one of each");
-  });
+  check_settings(settings);
+  expects(n > 0, "bootstrap_draws: there are no values; give at least one");
   std::vector<std::vector<std::size_t>> draws;
   if (n <= 5) {
     std::vector<std::size_t> draw(n, 0);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/settings.hpp>
 #include <fewstep/nn/parameters.hpp>
 #include <fewstep/nn/pass.hpp>
 #include <fewstep/nn/shapes.hpp>
 
 #include <cmath>
 #include <string>
+#include <string_view>
 
 namespace fewstep {
 
@@ -25,11 +27,20 @@ class conv2d {
     index_t kernel = 3;
     index_t stride = 1;
     float gain = 1.0f;  ///< of the initial deviation gain / sqrt(kernel^2 in); 0 starts at zero
+
+    static constexpr std::string_view name = "conv2d";
+    template <class Visitor>
+    void settings(Visitor& visit) const {
+      visit("kernel", kernel, at_least(1));
+      visit("stride", stride, at_least(1));
+      visit("gain", gain, at_least(0));
+    }
   };
 
   conv2d() = default;
   conv2d(parameter_layout& layout, const std::string& name, index_t in, index_t out, options o = {})
       : in_(in), out_(out), kernel_(o.kernel), stride_(o.stride) {
+    check_settings(o);
     weight_ = layout.add(name + ".weight", slice_kind::convolution, {kernel_, kernel_, in, out}, 0,
                          o.gain / std::sqrt(static_cast<float>(kernel_ * kernel_ * in)));
     bias_ = layout.add_constant(name + ".bias", out, 0);

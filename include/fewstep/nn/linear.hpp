@@ -40,11 +40,19 @@ class linear {
   struct options {
     bool as_convolution = false;
     float gain = 1.0f;  ///< of the initial deviation gain / sqrt(in); 0 starts at zero
+
+    static constexpr std::string_view name = "linear";
+    template <class Visitor>
+    void settings(Visitor& visit) const {
+      visit("as_convolution", as_convolution);
+      visit("gain", gain, at_least(0));
+    }
   };
 
   linear() = default;
   linear(parameter_layout& layout, const std::string& name, index_t in, index_t out, options o = {})
       : name_(name), in_(in), out_(out), as_convolution_(o.as_convolution) {
+    check_settings(o);
     weight_ = add_matrix(layout, ".weight", in, out, o.gain / std::sqrt(static_cast<float>(in)));
     bias_ = layout.add_constant(name + ".bias", out, 0);
   }

@@ -61,6 +61,17 @@ inline std::size_t count_non_finite(std::span<const float> rewards, const reward
 /// Throws std::runtime_error naming the first sample whose reward is NaN or infinite.
 inline void require_finite(std::span<const float> rewards) { count_non_finite(rewards, {}); }
 
+/// Throws std::runtime_error naming the first value of samples[B, D] that is NaN or infinite: then the generator has
+/// made it so, and no reward is to blame.
+inline void require_finite_samples(matrix<const float> samples) {
+  for (index_t i = 0; i < samples.rows(); ++i)
+    for (index_t d = 0; d < samples.cols(); ++d)
+      if (!std::isfinite(samples(i, d)))
+        throw std::runtime_error(message("value ", d, " of sample ", i, " of ", samples.rows(), " is ", samples(i, d),
+                                         ": the generator made it, and no reward can judge it; check its parameters, "
+                                         "its contexts and the decoder"));
+}
+
 namespace detail {
 
 /// Refuses a batch whose three arguments do not speak of the same number of samples.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/settings.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/reward/check.hpp>
 #include <fewstep/reward/for_each_sample.hpp>
@@ -8,6 +9,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -15,6 +17,12 @@ namespace fewstep {
 
 struct per_sample_settings {
   int threads = 1;  ///< 1: one after the other; 0: OpenMP's default; more than 1 needs a function that is thread-safe
+
+  static constexpr std::string_view name = "per_sample";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit.not_compared("threads", threads, at_least(0));
+  }
 };
 
 /// Makes a reward out of a function of one sample:
@@ -28,7 +36,7 @@ template <class Function>
 class per_sample {
  public:
   explicit per_sample(Function function, per_sample_settings settings = {})
-      : function_(std::move(function)), settings_(settings) {}
+      : function_(std::move(function)), settings_(checked(settings)) {}
 
   template <class Context>
   void operator()(matrix<const float> samples, std::span<const Context> contexts, std::span<float> out) {

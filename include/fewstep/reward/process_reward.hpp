@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/io/child_process.hpp>
 #include <fewstep/io/parse_number.hpp>
@@ -33,6 +34,12 @@ struct process_reward_settings {
   double timeout = 60;                  ///< seconds that a batch may take, the start of the judge included
   int restarts = 2;                     ///< new judges that one batch may cost before the reward gives up
   std::string name = "process_reward";  ///< for messages
+
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit.not_compared("timeout", timeout, above(0).remark("seconds"));
+    visit.not_compared("restarts", restarts, at_least(0));
+  }
 };
 
 /// A number as a line of text that reads back as the same number.
@@ -74,9 +81,7 @@ class process_reward {
     const auto& s = settings_;
     expects(!s.command.empty() && !s.command.front().empty(),
             [&] { return message(s.name, ": the command is empty; give a program and its arguments"); });
-    expects(s.timeout > 0 && std::isfinite(s.timeout),
-            [&] { return message(s.name, ": timeout is ", s.timeout, " s; use a finite number above 0"); });
-    expects(s.restarts >= 0, [&] { return message(s.name, ": restarts is ", s.restarts, "; use 0 or more"); });
+    check_settings(s.name, s);
     if (const int code = detail::program_error(s.command.front()); code != 0)
       refuse(detail::start_failure(detail::joined(s.command), code));
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/reward/check.hpp>
 #include <fewstep/reward/differentiable_reward.hpp>
@@ -42,7 +43,19 @@ class weighted_sum {
   static_assert(sizeof...(Rewards) >= 1, "weighted_sum: give at least one weighted{weight, reward}");
 
  public:
-  explicit weighted_sum(weighted<Rewards>... parts) : parts_(std::move(parts)...) {}
+  explicit weighted_sum(weighted<Rewards>... parts) : parts_(std::move(parts)...) {
+    check_settings("weighted_sum", *this);
+  }
+
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    std::apply(
+        [&](const auto&... terms) {
+          std::size_t at = 0;
+          ((visit(message("weight_", at), terms.weight), visit.part(message("part_", at), terms.part), ++at), ...);
+        },
+        parts_);
+  }
 
   template <class Context>
   requires(reward<Rewards, Context>&&...) void operator()(matrix<const float> samples,
