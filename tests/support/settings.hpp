@@ -64,7 +64,7 @@ struct number_setting {
   /// Another value that is allowed.
   [[nodiscard]] double other() const {
     if (is_flag) return value == 0 ? 1 : 0;
-    for (const double candidate : {value + 1, value - 1, value * 0.5, value * 0.75 + 0.2, value + 0.125, 0.5})
+    for (const double candidate : {value * 0.98, value + 1, value - 1, value + 0.125, 0.5})
       if (candidate != value && range.holds(candidate) && (!is_integer || candidate == std::floor(candidate)))
         return candidate;
     return value;

@@ -203,13 +203,8 @@ class settings_matcher {
   void operator()(std::string_view setting, const T& value, const valid_range& = {}) {
     const std::string full = message(path_, setting);
     if constexpr (is_optional<T>) {
-      archive_->must_match(full, value.has_value());
-      if (!value) return;
-      settings_matcher inner(*archive_, full + ".");
-      if constexpr (has_settings<typename T::value_type>)
-        value->settings(inner);
-      else
-        inner("value", *value);
+      archive_->must_match(full + ".given", value.has_value());
+      if (value) (*this)(setting, *value);
     } else if constexpr (has_settings<T>) {
       settings_matcher inner(*archive_, full + ".");
       value.settings(inner);

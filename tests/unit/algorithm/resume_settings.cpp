@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "support/settings.hpp"
+#include "support/tiny_judges.hpp"
+#include "test.hpp"
+
+#include <fewstep/fewstep.hpp>
+#include <fewstep/io/checkpoint.hpp>
+#include <fewstep/judge/contrastive_training.hpp>
+#include <fewstep/judge/preference_training.hpp>
+
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+// Every option of every trainer: one run is made with a value and saved, another with a different value, and loads what
+// the first one saved.
+
+using namespace fewstep;
+
+namespace {
+
+using small_model = mlp_generator<cpu_backend>;
+
+/// All numbers that stand in `object`, but for one that other parts of it allow no other value.
+template <class Object, class Make>
+void compares_all_of(Object object, const Make& make, const std::string& fixed = {}) {
+  const auto path = std::filesystem::temp_directory_path() / ("fewstep-resume-" + std::to_string(::getpid()));
+  make(object, [&](auto& trainer) { save_checkpoint(path, trainer); });
+  make(object, [&](auto& trainer) { CHECK_NOTHROW(load_checkpoint(path, trainer)); });
+  int compared = 0;
+  for (const test::number_setting& number : test::numbers_in(object)) {
+    if (number.name == fixed) continue;
+    const double other = number.other();
+    INFO(number.name << ": " << number.value << " saved and " << other << " loaded");
+    CHECK(other != number.value);
+    number.set(other);
+    make(object, [&](auto& trainer) {
+      if (!number.compared)
+        CHECK_NOTHROW(load_checkpoint(path, trainer));
+      else
+        CHECK_THROWS_WITH(load_checkpoint(path, trainer),
+                          contains(number.name + " = ") && contains("but this run has"));
+    });
+    number.set(number.value);
+    compared += number.compared ? 1 : 0;
+  }
+  CHECK(compared > 0);
+  std::filesystem::remove(path);
+}
+
+struct nearness {
+  float to = 0;
+  static constexpr std::string_view name = "nearness";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("to", to);
+  }
+  void operator()(matrix<const float> samples, std::span<const std::int32_t>, std::span<float> out) const {
+    for (index_t i = 0; i < samples.rows(); ++i) out[static_cast<std::size_t>(i)] = -std::abs(samples(i, 0) - to);
+  }
+  void value_and_gradient(matrix<const float> samples, std::span<const std::int32_t> of, std::span<float> out,
+                          matrix<float> gradient) const {
+    (*this)(samples, of, out);
+    for (index_t i = 0; i < gradient.size(); ++i) gradient.data[i] = 0;
+  }
+};
+
+constexpr policy_gradient_options few{.horizon = 4,
+                                      .prompts_per_update = 2,
+                                      .samples_per_prompt = 2,
+                                      .schedule = {.warmup = 1, .hold = 2, .total = 9, .final = 0.1f},
+                                      .average_decay = 0.5f};
+
+/// A policy gradient of these parts, with the options.
+template <class Parts, class Model>
+void with_parts(Parts object, Model& model, cpu_backend& backend, const std::string& fixed = {}) {
+  const auto make = [&](const Parts& parts, const auto& then) {
+    policy_gradient<cpu_backend, Model, Parts> trainer(backend, model, Parts(parts), few);
+    then(trainer);
+  };
+  compares_all_of(std::move(object), make, fixed);
+}
+
+}  // namespace
+
+TEST_CASE("a resumed policy gradient has the options that it had") {
+  cpu_backend backend({.threads = 1});
+  small_model model(backend, {.network = {.hidden = {4}}});
+  const policy_gradient_parts parts{.reward_fn = nearness{}, .rule = adam{}};
+  compares_all_of(few, [&](const policy_gradient_options& o, const auto& then) {
+    policy_gradient<cpu_backend, small_model, std::remove_const_t<decltype(parts)>> trainer(backend, model, parts, o);
+    then(trainer);
+  });
+}
+
+TEST_CASE("a resumed policy gradient has the parts that it had with the same settings") {
+  cpu_backend backend({.threads = 1});
+  SECTION("RLCM with a reference and auxiliary losses") {
+    small_model model(backend, {.network = {.hidden = {4}}}), other(backend, {.network = {.hidden = {4}}});
+    auto guide = guided(backend, other, {.scale = 2});
+    with_parts(policy_gradient_parts{.sampler = consistency_sampler{.times = {4, 3, 2, 1}},
+                                     .reward_fn = nearness{},
+                                     .advantage_of = prompt_buffer_advantage{.min_count = 8},
+                                     .objective_of = clipped_surrogate{0.25f},
+                                     .regularize = no_regularizer{},
+                                     .rule = adam{},
+                                     .also = auxiliary_losses(last_step_reward(backend, nearness{}, {.margin = 3}),
+                                                              consistency_regularizer(backend, {.weight = 1}))},
+               model, backend, "sampler.last");
+    // The reference cannot be set through the parts, which hold it by pointer.
+    const auto path = std::filesystem::temp_directory_path() / ("fewstep-resume-" + std::to_string(::getpid()));
+    const auto with_scale = [&](float scale, float coefficient, const auto& then) {
+      guided reference(backend, other, {.scale = scale});
+      policy_gradient_parts parts{.reward_fn = nearness{},
+                                  .regularize = kl_to_reference(reference, {.coefficient = coefficient}),
+                                  .rule = adam{}};
+      policy_gradient<cpu_backend, small_model, decltype(parts)> trainer(backend, model, std::move(parts), few);
+      then(trainer);
+    };
+    with_scale(2, 0.1f, [&](auto& trainer) { save_checkpoint(path, trainer); });
+    with_scale(2, 0.1f, [&](auto& trainer) { CHECK_NOTHROW(load_checkpoint(path, trainer)); });
+    with_scale(3, 0.1f, [&](auto& trainer) {
+      CHECK_THROWS_WITH(load_checkpoint(path, trainer),
+                        contains("regularizer.reference.scale = 2, but this run has 3"));
+    });
+    with_scale(2, 0.2f, [&](auto& trainer) {
+      CHECK_THROWS_WITH(load_checkpoint(path, trainer),
+                        contains("regularizer.coefficient = 0.1, but this run has 0.2"));
+    });
+    std::filesystem::remove(path);
+  }
+  SECTION("a flow with a group's advantage and a sliding window") {
+    mlp_generator<cpu_backend, flow_matching> model(backend, {.network = {.hidden = {4}}, .preconditioner = {}});
+    with_parts(policy_gradient_parts{.sampler = flow_sde_sampler{.times = {0.9f, 0.6f, 0.4f, 0.2f}},
+                                     .reward_fn = nearness{},
+                                     .advantage_of = group_advantage{},
+                                     .objective_of = guarded_surrogate{},
+                                     .rule = sgd{},
+                                     .select = sliding_window{.length = 1}},
+               model, backend);
+    with_parts(policy_gradient_parts{.sampler = dance_sde_sampler{},
+                                     .reward_fn = nearness{},
+                                     .advantage_of = batch_advantage{},
+                                     .objective_of = divergence_mask{},
+                                     .rule = adamw{},
+                                     .select = random_window{.length = 1}},
+               model, backend);
+  }
+  SECTION("other samplers and REBEL") {
+    mlp_generator<cpu_backend, lcm> model(backend, {.network = {.hidden = {4}}, .preconditioner = {}});
+    with_parts(policy_gradient_parts{.sampler = lcm_sampler{.last = last_step::stochastic},
+                                     .reward_fn = nearness{},
+                                     .objective_of = reward_regression{},
+                                     .rule = adam{}},
+               model, backend);
+    with_parts(policy_gradient_parts{.sampler = ddim_sampler{.eta = 0.5f}, .reward_fn = nearness{}, .rule = adam{}},
+               model, backend);
+    with_parts(policy_gradient_parts{.sampler = cps_sampler{.noise = 0.5f}, .reward_fn = nearness{}, .rule = adam{}},
+               model, backend);
+  }
+}
+
+TEST_CASE("a resumed run is refused other parts by their names") {
+  cpu_backend backend({.threads = 1});
+  small_model model(backend, {.network = {.hidden = {4}}});
+  const auto path = std::filesystem::temp_directory_path() / ("fewstep-resume-" + std::to_string(::getpid()));
+  const auto with = [&](auto objective, auto rule, const auto& then) {
+    policy_gradient_parts parts{.reward_fn = nearness{}, .objective_of = objective, .rule = rule};
+    policy_gradient<cpu_backend, small_model, decltype(parts)> trainer(backend, model, std::move(parts), few);
+    then(trainer);
+  };
+  with(reinforce{}, adam{}, [&](auto& trainer) { save_checkpoint(path, trainer); });
+  with(clipped_surrogate{}, adam{}, [&](auto& trainer) {
+    CHECK_THROWS_WITH(load_checkpoint(path, trainer),
+                      contains("objective = reinforce, but this run has clipped_surrogate"));
+  });
+  with(reinforce{}, sgd{}, [&](auto& trainer) {
+    CHECK_THROWS_WITH(load_checkpoint(path, trainer), contains("optimizer = adam, but this run has sgd"));
+  });
+  std::filesystem::remove(path);
+}
+
+TEST_CASE("a resumed direct reward gradient has the options and parts that it had") {
+  cpu_backend backend({.threads = 1});
+  small_model model(backend, {.network = {.hidden = {4}}});
+  using parts_type = direct_reward_gradient_parts<consistency_sampler, nearness, adam>;
+  const direct_reward_gradient_options options{.horizon = 4,
+                                               .steps_with_gradient = 2,
+                                               .jump_from = 2,
+                                               .loss = {.margin = 2},
+                                               .prompts_per_update = 2,
+                                               .average_decay = 0.5f};
+  compares_all_of(options, [&](const direct_reward_gradient_options& o, const auto& then) {
+    direct_reward_gradient<cpu_backend, small_model, parts_type> trainer(backend, model, parts_type{}, o);
+    then(trainer);
+  });
+  parts_type with_times{};
+  with_times.sampler.times = {4, 3, 2, 1};
+  compares_all_of(with_times, [&](const parts_type& parts, const auto& then) {
+    direct_reward_gradient<cpu_backend, small_model, parts_type> trainer(backend, model, parts, options);
+    then(trainer);
+  });
+}
+
+TEST_CASE("a resumed consistency training has the options and the optimizer that it had") {
+  cpu_backend backend({.threads = 1});
+  small_model model(backend, {.network = {.hidden = {4}}});
+  compares_all_of(consistency_training_options{.batch = 2},
+                  [&](const consistency_training_options& o, const auto& then) {
+                    consistency_training training(backend, model, adam{}, o);
+                    then(training);
+                  });
+  const auto path = std::filesystem::temp_directory_path() / ("fewstep-resume-" + std::to_string(::getpid()));
+  consistency_training saved(backend, model, adam{}, {.batch = 2}),
+      other(backend, model, adam{.beta2 = 0.9f}, {.batch = 2});
+  save_checkpoint(path, saved);
+  CHECK_THROWS_WITH(load_checkpoint(path, other), contains("optimizer.beta2 = 0.999, but this run has 0.9"));
+  std::filesystem::remove(path);
+}
+
+TEST_CASE("a resumed training of a reward model has the options that it had") {
+  namespace squares = test::squares;
+  cpu_backend backend({.threads = 1});
+  auto judge = squares::make_preference_model(backend, false);
+  compares_all_of(preference_training_options{.batch = 2}, [&](const preference_training_options& o, const auto& then) {
+    preference_training training(backend, judge, adam{}, o);
+    then(training);
+  });
+  auto towers = squares::make_two_tower(backend);
+  compares_all_of(contrastive_training_options{.batch = 2},
+                  [&](const contrastive_training_options& o, const auto& then) {
+                    contrastive_training training(backend, towers, adam{}, o);
+                    then(training);
+                  });
+}
+
+TEST_CASE("a resumed run has the model that it had with the same settings") {
+  cpu_backend backend({.threads = 1});
+  const auto trained = [&](auto& model, const auto& then) {
+    using model_type = std::remove_reference_t<decltype(model)>;
+    using parts_type = policy_gradient_parts<consistency_sampler, nearness, prompt_buffer_advantage, clipped_surrogate,
+                                             no_regularizer, adam>;
+    policy_gradient<cpu_backend, model_type, parts_type> trainer(backend, model, parts_type{}, few);
+    then(trainer);
+  };
+  SECTION("guidance") {
+    small_model model(backend, {.network = {.hidden = {4}}});
+    compares_all_of(guided_options{.scale = 5}, [&](const guided_options& o, const auto& then) {
+      guided with_guidance(backend, model, o);
+      trained(with_guidance, [&](auto& trainer) {
+        auto content = [&](auto& archive) { trainer.serialize(archive); };
+        then(content);
+      });
+    });
+  }
+  SECTION("adapters, preconditioning and pictures at a time") {
+    using unet_type = text_unet<cpu_backend>;
+    const text_unet_options network{.unet = {.height = 4,
+                                             .width = 4,
+                                             .widths = {8},
+                                             .encoder_blocks = 1,
+                                             .middle_blocks = 1,
+                                             .decoder_blocks = 1,
+                                             .condition = 8,
+                                             .groups = 2},
+                                    .text_width = 8,
+                                    .frequencies = {1, 2}};
+    const auto path = std::filesystem::temp_directory_path() / ("fewstep-resume-" + std::to_string(::getpid()));
+    const auto with = [&](lora_options lora, edm_consistency p, index_t together, index_t heads, const auto& then) {
+      text_unet_options options = network;
+      options.unet.heads = heads;
+      unet_type model(backend, vocabulary({"red", "blue"}),
+                      {.network = options, .preconditioner = p, .lora = lora, .together = together});
+      struct grey {
+        void operator()(matrix<const float>, std::span<const token_list>, std::span<float> out) const {
+          std::fill(out.begin(), out.end(), 0.0f);
+        }
+      };
+      auto trainer = rlcm(backend, model, grey{}, adam{}, {.horizon = 2, .prompts_per_update = 2});
+      then(trainer);
+    };
+    const auto load_says = [&](const std::string& sentence) {
+      return
+          [&path, sentence](auto& trainer) { CHECK_THROWS_WITH(load_checkpoint(path, trainer), contains(sentence)); };
+    };
+    with({.rank = 2, .alpha = 8}, {}, 0, 1, [&](auto& trainer) { save_checkpoint(path, trainer); });
+    with({.rank = 2, .alpha = 8}, {}, 0, 1, [&](auto& trainer) { CHECK_NOTHROW(load_checkpoint(path, trainer)); });
+    with({.rank = 2, .alpha = 32}, {}, 0, 1, load_says("generator.lora.alpha = 8, but this run has 32"));
+    with({.rank = 4, .alpha = 8}, {}, 0, 1, load_says("generator.lora.rank = 2, but this run has 4"));
+    with({.rank = 2, .alpha = 8}, {.sigma_data = 0.4f}, 0, 1,
+         load_says("generator.preconditioner.sigma_data = 0.5, but this run has 0.4"));
+    with({.rank = 2, .alpha = 8}, {}, 2, 1, load_says("generator.together = 0, but this run has 2"));
+    with({.rank = 2, .alpha = 8}, {}, 0, 2, load_says("generator.network.unet.heads = 1, but this run has 2"));
+    std::filesystem::remove(path);
+  }
+}
