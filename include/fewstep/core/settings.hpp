@@ -107,12 +107,19 @@ template <class T>
 inline constexpr bool is_optional<std::optional<T>> = true;
 
 template <class T>
-[[nodiscard]] constexpr const T& unwrapped(const T& object) {
-  return object;
+[[nodiscard]] constexpr const auto& unwrapped(const std::reference_wrapper<T>& object);
+
+/// Whose settings a part has: its own, or those of what it holds and lets others see by wrapped_part().
+template <class T>
+[[nodiscard]] constexpr const auto& unwrapped(const T& object) {
+  if constexpr (requires { object.wrapped_part(); })
+    return unwrapped(object.wrapped_part());
+  else
+    return object;
 }
 template <class T>
-[[nodiscard]] constexpr const T& unwrapped(const std::reference_wrapper<T>& object) {
-  return object.get();
+[[nodiscard]] constexpr const auto& unwrapped(const std::reference_wrapper<T>& object) {
+  return unwrapped(object.get());
 }
 
 }  // namespace detail

@@ -67,11 +67,8 @@ class async {
   async(async&&) noexcept = default;
   async& operator=(async&&) noexcept = default;
 
-  static constexpr std::string_view name = "async";
-  template <class Visitor>
-  void settings(Visitor& visit) const {
-    visit.part("inner", state_->wrapped);
-  }
+  /// Whose settings a trainer checks and compares: where it judges changes no bit.
+  [[nodiscard]] const Reward& wrapped_part() const { return state_->wrapped; }
 
   template <class Context>
   requires reward<Reward, Context> ticket submit(matrix<const float> samples, std::span<const Context> contexts,

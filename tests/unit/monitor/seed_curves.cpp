@@ -175,7 +175,7 @@ TEST_CASE("what is no curve is refused") {
   CHECK_THROWS_WITH(mean_over_seeds(std::vector<run_curve>{{{0, 1}, {0, 1}}, {{2, 3}, {0, 1}}}),
                     contains("the last run begins at 2 and the first one ends at 1"));
   CHECK_THROWS_WITH(mean_over_seeds(std::vector<run_curve>{}), contains("0 runs"));
-  CHECK_THROWS_WITH(bootstrap_mean(std::vector<double>{}), contains("0 values"));
+  CHECK_THROWS_WITH(bootstrap_mean(std::vector<double>{}), contains("there are no values"));
   CHECK_THROWS_WITH(student_mean(std::vector<double>{}), contains("no values"));
   CHECK_THROWS_WITH(student_quantile(0), contains("0 degrees"));
   CHECK_THROWS_WITH(percentile_interval({1.0}, 1.0), contains("confidence 1"));

@@ -240,8 +240,10 @@ TEST_CASE("a large batch and a long answer block nobody") {
 
 TEST_CASE("settings that cannot be are refused, and a program that is missing is named") {
   CHECK_THROWS_WITH(process_reward({}), contains("process_reward: the command is empty"));
-  CHECK_THROWS_WITH(process_reward({.command = {"judge"}, .timeout = 0, .name = "a"}), contains("a: timeout is 0 s"));
-  CHECK_THROWS_WITH(process_reward({.command = {"judge"}, .restarts = -1}), contains("restarts is -1; use 0 or more"));
+  CHECK_THROWS_WITH(process_reward({.command = {"judge"}, .timeout = 0, .name = "a"}),
+                    contains("a: timeout is 0; it must be above 0"));
+  CHECK_THROWS_WITH(process_reward({.command = {"judge"}, .restarts = -1}),
+                    contains("restarts is -1; it must be at least 0"));
 }
 
 TEST_CASE("a judge whose program is missing or cannot be executed is refused at once and not for its time") {
