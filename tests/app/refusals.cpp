@@ -30,6 +30,34 @@ TEST_CASE("sample names the words it does not know") {
   CHECK_FALSE(std::filesystem::exists(picture));
 }
 
+TEST_CASE("a model without a checksum is used and said to have none; one with a flipped bit is refused") {
+  const playground here;
+  const auto whole = text_of(here.base());
+  const auto draw = [&](const std::string& name, const std::string& content) {
+    put_text(here / name, content);
+    return here.run({"sample", "--checkpoint", (here / name).string(), "--output", (here / "cat.png").string(),
+                     "--count", "1", "--prompt", "cat"});
+  };
+  const auto checked = draw("checked", whole);
+  INFO(checked.output);
+  CHECK(checked.exited_with(0));
+  CHECK(!says(checked, "checksum"));
+
+  auto plain = whole;
+  plain.at(plain.find("fewstep.crc32c")) = '?';  // as files from Python have no such line
+  const auto unchecked = draw("plain", plain);
+  INFO(unchecked.output);
+  CHECK(unchecked.exited_with(0));
+  CHECK(says(unchecked, "note: " + (here / "plain").string() + " has no checksum"));
+
+  auto flipped = whole;
+  flipped.at(flipped.size() - 4000) ^= 1;
+  const auto damaged = draw("flipped", flipped);
+  INFO(damaged.output);
+  CHECK(damaged.exited_with(1));
+  CHECK(says(damaged, (here / "flipped").string() + ": is damaged: its checksum is"));
+}
+
 TEST_CASE("finetune refuses what it cannot do before it begins") {
   const playground here;
   const auto refused = [&](std::vector<std::string> more, const std::string& reason) {
