@@ -8,7 +8,7 @@ namespace text_to_emoji {
 finetune_settings settled(finetune_settings s) {
   if (s.times.empty() && s.horizon > 0) s.times = times_for(s.horizon);
   s.horizon = s.times.empty() ? s.horizon : static_cast<int>(s.times.size());
-  if (s.first_trained < 0) s.first_trained = s.kl > 0 && s.horizon > 2 ? 1 : 0;
+  if (s.first_trained == -1) s.first_trained = s.kl > 0 && s.horizon > 2 ? 1 : 0;
   if (s.judge.empty() && s.task == "alignment") s.judge = default_two_tower;
   if (s.judge.empty() && s.task == "preference") s.judge = default_preference;
   return s;

@@ -25,6 +25,7 @@ TEST_CASE("options out of their range are refused by name and leave nothing behi
       CHECK_FALSE(end.exited_with(0));
       CHECK(says(end, std::string(option).substr(0, 2) == "--" ? option : ""));
       CHECK_FALSE(fs::exists(here / "new"));
+      fs::remove_all(here / "new");
     }
   };
   const std::string data = TEXT_TO_EMOJI_DATA, base = here.base().string();

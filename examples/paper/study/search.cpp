@@ -59,10 +59,10 @@ std::string table_of(const std::vector<searched>& all) {
 }  // namespace
 
 int search(const search_settings& s) {
-  fewstep::expects(!s.methods.empty() && !s.rates.empty() && s.seconds > 0, [&] {
-    return message("search: ", s.methods.size(), " methods, ", s.rates.size(), " rates and ", s.seconds,
-                   " seconds; give at least one of each");
+  fewstep::expects(!s.methods.empty() && !s.rates.empty(), [&] {
+    return message("search: ", s.methods.size(), " methods and ", s.rates.size(), " rates; give at least one of each");
   });
+  text_to_emoji::expect_positive("--seconds", s.seconds);
   for (const double rate : s.rates) text_to_emoji::expect_positive("--rates", rate);
   text_to_emoji::expect_between("--keep", s.keep, 0, 1);
   text_to_emoji::expect_at_least("--evaluations", s.evaluations, 1);
