@@ -137,6 +137,7 @@ TEST_CASE("settings: no member of a struct that is set is forgotten") {
   names_all_of<reward_regression>();
   names_all_of<reinforce>();
   names_all_of<reward_loss>();
+  names_all_of<reward_check>();
   names_all_of<batch_advantage>();
   names_all_of<group_advantage>(2);          // scratch
   names_all_of<prompt_buffer_advantage>(1);  // memory
