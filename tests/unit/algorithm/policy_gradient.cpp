@@ -228,8 +228,9 @@ TEST_CASE("policy_gradient refuses what cannot be learned from") {
   CHECK_THROWS_WITH(with({.average_decay = 1}), contains("average_decay is 1"));
   CHECK_THROWS_WITH(with({.horizon = 2, .prompts_per_update = 3, .optimizer_steps = 4}),
                     contains("4 optimizer steps but only 3 rows"));
-  CHECK_THROWS_WITH(with({.memory_budget = 100}), contains("memory_budget: 100 bytes are too few") &&
-                                                      contains("the smallest micro-batch (32 rows) needs"));
+  CHECK_THROWS_WITH(with({.memory_budget = 100}), contains("memory_budget: 100 bytes are too few"));
+  CHECK_THROWS_WITH(with({.memory_budget = 9100}), contains("memory_budget: 9100 bytes are too few") &&
+                                                       contains("the smallest micro-batch (32 rows) needs"));
   auto trainer = with({});
   CHECK_THROWS_WITH(trainer.update({}), contains("there are no prompts; give at least one"));
 
