@@ -26,13 +26,13 @@
 ///     }
 ///
 /// checked(options) refuses a number that lies elsewhere, NaN being nowhere, and match_settings(archive, options) has a
-/// resumed run refused that has another. The visitor is given
+/// resumed run refused that has another. The visitor is called with
 ///
-///     visit("seed", seed);                    // a number, bool or enum; floats are finite where no range says
-///     otherwise visit("times", times, range);           // a vector or an optional of such; the range holds for each
-///     number visit("schedule", schedule);            // a struct that has settings() visit.part("reference",
-///     reference);     // an object that may have settings(); its name is compared too visit.not_compared("threads",
-///     threads); // checked, but a resumed run may change it, since no bit depends on it
+/// - visit("seed", seed): a number, bool or enum; floats are finite where no range says otherwise
+/// - visit("times", times, range): a vector or an optional of such; the range holds for each number
+/// - visit("schedule", schedule): a struct that has settings()
+/// - visit.part("reference", reference): an object that may have settings(); its name is compared too
+/// - visit.not_compared("threads", threads): checked, but a resumed run may change it, since no bit depends on it
 namespace fewstep {
 
 /// Where a number may lie. NaN lies nowhere, and infinity only where or_infinite() says so.

@@ -30,7 +30,7 @@ requires std::is_arithmetic_v<Number>
 void append_number(std::string& text, Number value) {
   std::array<char, 64> digits{};
   const auto result = std::to_chars(digits.data(), digits.data() + digits.size(), value);
-  text.append(digits.data(), result.ptr);
+  text.append(digits.data(), static_cast<std::size_t>(result.ptr - digits.data()));
 }
 
 /// A table of numbers that grows by one row an update; its first column is the update's number.

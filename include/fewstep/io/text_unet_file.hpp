@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/error.hpp>
 #include <fewstep/core/mirror.hpp>
 #include <fewstep/generator/rescaled.hpp>
 #include <fewstep/generator/text_unet.hpp>
+#include <fewstep/io/half.hpp>
 #include <fewstep/io/model_description.hpp>
 #include <fewstep/io/named_parameters.hpp>
 #include <fewstep/io/safetensors.hpp>
@@ -11,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -67,13 +70,23 @@ void visit_text_unet(text_unet_options& o, P& p, const Field& field) {
   field("sigma_max", p.sigma_max);
 }
 
-/// Adds the slices of a layout under their names, in file layout.
+/// Adds the slices of a layout under their names, in file layout. Throws std::runtime_error where a weight is no finite
+/// number in that type: such a file could not be loaded, and must not take the place of one that can.
 inline void add_slices(safetensors_writer& file, const parameter_layout& layout, vec<const float> values,
                        element_type type) {
+  const auto is_finite = [&](float value) {
+    return std::isfinite(type == element_type::f16 ? half_to_float(float_to_half(value)) : value);
+  };
   std::vector<float> in_file;
   for (const auto& slice : layout.slices()) {
     in_file.resize(static_cast<std::size_t>(slice.size()));
     convert_layout(slice, values.data + slice.offset, in_file.data(), true);
+    const auto bad = std::find_if_not(in_file.begin(), in_file.end(), is_finite);
+    if (bad != in_file.end())
+      throw std::runtime_error(message("the weight '", slice.name, "' is not saved: it has ", *bad, " at element ",
+                                       bad - in_file.begin(), " of ", in_file.size(), ", which is no finite number as ",
+                                       info(type).name, "; save the parameters of a run that has not diverged",
+                                       std::isfinite(*bad) ? ", or save them as F32" : ""));
     file.add(slice.name, file_extents(slice), in_file, type);
   }
 }
@@ -110,7 +123,8 @@ void write_text_unet(const std::filesystem::path& path, text_unet<Backend, P>& m
 
 /// Writes the network with `parameters` (its own, or an average of them) as weights. Adapters are written beside the
 /// base under their names, with their rank and scale in the metadata. Of the preconditioning the file has sigma_data,
-/// sigma_min and sigma_max; which one it is says whoever loads it.
+/// sigma_min and sigma_max; which one it is says whoever loads it. Throws std::runtime_error naming the weight, and
+/// leaves the file at `path` as it was, where a weight is no finite number.
 template <class Backend, preconditioning P>
 requires on_host<Backend>
 void save_text_unet(const std::filesystem::path& path, text_unet<Backend, P>& model, vec<const float> parameters,

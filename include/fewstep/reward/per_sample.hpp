@@ -36,7 +36,15 @@ template <class Function>
 class per_sample {
  public:
   explicit per_sample(Function function, per_sample_settings settings = {})
-      : function_(std::move(function)), settings_(checked(settings)) {}
+      : function_(std::move(function)), settings_(settings) {}  // throws nothing: see settings()
+
+  static constexpr std::string_view name = per_sample_settings::name;
+  /// Checked by a trainer when it is made, and by each call. (Of a constructor that throws within the braces of
+  /// policy_gradient_parts, g++ 12 at -O3 warns that members before it may be uninitialised.)
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    settings_.settings(visit);
+  }
 
   template <class Context>
   void operator()(matrix<const float> samples, std::span<const Context> contexts, std::span<float> out) {
@@ -44,6 +52,7 @@ class per_sample {
     static_assert(judges,
                   "fewstep::per_sample: the function must be callable as f(vec<const float> sample, const Context& "
                   "context) and return a number");
+    check_settings(settings_);
     detail::expect_reward_batch(samples, contexts.size(), out.size());
     if constexpr (judges)
       detail::for_each_sample(samples.rows(), settings_.threads, [&](index_t i) {

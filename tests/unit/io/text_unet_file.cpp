@@ -199,6 +199,32 @@ TEST_CASE("half precision keeps a model but for its rounding") {
   CHECK(fewstep::test::relative_error(predict(backend, loaded), predict(backend, g)) < 3e-3);
 }
 
+TEST_CASE("weights that are no finite numbers do not take the place of a model that is there") {
+  const temporary_directory folder;
+  cpu_backend backend({.threads = 1});
+  auto g = make_tiny_text_unet(backend);
+  save_consistency_model(folder / "m", g, g.parameters());
+  const auto before = fewstep::read_file(folder / "m");
+  std::vector<float> parameters(g.parameters().begin(), g.parameters().end());
+  const auto saves = [&](fewstep::element_type type) {
+    save_consistency_model(folder / "m", g, {parameters.data(), {g.parameters().size()}}, type);
+  };
+  const std::string name = g.trained_layout().slices().front().name;
+  for (const float bad : {std::nanf(""), std::numeric_limits<float>::infinity()}) {
+    parameters.front() = bad;
+    CHECK_THROWS_WITH(saves(fewstep::element_type::f32), contains("the weight '" + name + "' is not saved: it has "));
+    CHECK(fewstep::read_file(folder / "m") == before);
+  }
+  // The largest half is 65504; from 65520 on, halfway to the next, a number is rounded to infinity.
+  parameters.front() = 65520.0f;
+  CHECK_THROWS_WITH(saves(fewstep::element_type::f16), contains("no finite number as F16; ") && contains("as F32"));
+  CHECK(fewstep::read_file(folder / "m") == before);
+  parameters.front() = 65519.0f;
+  CHECK_NOTHROW(saves(fewstep::element_type::f16));
+  auto loaded = load_consistency_model(backend, folder / "m");
+  CHECK(loaded.parameters()[0] == 65504.0f);
+}
+
 TEST_CASE("a model file that does not fit is refused, and the message names file, weight and reason") {
   const temporary_directory folder;
   cpu_backend backend({.threads = 1});
