@@ -8,10 +8,11 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
+mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -m 1 '/debian/$')
 
 # discovered VERSION PACKAGE SHOWN: the tests that the package's script makes of the names on standard input.
 discovered() {
-  curl --silent --show-error --fail --location --output "$1.deb" "http://deb.debian.org/debian/pool/main/c/catch2/$2"
+  curl --silent --show-error --fail --location --output "$1.deb" "${mirror}pool/main/c/catch2/$2"
   dpkg-deb --extract "$1.deb" "$1"
   { printf '#!/bin/bash\ncat << END\n' && cat && printf 'END\n'; } > program
   # 2.13.10 exits with the number of names.
