@@ -5,7 +5,7 @@
 # stored to and loaded from by vmovdqa, which faults there. g++ 13 and 14, -O1, -O3 and -mno-red-zone are right;
 # -mstackrealign does not help. Nothing is run: the place of the array follows from the assembly.
 set -euo pipefail
-command -v g++-12 > /dev/null || apt-get install -y -qq --no-install-recommends g++-12 > /dev/null
+command -v g++-12 > /dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends g++-12 > /dev/null; }
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 

@@ -84,10 +84,8 @@ TEST_CASE("two runs do not write into one folder at once") {
   REQUIRE(wait_for_update(first, table, static_cast<long>(rows) + 3));  // undisturbed
   first.send(SIGKILL);
   (void)first.wait();
-  application third(arguments({"--resume"}), here.log());
-  CHECK(wait_for_output(third, here.log(), "output"));
-  std::this_thread::sleep_for(std::chrono::milliseconds(500));
-  CHECK(third.is_running());
+  application third(arguments({"--resume"}), here / "third log");
+  REQUIRE(wait_for_update(third, table, updates_in(table).back() + 3));
   third.send(SIGINT);
   CHECK(third.wait().exited_with(128 + SIGINT));
   CHECK_FALSE(fs::exists(here / "run" / ".lock"));

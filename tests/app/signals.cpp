@@ -17,7 +17,7 @@ std::vector<std::string> long_before_training(const playground& here) {
 
 TEST_CASE("Ctrl-C and the signals of batch systems and of closed terminals end a run after its update and save it") {
   const playground here;
-  constexpr int updates = 40;
+  constexpr int updates = 400;
   REQUIRE(here.run(here.finetune("unbroken", updates)).exited_with(0));
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     const std::string name = "run" + std::to_string(signal);
@@ -29,12 +29,12 @@ TEST_CASE("Ctrl-C and the signals of batch systems and of closed terminals end a
     INFO("signal " << signal << "\n" << end.output);
     CHECK(end.exited_with(128 + signal));
     const auto last = std::to_string(updates_in(table).back());
-    CHECK(says(end, "interrupted after update " + last + " of 40"));
+    CHECK(says(end, "interrupted after update " + last + " of 400"));
 
     const auto resumed = here.run(here.finetune(name, updates, {"--resume"}));
     INFO(resumed.output);
     CHECK(resumed.exited_with(0));
-    CHECK(says(resumed, "after update " + last + " of 40"));
+    CHECK(says(resumed, "after update " + last + " of 400"));
     for (const char* file : {"checkpoint.safetensors", "model.safetensors", "evaluation.csv"})
       CHECK(text_of(here / name / file) == text_of(here / "unbroken" / file));
     CHECK(without_times(table) == without_times(here / "unbroken" / "metrics.csv"));
@@ -60,7 +60,7 @@ TEST_CASE("another signal after a second ends a run at once") {
   application run(long_before_training(here), here.log());
   REQUIRE(wait_for_output(run, here.log(), "judging"));
   run.send(first);
-  std::this_thread::sleep_for(1100ms);
+  std::this_thread::sleep_for(2500ms);  // a second counts from the moment that the first was handled
   REQUIRE(run.is_running());
   run.send(second);
   CHECK(run.wait().died_by(second));

@@ -22,7 +22,6 @@ TEST_CASE("closed standard streams put nothing into a run's files") {
       +[] {
         for (const int fd : {0, 1, 2}) ::close(fd);
       });
-  // Ten and more per cent an update: each prints a line of progress.
   const auto end = here.run(here.finetune("run", 12), prepare);
   CHECK(end.exited_with(0));
   CHECK(without_times(here / "run" / "metrics.csv") == without_times(here / "unbroken" / "metrics.csv"));

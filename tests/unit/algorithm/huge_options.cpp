@@ -49,7 +49,7 @@ void refused_by_all(Generator& model, int horizon, int prompts, int together, st
           backend, model, judge(), sgd{},
           {.horizon = horizon, .prompts_per_update = prompts, .samples_per_prompt = together, .memory_budget = budget}),
       contains(sentence));
-  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(1));
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(10));
 }
 
 }  // namespace

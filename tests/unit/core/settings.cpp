@@ -18,7 +18,7 @@
 
 #include <unistd.h>
 
-#include <cstdio>
+#include <filesystem>
 #include <limits>
 #include <string>
 #include <vector>
@@ -261,10 +261,10 @@ TEST_CASE("settings: a checkpoint compares vectors by length and by element") {
   const auto with = [](std::vector<float> times) {
     return [times](auto& archive) { match_settings(archive, some_options{.times = times}); };
   };
-  const std::string path = "/tmp/fewstep-settings-" + std::to_string(::getpid());
+  const auto path = std::filesystem::temp_directory_path() / ("fewstep-settings-" + std::to_string(::getpid()));
   save_checkpoint(path, with({3, 2}));
   CHECK_NOTHROW(load_checkpoint(path, with({3, 2})));
   CHECK_THROWS_WITH(load_checkpoint(path, with({3, 1})), contains("was made with times[1] = 2, but this run has 1"));
   CHECK_THROWS_WITH(load_checkpoint(path, with({3})), contains("was made with times.size() = 2, but this run has 1"));
-  std::remove(path.c_str());
+  std::filesystem::remove(path);
 }

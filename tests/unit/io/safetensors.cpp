@@ -313,14 +313,11 @@ TEST_CASE("safetensors: a checksum that stands in a file is checked", "[io]") {
 
 TEST_CASE("safetensors: the models that come with the library have checksums", "[io]") {
   const auto examples = std::filesystem::path(__FILE__).parent_path() / "../../../examples";
-  int models = 0;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(examples)) {
-    if (entry.path().extension() != ".safetensors") continue;
-    CAPTURE(entry.path().string());
-    CHECK(safetensors_file::load(entry.path()).has_checksum());
-    ++models;
+  for (const std::string model : {"judges/preference", "judges/two_tower", "paper/consistency", "paper/denoiser",
+                                  "text_to_emoji/base", "text_to_emoji/denoiser"}) {
+    CAPTURE(model);
+    CHECK(safetensors_file::load(examples / (model + ".safetensors")).has_checksum());
   }
-  CHECK(models == 6);
 }
 
 TEST_CASE("safetensors: a full disk leaves the old file", "[io]") {
