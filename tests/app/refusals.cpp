@@ -30,7 +30,7 @@ TEST_CASE("sample names the words it does not know") {
   CHECK_FALSE(std::filesystem::exists(picture));
 }
 
-TEST_CASE("a model without a checksum is used and said to have none; one with a flipped bit is refused") {
+TEST_CASE("a model without a checksum is used and said to have none and one with a flipped bit is refused") {
   const playground here;
   const auto whole = text_of(here.base());
   const auto draw = [&](const std::string& name, const std::string& content) {
@@ -114,7 +114,7 @@ TEST_CASE("noise levels asked for say the horizon, and a run goes on only with i
   const auto other = here.run(here.finetune("run", 1, {"--resume", "--times", "40,3,0.6", "--first-trained", "1"}));
   INFO(other.output);
   CHECK(other.exited_with(1));
-  CHECK(says(other, "step_1_sigma"));
+  CHECK(says(other, "steps.1.sigma"));
 }
 
 TEST_CASE("a run goes on only with the settings it was begun with") {

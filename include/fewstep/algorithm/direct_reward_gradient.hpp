@@ -120,7 +120,7 @@ class direct_reward_gradient {
   needs_a_named_object samples() const&& = delete;
 
   /// One update: a rollout for prompts drawn from `contexts`, its rewards, and an optimizer step on their gradient.
-  /// Throws without having changed anything if a reward is not finite.
+  /// Throws without having changed anything if a reward is not finite and may not be left out.
   [[gnu::noinline]] update_report update(std::span<const context_type> contexts) {
     using clock = std::chrono::steady_clock;
     const auto begin = clock::now();
@@ -164,7 +164,7 @@ class direct_reward_gradient {
     return {*this, detail::contexts_of(prompts, model_), updates};
   }
   [[nodiscard]] update_range<direct_reward_gradient> run(const prompt_list& prompts, std::int64_t updates) {
-    return run(prompts.texts, updates);
+    return {*this, encoded(prompts, model_), updates};
   }
   [[nodiscard]] update_range<direct_reward_gradient> run(std::initializer_list<context_type> contexts,
                                                          std::int64_t updates) {

@@ -125,13 +125,17 @@ class experience {
         judge(backend, reward_fn, decode, first, count);
       }
     };
+    bool is_judged = false;
     try {
       sample_and_judge();
       if constexpr (judges_aside) reward_fn.wait();
+      is_judged = true;
       leave_out(backend);
     } catch (...) {
       if constexpr (judges_aside) settle(reward_fn);
-      require_finite_samples(this->samples().subview(0, shown_));
+      // Where samples that are not finite may be left out, they are not what a reward failed at.
+      if (is_judged || check_.when_not_finite == non_finite::refuse)
+        require_finite_samples(this->samples().subview(0, shown_));
       throw;
     }
   }
@@ -146,7 +150,7 @@ class experience {
     expects(!contexts.empty(), "policy_gradient: there are no prompts; give at least one");
     expects(std::in_range<std::int32_t>(contexts.size()), [&] {
       return message("policy_gradient: there are ", contexts.size(),
-                     " prompts, which have numbers of 32 bits; draw from ", "a part of them at a time");
+                     " prompts, which have numbers of 32 bits; draw from a part of them at a time");
     });
     const random_stream source{key.seed, stream::prompts};
     for (index_t slot = 0; slot < prompts_; ++slot) {
@@ -187,8 +191,8 @@ class experience {
       path_.leave_out(backend, is_left_out_);
       if (path_.kept() == 0)
         throw std::runtime_error(message("no prompt has ", least_together_,
-                                         " samples whose rewards are finite, which "
-                                         "are compared; check what the reward computes"));
+                                         " samples with finite rewards, which are compared; check what the reward "
+                                         "computes"));
     }
     for (std::size_t i = 0, kept = 0; i < rewards_.size(); ++i) {
       if (path_.is_left_out(static_cast<index_t>(i))) continue;

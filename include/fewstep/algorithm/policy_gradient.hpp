@@ -105,7 +105,7 @@ class policy_gradient {
   needs_a_named_object samples() const&& = delete;
 
   /// One update: a rollout for prompts drawn from `contexts`, its rewards, and the optimizer steps on it.
-  /// Throws without having changed anything if a reward is not finite.
+  /// Throws without having changed anything if a reward is not finite and may not be left out.
   [[gnu::noinline]] update_report update(std::span<const context_type> contexts) {
     const auto begin = clock::now();
     sample(contexts);
@@ -129,7 +129,7 @@ class policy_gradient {
     return {*this, detail::contexts_of(prompts, model_), updates};
   }
   [[nodiscard]] update_range<policy_gradient> run(const prompt_list& prompts, std::int64_t updates) {
-    return run(prompts.texts, updates);
+    return {*this, encoded(prompts, model_), updates};
   }
   [[nodiscard]] update_range<policy_gradient> run(std::initializer_list<context_type> contexts, std::int64_t updates) {
     return run(std::span(contexts.begin(), contexts.size()), updates);
@@ -347,7 +347,8 @@ class policy_gradient {
     const memory_plan fixed{.parameters = (copies * p * sizeof(float)).value(),
                             .trajectory = (path + scored * sizeof(score)).value(),
                             .regularizer = parts_.regularize.workspace_bytes(backend_, 0)};
-    fixed.expect_within(options_.memory_budget, table.horizon(), options_.batch());
+    memory_plan{.trajectory = fixed.trajectory}.expect_within(options_.memory_budget, table.horizon(),
+                                                              options_.batch());
     const index_t rows = table.trained * options_.batch();
     return fixed.fitted(options_.memory_budget, rows, row_block_of(model_), [&](index_t at_once) {
       return (saturated_size(model_.workspace_bytes(backend_, at_once)) +

@@ -69,6 +69,7 @@ class consistency_regularizer {
   consistency_regularizer(const consistency_regularizer& other) requires std::copy_constructible<Source>
       : source_(other.source_), options_(other.options_) {}
   consistency_regularizer(consistency_regularizer&&) noexcept = default;
+  consistency_regularizer& operator=(consistency_regularizer&&) noexcept = default;
 
   static constexpr std::string_view name = options::name;
   template <class Visitor>

@@ -57,6 +57,7 @@ class last_step_reward {
       const last_step_reward& other) requires std::copy_constructible<Reward> && std::copy_constructible<Decoder>
       : reward_(other.reward_), decode_(other.decode_), options_(other.options_) {}
   last_step_reward(last_step_reward&&) noexcept = default;
+  last_step_reward& operator=(last_step_reward&&) noexcept = default;
 
   static constexpr std::string_view name = "last_step_reward";
   template <class Visitor>

@@ -81,7 +81,7 @@ struct valid_range {
       words = message(excludes_most ? "below " : "at most ", most, is_integer ? "" : " and finite");
     else
       words = "finite";
-    if (infinite) words += ", or infinite";
+    if (infinite) words += ", or +infinity";
     return remark_text.empty() ? words : message(words, " (", remark_text, ")");
   }
 };

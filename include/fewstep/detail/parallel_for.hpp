@@ -4,15 +4,16 @@
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/view.hpp>
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
+#include <cstring>
 #include <exception>
 #include <mutex>
 #include <stdexcept>
-#include <string>
-#include <thread>
 #include <vector>
 
 #if defined(FEWSTEP_NO_OPENMP)
@@ -42,23 +43,25 @@ inline void expect_threads([[maybe_unused]] const char* who, [[maybe_unused]] in
 #if FEWSTEP_HAS_OPENMP
   static std::atomic<int> given = 1;
   if (threads <= given) return;
-  std::vector<std::thread> team;
+  std::vector<pthread_t> team;  // of std::thread each would be a call through a virtual table
+  team.reserve(static_cast<std::size_t>(threads) - 1);
   std::mutex held;
-  std::string refusal;
+  int code = 0;
   {
     const std::lock_guard all_at_once(held);
-    try {
-      team.reserve(static_cast<std::size_t>(threads) - 1);
-      while (static_cast<int>(team.size()) < threads - 1)
-        team.emplace_back([&] { const std::lock_guard until_all_are_there(held); });
-    } catch (const std::exception& error) {
-      refusal = error.what();
+    const auto wait_for_all = [](void* all) -> void* {
+      const std::lock_guard until_all_are_there(*static_cast<std::mutex*>(all));
+      return nullptr;
+    };
+    for (pthread_t member; code == 0 && static_cast<int>(team.size()) < threads - 1;) {
+      code = pthread_create(&member, nullptr, wait_for_all, &held);
+      if (code == 0) team.push_back(member);
     }
   }
-  for (std::thread& member : team) member.join();
-  if (!refusal.empty())
+  for (const pthread_t member : team) pthread_join(member, nullptr);
+  if (code != 0)
     throw std::runtime_error(message(who, ": threads is ", threads, ", but the system gives this process ",
-                                     team.size() + 1, " (", refusal,
+                                     team.size() + 1, " (", std::strerror(code),
                                      "); use fewer (OMP_NUM_THREADS where none are asked for), or raise its limits of "
                                      "memory and processes"));
   given = std::max(given.load(), threads);

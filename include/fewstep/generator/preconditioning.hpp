@@ -165,8 +165,8 @@ struct edm_consistency {
   template <class Visitor>
   void settings(Visitor& visit) const {
     visit("sigma_data", sigma_data, above(0));
-    visit("sigma_min", sigma_min, at_least(0).below(static_cast<double>(sigma_max)).remark("sigma_max is above it"));
     visit("sigma_max", sigma_max, above(0));
+    visit("sigma_min", sigma_min, at_least(0).below(static_cast<double>(sigma_max)).remark("sigma_max is above it"));
   }
 
   [[nodiscard]] FEWSTEP_HD coefficients operator()(float t) const {
@@ -190,8 +190,8 @@ struct edm_denoiser {
   template <class Visitor>
   void settings(Visitor& visit) const {
     visit("sigma_data", sigma_data, above(0));
-    visit("sigma_min", sigma_min, at_least(0).below(static_cast<double>(sigma_max)).remark("sigma_max is above it"));
     visit("sigma_max", sigma_max, above(0));
+    visit("sigma_min", sigma_min, at_least(0).below(static_cast<double>(sigma_max)).remark("sigma_max is above it"));
   }
 
   [[nodiscard]] FEWSTEP_HD coefficients operator()(float t) const {

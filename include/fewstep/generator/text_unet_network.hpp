@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/element_kernels.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/nn/activation.hpp>
 #include <fewstep/nn/embedding.hpp>
 #include <fewstep/nn/mlp.hpp>

@@ -53,7 +53,7 @@ void for_each_jpeg_size(matrix<const float> samples, const jpeg_settings& settin
   check_settings(settings);
   if (samples.rows() == 0) return;
   const picture_size size = picture_size_of(samples.cols(), settings.height, settings.width);
-  for_each_sample(samples.rows(), settings.threads, [&](index_t i) {
+  for_each_sample("jpeg_settings", samples.rows(), settings.threads, [&](index_t i) {
     jpeg_workplace& place = jpeg_workplace::of_this_thread();
     const auto values = static_cast<std::size_t>(samples.cols());
     place.pixels.resize(values);

@@ -5,6 +5,7 @@
 #include <fewstep/backend/cpu/executor.hpp>
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/settings.hpp>
+#include <fewstep/core/sizes.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/left_out_words.hpp>
 #include <fewstep/generator/network_workspace.hpp>

@@ -3,6 +3,7 @@
 
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/mirror.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/core/sizes.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/decoder/decoder.hpp>
@@ -21,6 +22,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -112,7 +114,13 @@ class held_out_samples {
   [[nodiscard]] held_out_figure judged(Reward& reward_fn, const reward_check& check = {}) {
     static_assert(detail::require_reward<Reward, context_type>());
     reward_fn(samples_, contexts(), std::span(rewards_));
-    const std::size_t left_out = count_non_finite(rewards_, fewstep::checked(check));
+    std::size_t left_out = 0;
+    try {
+      left_out = count_non_finite(rewards_, fewstep::checked(check));
+    } catch (const std::runtime_error&) {
+      require_finite_samples(samples());
+      throw;
+    }
     std::vector<double> means;
     const auto n = static_cast<std::size_t>(samples_per_prompt_);
     for (std::size_t first = 0; first < rewards_.size(); first += n) {

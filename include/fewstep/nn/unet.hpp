@@ -2,12 +2,14 @@
 #pragma once
 
 #include <fewstep/core/element_kernels.hpp>
+#include <fewstep/core/settings.hpp>
 #include <fewstep/nn/attention.hpp>
 #include <fewstep/nn/resample.hpp>
 #include <fewstep/nn/residual_block.hpp>
 
 #include <array>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace fewstep {

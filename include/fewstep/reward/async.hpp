@@ -48,8 +48,9 @@ struct async_settings {
 ///   judge.wait();
 ///
 /// The views handed to submit must stay alive until they have been waited for. Called as a plain reward it submits and
-/// waits. Submissions after the first allocate nothing. Errors: see wait. Destruction lets the running submission end
-/// and drops those not begun. Moving it is allowed at any time; submit and wait may be called from several threads.
+/// waits. Once each place of the queue has been used, submissions allocate nothing. Errors: see wait. Destruction lets
+/// the running submission end and drops those not begun. Moving it is allowed at any time; submit and wait may be
+/// called from several threads.
 ///
 /// A reward that is slower than the timeout is given up: whoever waits gets a std::runtime_error that names the
 /// submission, and so does every later call. Its thread, with the reward, is left to itself and ends if the reward

@@ -46,7 +46,7 @@ class differentiable_per_sample {
     detail::expect_reward_batch(samples, contexts.size(), out.size());
     detail::expect_reward_gradient(samples, gradient);
     if constexpr (judges)
-      detail::for_each_sample(samples.rows(), settings_.threads, [&](index_t i) {
+      detail::for_each_sample("differentiable_per_sample", samples.rows(), settings_.threads, [&](index_t i) {
         const auto at = static_cast<std::size_t>(i);
         out[at] = static_cast<float>(function_(vec<const float>(samples.row(i), {samples.cols()}), contexts[at],
                                                vec<float>(gradient.row(i), {gradient.cols()})));

@@ -55,7 +55,7 @@ class per_sample {
     check_settings(settings_);
     detail::expect_reward_batch(samples, contexts.size(), out.size());
     if constexpr (judges)
-      detail::for_each_sample(samples.rows(), settings_.threads, [&](index_t i) {
+      detail::for_each_sample("per_sample", samples.rows(), settings_.threads, [&](index_t i) {
         const auto at = static_cast<std::size_t>(i);
         out[at] = static_cast<float>(function_(vec<const float>(samples.row(i), {samples.cols()}), contexts[at]));
       });

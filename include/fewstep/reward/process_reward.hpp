@@ -87,6 +87,7 @@ class process_reward {
   }
   process_reward(const process_reward&) = delete;  // it is one process: std::move it, or share it with std::ref
   process_reward(process_reward&&) noexcept = default;
+  process_reward& operator=(process_reward&&) noexcept = default;
 
   template <class Context>
   void operator()(matrix<const float> samples, std::span<const Context> contexts, std::span<float> out) {

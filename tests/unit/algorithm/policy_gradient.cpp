@@ -229,6 +229,8 @@ TEST_CASE("policy_gradient refuses what cannot be learned from") {
   CHECK_THROWS_WITH(with({.horizon = 2, .prompts_per_update = 3, .optimizer_steps = 4}),
                     contains("4 optimizer steps but only 3 rows"));
   CHECK_THROWS_WITH(with({.memory_budget = 100}), contains("memory_budget: 100 bytes are too few"));
+  // The path fits, the parameters do not: nothing is said of the states.
+  CHECK_THROWS_WITH(with({.memory_budget = 9100}), !contains("alone need"));
   CHECK_THROWS_WITH(with({.memory_budget = 9100}), contains("memory_budget: 9100 bytes are too few") &&
                                                        contains("the smallest micro-batch (32 rows) needs"));
   auto trainer = with({});

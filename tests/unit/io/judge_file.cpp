@@ -23,9 +23,11 @@ namespace squares = fewstep::test::squares;
 
 namespace {
 
-/// The file again, its metadata and names of tensors passed through `change`; false drops the entry.
+/// The file again, its metadata and names of tensors passed through `change`; false drops the entry. `values` may
+/// change the weights.
 using change = std::function<bool(std::string& key, std::string& value)>;
-void rewrite(const std::filesystem::path& path, const change& metadata, const change& names = {}) {
+void rewrite(const std::filesystem::path& path, const change& metadata, const change& names = {},
+             const std::function<void(const std::string& name, std::vector<float>& weights)>& values = {}) {
   const auto file = safetensors_file::load(path);
   safetensors_writer writer;
   for (const auto& entry : file.metadata()) {
@@ -34,7 +36,9 @@ void rewrite(const std::filesystem::path& path, const change& metadata, const ch
   }
   for (const std::string& tensor : file.names()) {
     std::string name = tensor, none;
-    if (!names || names(name, none)) writer.add(name, file.shape(tensor), file.floats(tensor));
+    std::vector<float> weights = file.floats(tensor);
+    if (values) values(name, weights);
+    if (!names || names(name, none)) writer.add(name, file.shape(tensor), weights);
   }
   writer.write(path);
 }
@@ -131,8 +135,13 @@ TEST_CASE("judge files: damage is named") {
   refuses(replaced(scale, "\"deviation\":1", "\"deviation\":-1"), "which cannot be");
 
   fewstep::save_preference_model(backend, path, model, model.parameters());
-  model.parameters()[5] = std::numeric_limits<float>::quiet_NaN();
-  fewstep::save_preference_model(backend, path, model, model.parameters());
+  std::vector<float> broken(model.parameters().begin(), model.parameters().end());
+  broken[5] = std::numeric_limits<float>::quiet_NaN();
+  CHECK_THROWS_WITH(fewstep::save_preference_model(backend, path, model, {broken.data(), {model.parameters().size()}}),
+                    contains("the weight 'image.in.weight' is not saved: it has nan"));
+  rewrite(path, {}, {}, [](const std::string& name, std::vector<float>& weights) {
+    if (name == "image.in.weight") weights[5] = std::numeric_limits<float>::quiet_NaN();
+  });
   CHECK_THROWS_WITH(fewstep::load_preference_model(backend, path), contains("the weight 'image.in.weight' has nan"));
   std::filesystem::resize_file(path, std::filesystem::file_size(path) - 1);
   CHECK_THROWS(fewstep::load_preference_model(backend, path));

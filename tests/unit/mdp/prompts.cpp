@@ -2,9 +2,12 @@
 #include "support/tiny_text_unet.hpp"
 #include "test.hpp"
 
+#include <fewstep/algorithm/rlcm.hpp>
 #include <fewstep/backend/cpu/backend.hpp>
 #include <fewstep/generator/guided.hpp>
 #include <fewstep/mdp/prompts.hpp>
+#include <fewstep/optimizer/sgd.hpp>
+#include <fewstep/reward/per_sample.hpp>
 
 #include <filesystem>
 #include <fstream>
@@ -81,6 +84,19 @@ TEST_CASE("words of prompts that a generator cannot be given are counted and nam
   CHECK(contexts[1] == model.encode("red"));
   CHECK(contexts[2] == model.encode("moon"));
   CHECK(contexts[3] == model.encode("red red red red red red red red red red"));
+}
+
+TEST_CASE("a trainer leaves words out where the list of prompts says so") {
+  fewstep::cpu_backend backend({.threads = 1});
+  auto model = fewstep::test::make_tiny_text_unet(backend);
+  auto trainer =
+      fewstep::rlcm(backend, model, fewstep::per_sample([](fewstep::vec<const float> x, const auto&) { return x[0]; }),
+                    fewstep::sgd{}, {.horizon = 2, .prompts_per_update = 1, .samples_per_prompt = 2});
+  fewstep::prompt_list prompts{{"blu red"}};
+  CHECK_THROWS_WITH(trainer.run(prompts, 1), contains("'blu' (unknown)"));
+  prompts.missing = fewstep::missing_words::leave_out;
+  for (const auto& report : trainer.run(prompts, 1)) CHECK(report.index == 0);
+  CHECK(trainer.index() == 1);
 }
 
 TEST_CASE("the words left out are named up to a dozen") {

@@ -205,7 +205,8 @@ TEST_CASE("a trajectory shows a replayed step its state, time and context") {
       CHECK(rows.contexts[5 * k + r] == 0.25f * static_cast<float>(r % 3));
       CHECK(s.path.times()[5 * k + r] == table.rows[static_cast<std::size_t>(k)].time);
     }
-  // States and results, log-probabilities, times and contexts.
+  // States and results, log-probabilities, times and contexts; and the table, twice where a device has its own.
   CHECK(fewstep::trajectory<cpu_backend, float>::bytes(3, 5, dimension) ==
-        (4 + 1) * 5 * dimension * sizeof(float) + 3 * 5 * (sizeof(double) + 2 * sizeof(float)));
+        (4 + 1) * 5 * dimension * sizeof(float) + 3 * 5 * (sizeof(double) + 2 * sizeof(float)) +
+            3 * 2 * sizeof(fewstep::step_row));
 }

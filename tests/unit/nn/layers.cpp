@@ -83,7 +83,7 @@ TEST_CASE("linear: an adapter at its start changes no bit, and alpha / rank scal
 TEST_CASE("lora: a rank below 1 is refused") {
   parameter_layout layout, adapters;
   fewstep::linear<float> layer(layout, "layer", 2, 3);
-  CHECK_THROWS_WITH(layer.adapt(adapters, {.rank = 0}), contains("rank is 0 for 'layer'"));
+  CHECK_THROWS_WITH(layer.adapt(adapters, {.rank = 0}), contains("lora: rank is 0; it must be at least 1"));
 }
 
 TEST_CASE("conv2d: gradients") {

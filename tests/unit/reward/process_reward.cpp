@@ -10,6 +10,7 @@
 #include <fewstep/backend/cpu/backend.hpp>
 #include <fewstep/generator/mlp_generator.hpp>
 #include <fewstep/io/checkpoint.hpp>
+#include <fewstep/io/safetensors.hpp>
 #include <fewstep/optimizer/adam.hpp>
 #include <fewstep/reward/async.hpp>
 #include <fewstep/reward/per_sample.hpp>
@@ -304,12 +305,19 @@ auto make_trainer(fewstep::cpu_backend& backend, mlp& model, Reward reward_fn) {
                        {.horizon = 3, .prompts_per_update = 4, .samples_per_prompt = 8});
 }
 
-/// Parameters, optimizer, advantage and index, as a checkpoint has them.
+/// Parameters, optimizer, advantage and index, as a checkpoint has them: all but the settings of the reward.
 template <class Trainer>
 std::string state_of(Trainer& trainer) {
   const temporary_directory folder;
   fewstep::save_checkpoint(folder / "state", trainer);
-  return text_of(folder / "state");
+  const auto file = fewstep::safetensors_file::load(folder / "state");
+  std::string state;
+  for (const std::string& name : file.names()) {
+    if (name.starts_with("reward")) continue;
+    const auto bytes = file.bytes(name);
+    state.append(name).append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  }
+  return state;
 }
 
 }  // namespace
