@@ -9,7 +9,6 @@
 #include <fewstep/generator/guided.hpp>
 #include <fewstep/generator/mlp_generator.hpp>
 #include <fewstep/mdp/replay.hpp>
-#include <fewstep/monitor/held_out_samples.hpp>
 #include <fewstep/optimizer/sgd.hpp>
 #include <fewstep/reward/differentiable_per_sample.hpp>
 
@@ -94,10 +93,6 @@ TEST_CASE("networks and batches of more elements than can be counted are refused
   CHECK_THROWS_WITH(
       (consistency_training(backend, model, sgd{}, {.steps = std::numeric_limits<std::int64_t>::max(), .batch = 1})),
       contains("steps in 3 stages cannot be counted"));
-  const std::vector<std::int32_t> prompts(5);
-  CHECK_THROWS_AS(
-      (held_out_samples(backend, model, consistency_sampler{}.table(model.preconditioner(), 3), prompts, largest)),
-      std::exception);
   using path = trajectory<cpu_backend, std::int32_t>;
   CHECK_THROWS_AS(path(backend, consistency_sampler{}.table(model.preconditioner(), 3), most / 2, 3),
                   std::length_error);

@@ -283,7 +283,7 @@ TEST_CASE("rewards that are not finite are refused unless they are left out, and
   CHECK(with({1, 2, 3, 4}, quarter).reports[0].left_out == 4);
   CHECK_THROWS_WITH(with({1, 2, 3, 4, 9}, quarter),
                     contains("the reward of sample 1 of 16 is nan, the first of 5 that are not finite; at most a share "
-                             "of 0.25 may be left out"));
+                             "of 0.25 may be so"));
   std::set<index_t> all;
   for (index_t i = 0; i < samples; ++i) all.insert(i);
   CHECK_THROWS_WITH(with(all, {.when_not_finite = non_finite::leave_out, .at_most = 1}), contains("the first of 16"));

@@ -105,7 +105,7 @@ TEST_CASE("settings: a range says where a number may lie") {
   CHECK(at_least(0).text(false) == "at least 0 and finite");
   CHECK(at_least(0).below(1).text(false) == "in [0, 1)");
   CHECK(between(1, 16).text(true) == "from 1 to 16");
-  CHECK(above(0).or_infinite().text(false) == "above 0, or infinite");
+  CHECK(above(0).or_infinite().text(false) == "above 0, or +infinity");
   CHECK(valid_range{}.text(false) == "finite");
   CHECK(at_least(0).remark("0: none").text(true) == "at least 0 (0: none)");
 }
