@@ -133,7 +133,7 @@ check_page() {
       elif [[ $line =~ $file_marker ]]; then
         expected=file
       elif [[ $line =~ $any_marker ]]; then
-        problem "$page" "$number" "this marker is not understood; see cmake/check-docs.sh for the three there are"
+        problem "$page" "$number" "this marker is not understood; see tests/docs/check-docs.sh for the three there are"
       else
         check_links "$page" "$number" "$line"
       fi
@@ -154,6 +154,6 @@ while IFS= read -r page; do
 done < <({ ls README.md docs/*.md; find examples -name '*.md'; } 2> /dev/null | sort)
 
 ((problems)) || exit 0
-((!outdated)) || echo "cmake/check-docs.sh --update . rewrites blocks from the files that they name" >&2
+((!outdated)) || echo "tests/docs/check-docs.sh --update . rewrites blocks from the files that they name" >&2
 echo "$problems problem(s)" >&2
 exit 1

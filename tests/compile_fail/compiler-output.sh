@@ -7,7 +7,7 @@ set -uo pipefail
 update=0
 [[ ${1:-} == --update ]] && update=1 && shift
 compiler=$1
-cd "$(dirname "$(readlink -f "$0")")/.." || exit 1
+cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
 
 status=0
 for source in "$2"/*.cpp; do
@@ -17,5 +17,5 @@ for source in "$2"/*.cpp; do
   ((lines <= 15)) || { echo "$source: the compiler says $lines lines; keep to 15" && status=1; }
   diff -u "${source%.cpp}.output" - <<< "$said" || status=1
 done
-((status == 0)) || echo "to accept what $compiler says: cmake/compiler-output.sh --update $compiler $2"
+((status == 0)) || echo "to accept what $compiler says: tests/compile_fail/compiler-output.sh --update $compiler $2"
 exit $status
