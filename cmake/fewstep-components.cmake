@@ -1,21 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 # What fewstep takes from other packages; used by the build and by the installed package. A target that the project has
-# already, of a package of its own say, is taken as it is.
-#   Eigen3::Eigen        Eigen 3.4 or newer; fewstep::fewstep links to it
-#   fewstep::threads     OpenMP, or with FEWSTEP_NO_OPENMP one thread; fewstep::fewstep links to it
-# The components are fewstep::fewstep plus what some of the headers include:
+# already, of a package of its own say, is taken as it is. fewstep::fewstep itself needs
+#   fewstep::threads     OpenMP, or one thread with FEWSTEP_NO_OPENMP=ON; or with AUTO, where there is no OpenMP
+# and ${fewstep_missing} says what it lacks. The components are fewstep::fewstep plus what some of the headers include:
 #   fewstep::io          fewstep/io               nlohmann_json
 #   fewstep::image       fewstep/image            libjpeg, libpng
+#   fewstep::eigen       fewstep/eigen.hpp        Eigen 3.4 or newer
 #   fewstep::benchmark   fewstep/benchmark.hpp    Google Benchmark
 #   fewstep::cuda        fewstep/cuda             CUDA's nvcc, libraries and headers
-# A target exists when its packages are found. ${fewstep_missing} says what fewstep::fewstep itself lacks.
+# There is a target where its packages are found.
 
-set(fewstep_components io image benchmark cuda)
-set(fewstep_eigen_needs "Eigen 3.4 or newer (Debian package libeigen3-dev)")
-set(fewstep_threads_needs
-  "OpenMP (part of g++; Debian package libomp-19-dev for clang++-19), or FEWSTEP_NO_OPENMP=ON for one thread")
+set(fewstep_components io image eigen benchmark cuda)
+set(fewstep_openmp_needs "OpenMP (part of g++; Debian package libomp-19-dev for clang++-19)")
 set(fewstep_io_needs "nlohmann_json 3.10 (Debian package nlohmann-json3-dev)")
-set(fewstep_image_needs "libjpeg and libpng (Debian packages libjpeg62-turbo-dev and libpng-dev)")
+set(fewstep_image_needs "libjpeg and libpng (Debian packages libjpeg-dev and libpng-dev)")
+set(fewstep_eigen_needs "Eigen 3.4 or newer (Debian package libeigen3-dev)")
 set(fewstep_benchmark_needs "Google Benchmark 1.7 (Debian package libbenchmark-dev)")
 set(fewstep_cuda_needs
   "NVIDIA's CUDA toolkit 13 or newer (developer.nvidia.com/cuda-downloads), nvcc being in PATH or in CUDACXX")
@@ -27,59 +26,67 @@ macro(fewstep_find target)
   endif()
 endmacro()
 
-# Asked for 3.4, a package of Eigen 5 says that it is another.
-set(fewstep_missing)
-fewstep_find(Eigen3::Eigen Eigen3 NO_MODULE)
-if(NOT TARGET Eigen3::Eigen)
-  set(fewstep_missing "${fewstep_eigen_needs}")
-elseif(Eigen3_VERSION AND Eigen3_VERSION VERSION_LESS 3.4)
-  set(fewstep_missing "${fewstep_eigen_needs}; this is ${Eigen3_VERSION}")
-endif()
-
-if(FEWSTEP_NO_OPENMP)
-  set(fewstep_threads Threads::Threads)
-  fewstep_find(${fewstep_threads} Threads)
-else()
-  set(fewstep_threads OpenMP::OpenMP_CXX)
-  fewstep_find(${fewstep_threads} OpenMP COMPONENTS CXX)
-endif()
-if(TARGET ${fewstep_threads} AND NOT TARGET fewstep::threads)
-  add_library(fewstep::threads INTERFACE IMPORTED GLOBAL)
-  target_link_libraries(fewstep::threads INTERFACE ${fewstep_threads})
-  target_compile_definitions(fewstep::threads INTERFACE $<$<BOOL:${FEWSTEP_NO_OPENMP}>:FEWSTEP_NO_OPENMP>)
-endif()
-if(NOT TARGET fewstep::threads)
-  if(fewstep_missing)
-    string(APPEND fewstep_missing ", and ")
+# NAME TARGET...: makes fewstep::NAME, if it is not there, where all the targets are.
+function(fewstep_component name)
+  foreach(target IN LISTS ARGN)
+    if(NOT TARGET ${target})
+      return()
+    endif()
+  endforeach()
+  if(NOT TARGET fewstep::${name})
+    add_library(fewstep::${name} INTERFACE IMPORTED)
+    target_link_libraries(fewstep::${name} INTERFACE fewstep::fewstep ${ARGN})
   endif()
-  string(APPEND fewstep_missing "${fewstep_threads_needs}")
+endfunction()
+
+# OpenMP, or Threads::Threads for one thread.
+set(fewstep_threads Threads::Threads)
+if(NOT FEWSTEP_NO_OPENMP OR FEWSTEP_NO_OPENMP STREQUAL "AUTO")
+  fewstep_find(OpenMP::OpenMP_CXX OpenMP COMPONENTS CXX)
+  if(TARGET OpenMP::OpenMP_CXX OR NOT FEWSTEP_NO_OPENMP)
+    set(fewstep_threads OpenMP::OpenMP_CXX)
+  else()
+    message(STATUS "fewstep: one thread; more than one needs ${fewstep_openmp_needs}")
+  endif()
+endif()
+if(fewstep_threads STREQUAL "Threads::Threads")
+  fewstep_find(Threads::Threads Threads)
+endif()
+set(fewstep_missing)
+if(NOT TARGET ${fewstep_threads})
+  set(fewstep_missing "${fewstep_openmp_needs}, or FEWSTEP_NO_OPENMP=ON for one thread")
+elseif(NOT TARGET fewstep::threads)
+  add_library(fewstep::threads INTERFACE IMPORTED)
+  target_link_libraries(fewstep::threads INTERFACE ${fewstep_threads})
+  target_compile_definitions(fewstep::threads
+    INTERFACE $<$<STREQUAL:${fewstep_threads},Threads::Threads>:FEWSTEP_NO_OPENMP>)
 endif()
 
 fewstep_find(nlohmann_json::nlohmann_json nlohmann_json 3.10)
-if(TARGET nlohmann_json::nlohmann_json AND NOT TARGET fewstep::io)
-  add_library(fewstep::io INTERFACE IMPORTED GLOBAL)
-  target_link_libraries(fewstep::io INTERFACE fewstep::fewstep nlohmann_json::nlohmann_json)
-endif()
+fewstep_component(io nlohmann_json::nlohmann_json)
 
 fewstep_find(JPEG::JPEG JPEG)
 fewstep_find(PNG::PNG PNG)
-if(TARGET JPEG::JPEG AND TARGET PNG::PNG AND NOT TARGET fewstep::image)
-  add_library(fewstep::image INTERFACE IMPORTED GLOBAL)
-  target_link_libraries(fewstep::image INTERFACE fewstep::fewstep JPEG::JPEG PNG::PNG)
+fewstep_component(image JPEG::JPEG PNG::PNG)
+
+# Asked for 3.4, a package of Eigen 5 says that it is another.
+fewstep_find(Eigen3::Eigen Eigen3 NO_MODULE)
+if(Eigen3_VERSION AND Eigen3_VERSION VERSION_LESS 3.4)
+  string(APPEND fewstep_eigen_needs "; this is ${Eigen3_VERSION}")
+else()
+  fewstep_component(eigen Eigen3::Eigen)
 endif()
 
 fewstep_find(benchmark::benchmark benchmark 1.7)
-if(TARGET benchmark::benchmark AND NOT TARGET fewstep::benchmark)
-  add_library(fewstep::benchmark INTERFACE IMPORTED GLOBAL)
-  target_link_libraries(fewstep::benchmark INTERFACE fewstep::fewstep benchmark::benchmark)
-endif()
+fewstep_component(benchmark benchmark::benchmark)
 
 # With CUDA among a project's languages this is the toolkit of its compiler. CUDA's runtime comes with the language.
-# CMake 3.25 does not know the flag for C++20 of nvcc 12 and newer.
+# CMake 3.23 does not know the flag for C++20 of nvcc 12 and newer.
 find_package(CUDAToolkit 13 QUIET)
-if(CUDAToolkit_FOUND AND TARGET CUDA::cublasLt AND NOT TARGET fewstep::cuda)
-  add_library(fewstep::cuda INTERFACE IMPORTED GLOBAL)
-  target_link_libraries(fewstep::cuda INTERFACE fewstep::fewstep CUDA::cublasLt)
+if(CUDAToolkit_FOUND)
+  fewstep_component(cuda CUDA::cublasLt)
+endif()
+if(TARGET fewstep::cuda)
   target_compile_options(fewstep::cuda INTERFACE $<$<COMPILE_LANG_AND_ID:CUDA,NVIDIA>:-std=c++20>
-    $<$<AND:$<COMPILE_LANG_AND_ID:CUDA,NVIDIA>,$<NOT:$<BOOL:${FEWSTEP_NO_OPENMP}>>>:-Xcompiler=-fopenmp>)
+    $<$<AND:$<COMPILE_LANG_AND_ID:CUDA,NVIDIA>,$<STREQUAL:${fewstep_threads},OpenMP::OpenMP_CXX>>:-Xcompiler=-fopenmp>)
 endif()

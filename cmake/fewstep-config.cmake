@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# find_package(fewstep [COMPONENTS io image benchmark cuda]) gives fewstep::fewstep, fewstep::io, fewstep::image,
-# fewstep::benchmark and fewstep::cuda. With FEWSTEP_NO_OPENMP set before, there is one thread and no OpenMP.
-cmake_policy(VERSION 3.25)
+# find_package(fewstep [COMPONENTS io image eigen benchmark cuda]) gives fewstep::fewstep, fewstep::io, fewstep::image,
+# fewstep::eigen, fewstep::benchmark and fewstep::cuda. With FEWSTEP_NO_OPENMP=ON set before, there is one thread and no
+# OpenMP; with AUTO, where OpenMP is not found.
+cmake_policy(VERSION 3.23)
 include(${CMAKE_CURRENT_LIST_DIR}/fewstep-components.cmake)
 if(fewstep_missing)
   set(fewstep_FOUND FALSE)

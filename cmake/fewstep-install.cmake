@@ -7,9 +7,10 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_DATADIR}/cmake/fewstep)
-target_include_directories(fewstep INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-install(TARGETS fewstep EXPORT fewstep-targets)
-install(DIRECTORY include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN *.hpp PATTERN *.cuh)
+# CMake 3.25 takes an absolute destination of a file set for a relative one.
+set(headers_dir ${CMAKE_INSTALL_FULL_INCLUDEDIR})
+cmake_path(RELATIVE_PATH headers_dir BASE_DIRECTORY ${CMAKE_INSTALL_PREFIX})
+install(TARGETS fewstep EXPORT fewstep-targets FILE_SET HEADERS DESTINATION ${headers_dir})
 install(EXPORT fewstep-targets NAMESPACE fewstep:: DESTINATION ${package_dir})
 write_basic_package_version_file(fewstep-config-version.cmake COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES cmake/fewstep-config.cmake cmake/fewstep-components.cmake

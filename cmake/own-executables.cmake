@@ -1,14 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the tests, examples and benchmarks of this repository share; users of the library see none of it.
 
-foreach(component io image)
-  if(NOT TARGET fewstep::${component})
-    message(FATAL_ERROR
-      "fewstep: the tests, examples and benchmarks need nlohmann_json, libjpeg and libpng; fewstep::${component} "
-      "is missing one; install them or set FEWSTEP_BUILD_TESTS, _EXAMPLES and _BENCHMARKS=OFF")
-  endif()
-endforeach()
-
 # Becomes an error with CMAKE_COMPILE_WARNING_AS_ERROR, which the presets for development set.
 add_library(fewstep_warnings INTERFACE)
 # g++ 12 at -O3 takes members of a temporary in braces for uninitialised where a later member's constructor may throw.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #define EIGEN_DONT_PARALLELIZE  // threads share out blocks of rows; inside a block Eigen is to start none of its own
-#include <fewstep/backend/cpu/eigen.hpp>
+#include <fewstep/eigen.hpp>
 #include <fewstep/fewstep.hpp>
 #include <fewstep/generator/check_generator.hpp>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fewstep/backend/cpu/eigen.hpp>
+#include <fewstep/eigen.hpp>
 #include <fewstep/fewstep.hpp>
 
 #include <Eigen/Cholesky>

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-/// Everything that needs a C++20 compiler, OpenMP (or FEWSTEP_NO_OPENMP) and nothing else. Files and pictures are
-/// components of their own: fewstep/io/*.hpp (nlohmann_json) and fewstep/image/*.hpp (libjpeg-turbo, libpng).
+/// Everything that needs a C++20 compiler, OpenMP (or FEWSTEP_NO_OPENMP) and nothing else. Components of their own are
+/// files, fewstep/io/*.hpp (nlohmann_json), pictures, fewstep/image/*.hpp (libjpeg-turbo, libpng), and views as Eigen's
+/// maps, fewstep/eigen.hpp.
 
 // The concepts.
 #include <fewstep/advantage/advantage.hpp>

@@ -16,7 +16,8 @@ for which in headers data both; do
   cmake --install "$here"/library > /dev/null
   test -f "$headers"/fewstep/fewstep.hpp
   cmake -S "$3" -B "$here"/project -D fewstep_DIR="$share"/cmake/fewstep -D CMAKE_EXPORT_COMPILE_COMMANDS=ON > /dev/null
-  grep -q -e "-isystem $headers " "$here"/project/compile_commands.json
+  found=$(sed -nE 's/.*-isystem ([^ ]+) .*/\1/p' "$here"/project/compile_commands.json)
+  [[ $(realpath "$found") == "$headers" ]] || { echo "$which: CMake says $found" && exit 1; }
   flags=$(PKG_CONFIG_PATH=$share/pkgconfig pkg-config --cflags fewstep)
   [[ $flags == *"-I$headers "* ]] || { echo "$which: pkg-config says $flags" && exit 1; }
 done

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Adds up random numbers, once on the backend's threads and once by Eigen.
 #include <fewstep/backend/cpu/backend.hpp>
-#include <fewstep/backend/cpu/eigen.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/random.hpp>
+#include <fewstep/eigen.hpp>
 
 #include <cmath>
 #include <cstdio>

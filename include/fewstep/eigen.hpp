@@ -26,7 +26,9 @@ using eigen_map =
 
 }  // namespace detail
 
-/// A view on the CPU as an Eigen map of the same memory, for generators, rewards and decoders written with Eigen.
+/// A view on the CPU as an Eigen map of the same memory, for generators, rewards and decoders written with Eigen. Needs
+/// Eigen (3.4 or later), as nothing else does; not part of the umbrella header.
+///
 /// Mind that Eigen's products choose their kernels by the number of rows, so the bits of a row depend on the batch it
 /// is in. A generator that is to give an importance ratio of exactly 1 pads to one constant number of rows, a multiple
 /// of 32, in row-major order (the last rows of a column-major block may get another kernel), and defines

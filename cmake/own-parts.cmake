@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+# ${fewstep_parts}: the folders of this repository that are built beside the library, in this order.
+
+if(NOT DEFINED BUILD_TESTING)
+  set(BUILD_TESTING ON)
+endif()
+set(fewstep_parts)
+set(fewstep_CLI11_needs "CLI11 (Debian package libcli11-dev)")
+set(fewstep_Catch2_needs "Catch2 (Debian package catch2)")
+
+# fewstep_part(OPTION FOLDER NEED...): a folder that is built unless the option is OFF; it needs components of the library
+# and other packages.
+function(fewstep_part option folder)
+  set(lacks)
+  foreach(need IN LISTS ARGN)
+    if(NOT TARGET fewstep::${need} AND NOT ${need}_FOUND)
+      list(APPEND lacks "${fewstep_${need}_needs}")
+    endif()
+  endforeach()
+  list(JOIN lacks ", and " lacks)
+  if(NOT lacks)
+    set(fewstep_parts ${fewstep_parts} ${folder} PARENT_SCOPE)
+  elseif("${${option}}" STREQUAL "AUTO")
+    message(STATUS "fewstep: ${folder}/ is left out; it needs ${lacks}")
+  else()
+    message(FATAL_ERROR "fewstep: ${folder}/ needs ${lacks}; install it, or set ${option}=OFF")
+  endif()
+endfunction()
+
+if(FEWSTEP_BUILD_EXAMPLES)
+  find_package(CLI11 QUIET)
+  fewstep_part(FEWSTEP_BUILD_EXAMPLES examples io image CLI11)
+endif()
+if(FEWSTEP_BUILD_TESTS AND BUILD_TESTING)
+  find_package(Catch2 QUIET)
+  fewstep_part(FEWSTEP_BUILD_TESTS tests eigen io image benchmark Catch2)
+endif()
+if(FEWSTEP_BUILD_BENCHMARKS)
+  fewstep_part(FEWSTEP_BUILD_BENCHMARKS benchmarks io image benchmark)
+endif()
+if(FEWSTEP_BUILD_FUZZERS)
+  fewstep_part(FEWSTEP_BUILD_FUZZERS tests/fuzz io image)
+endif()
