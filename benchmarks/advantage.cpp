@@ -2,8 +2,8 @@
 #include <fewstep/advantage/batch.hpp>
 #include <fewstep/advantage/group.hpp>
 #include <fewstep/advantage/prompt_buffer.hpp>
-#include <fewstep/benchmark/run.hpp>
 #include <fewstep/core/random.hpp>
+#include <fewstep/testing/benchmark_run.hpp>
 
 #include <cstdint>
 #include <vector>
@@ -23,8 +23,8 @@ void advantage_of_batch(benchmark::State& state) {
     rewards[i] = random_stream{1, stream::evaluation}.normal(i);
     prompts[i] = static_cast<std::int32_t>(i / 8);
   }
-  Advantage advantage_of;
-  run_benchmark(state, backend, {.items = static_cast<double>(n)}, [&] { advantage_of(rewards, prompts, advantages); });
+  Advantage advantage;
+  run_benchmark(state, backend, {.items = static_cast<double>(n)}, [&] { advantage(rewards, prompts, advantages); });
 }
 
 void sizes(benchmark::internal::Benchmark* b) { b->ArgName("samples")->Arg(64)->Arg(4096)->UseRealTime(); }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fewstep/backend/cpu/conv2d.hpp>
-#include <fewstep/benchmark/run.hpp>
+#include <fewstep/testing/benchmark_run.hpp>
 
 namespace {
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fewstep/benchmark/run.hpp>
 #include <fewstep/core/random.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/image/jpeg_reward.hpp>
+#include <fewstep/testing/benchmark_run.hpp>
 
 #include <cstdint>
 #include <vector>
@@ -27,9 +27,9 @@ void compressibility(benchmark::State& state) {
   }
   const std::vector<int> contexts(static_cast<std::size_t>(pictures));
   std::vector<float> rewards(contexts.size());
-  const jpeg_compressibility reward_fn{.threads = threads};
+  const jpeg_compressibility reward{.threads = threads};
   run_benchmark(state, backend, {.items = static_cast<double>(pictures)},
-                [&] { reward_fn(matrix<const float>(samples.view()), std::span<const int>(contexts), rewards); });
+                [&] { reward(matrix<const float>(samples.view()), std::span<const int>(contexts), rewards); });
 }
 BENCHMARK(compressibility)
     ->Name("jpeg/compressibility")

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fewstep/benchmark/run.hpp>
 #include <fewstep/optimizer/adam.hpp>
 #include <fewstep/optimizer/sgd.hpp>
+#include <fewstep/testing/benchmark_run.hpp>
 
 namespace {
 
@@ -14,11 +14,11 @@ void step(benchmark::State& state) {
   const index_t n = state.range(0);
   cpu_tensor<float, 1> p(backend, {n}), g(backend, {n});
   for (index_t i = 0; i < n; ++i) g.view()[i] = 1e-3f * static_cast<float>(i % 17 - 8);
-  const Rule rule;
-  auto memory = rule.make_state(backend, n);
+  const Rule optimizer;
+  auto memory = optimizer.make_state(backend, n);
   const auto parameters = static_cast<double>(n);
   run_benchmark(state, backend, {.items = parameters, .bytes = Arrays * sizeof(float) * parameters}, [&] {
-    rule.update(backend, memory, {p.view(), g.view()}, {});
+    optimizer.update(backend, memory, {p.view(), g.view()}, {});
   });
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "affine_generator.hpp"
 
-#include <fewstep/benchmark.hpp>
 #include <fewstep/generator/mlp_generator.hpp>
+#include <fewstep/testing/benchmark.hpp>
 
 namespace {
 
@@ -14,9 +14,9 @@ void mlp_step(benchmark::State& state) {
   const auto d = static_cast<double>(state.range(2));
   mlp_generator<cpu_backend> model(backend, {.network = {.dimension = state.range(2), .hidden = {256, 256}}});
   const std::vector<std::int32_t> contexts{0};
-  const double waves = 8;
+  const double fourier = 8;
   benchmark_policy_gradient(state, backend, model, state.range(1), static_cast<int>(state.range(0)), contexts,
-                            2.0 * ((d + waves) * 256 + 256 * 256 + 256 * d));
+                            2.0 * ((d + fourier) * 256 + 256 * 256 + 256 * d));
 }
 
 /// The same with a generator that costs next to nothing: what rollout, scores, replay and the rest cost themselves.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fewstep/benchmark/run.hpp>
 #include <fewstep/core/philox.hpp>
 #include <fewstep/core/random.hpp>
+#include <fewstep/testing/benchmark_run.hpp>
 
 #include <cstdint>
 #include <vector>

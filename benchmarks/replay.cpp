@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fewstep/benchmark/run.hpp>
 #include <fewstep/mdp/replay.hpp>
 #include <fewstep/sampler/consistency.hpp>
+#include <fewstep/testing/benchmark_run.hpp>
 
 namespace {
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "affine_generator.hpp"
 
-#include <fewstep/benchmark/run.hpp>
 #include <fewstep/mdp/rollout.hpp>
 #include <fewstep/sampler/consistency.hpp>
+#include <fewstep/testing/benchmark_run.hpp>
 
 namespace {
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fewstep/benchmark/run.hpp>
 #include <fewstep/core/random.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/mdp/score.hpp>
 #include <fewstep/objective/clipped_surrogate.hpp>
+#include <fewstep/testing/benchmark_run.hpp>
 
 namespace {
 
@@ -19,13 +19,13 @@ void score_kernel(benchmark::State& state) {
     for (auto* array : {&x, &next, &o})
       fill_normal({1, stream::evaluation}, static_cast<std::uint64_t>(r), 0, array->view().row(r), d);
   std::vector<score> scores(static_cast<std::size_t>(rows));
-  const clipped_surrogate objective_of{1e-4f};
+  const clipped_surrogate objective{1e-4f};
   const auto values = static_cast<double>(rows * d);
   run_benchmark(state, backend, {.bytes = 4.0 * sizeof(float) * values}, [&] {
     backend.parallel_for(rows, [&](auto&, int, index_t r) {
       scores[static_cast<std::size_t>(r)] =
-          score_transition({x.view().row(r), next.view().row(r), &row}, o.view().row(r), d, reduction::mean,
-                           objective_of, -1.0, 0.5f, 0, static_cast<double>(rows), {}, 0.0f);
+          score_transition({x.view().row(r), next.view().row(r), &row}, o.view().row(r), d, reduction::mean, objective,
+                           -1.0, 0.5f, 0, static_cast<double>(rows), {}, 0.0f);
     });
   });
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "default_unet.hpp"
 
-#include <fewstep/benchmark.hpp>
+#include <fewstep/testing/benchmark.hpp>
 
 namespace {
 

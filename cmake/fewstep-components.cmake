@@ -6,7 +6,7 @@
 #   fewstep::io          fewstep/io               nlohmann_json
 #   fewstep::image       fewstep/image            libjpeg, libpng
 #   fewstep::eigen       fewstep/eigen.hpp        Eigen 3.4 or newer
-#   fewstep::benchmark   fewstep/benchmark.hpp    Google Benchmark
+#   fewstep::benchmark   fewstep/testing/benchmark.hpp    Google Benchmark
 #   fewstep::cuda        fewstep/cuda             CUDA's nvcc, libraries and headers
 # There is a target where its packages are found.
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Needs Google Benchmark. Try it with --benchmark_filter=policy_gradient.
-#include <fewstep/benchmark.hpp>
 #include <fewstep/generator/mlp_generator.hpp>
+#include <fewstep/testing/benchmark.hpp>
 
 // Put your own generator here: any struct that models fewstep::generator.
 using my_generator = fewstep::mlp_generator<fewstep::cpu_backend>;

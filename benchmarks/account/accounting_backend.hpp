@@ -5,7 +5,7 @@
 
 #include <fewstep/backend/backend.hpp>
 #include <fewstep/backend/cpu/backend.hpp>
-#include <fewstep/detail/parallel_for.hpp>
+#include <fewstep/core/parallel_for.hpp>
 
 #include <cstddef>
 #include <source_location>

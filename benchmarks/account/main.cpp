@@ -5,9 +5,9 @@
 #include "accounting_backend.hpp"
 
 #include <fewstep/algorithm/rlcm.hpp>
-#include <fewstep/benchmark/run.hpp>
 #include <fewstep/image/jpeg_reward.hpp>
 #include <fewstep/optimizer/adam.hpp>
+#include <fewstep/testing/benchmark_run.hpp>
 
 #include <algorithm>
 #include <bit>

@@ -4,10 +4,10 @@
 #include "ledger.hpp"
 
 #include <fewstep/backend/cpu/winograd.hpp>
+#include <fewstep/backend/operation_shapes.hpp>
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/nn/activation.hpp>
 #include <fewstep/nn/resample.hpp>
-#include <fewstep/nn/shapes.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
 
 #include <type_traits>
@@ -82,8 +82,8 @@ workload attention_work(double products, double arrays, const Arguments&... argu
 /// Bytes of one element of a kernel; 0 for one that is not known here.
 template <class Kernel>
 double bytes_of_element(const Kernel& k) {
-  if constexpr (requires { k.first, k.second, k.average; })  // Adam: parameter and moments in and out, and the gradient
-    return (7 + (k.average != nullptr ? 2 : 0)) * sizeof(float);
+  if constexpr (requires { k.first, k.second, k.ema; })  // Adam: parameter and moments in and out, and the gradient
+    return (7 + (k.ema != nullptr ? 2 : 0)) * sizeof(float);
   return 0;
 }
 template <class T>

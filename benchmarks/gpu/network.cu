@@ -11,8 +11,8 @@
 // as many bytes. Launched in a graph, on the same arrays every time.
 #include "timing.cuh"
 
+#include <fewstep/backend/operation_shapes.hpp>
 #include <fewstep/cuda.cuh>
-#include <fewstep/nn/shapes.hpp>
 
 namespace gpu {
 

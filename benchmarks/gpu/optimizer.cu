@@ -16,13 +16,13 @@ void step(benchmark::State& state, launched how, int touched, int kept) {
   Backend backend;
   const index_t n = state.range(0);
   tensor<float, 1, Backend> parameters = filled(backend, n), gradients = filled(backend, n);
-  const Rule rule;
-  auto memory = rule.make_state(backend, n);
+  const Rule optimizer;
+  auto memory = optimizer.make_state(backend, n);
   const double bytes = sizeof(float) * static_cast<double>(n);
   run(state, backend,
       {.items = static_cast<double>(n), .bytes = touched * bytes, .set = kept * bytes, .copied = kept * bytes}, how, 1,
       [&](index_t) {
-        rule.update(backend, memory, {parameters.view(), gradients.view()}, {});
+        optimizer.update(backend, memory, {parameters.view(), gradients.view()}, {});
       });
 }
 

@@ -6,7 +6,7 @@
 // of_copy compares with a copy that touches as many bytes, launched in the same way.
 #include "timing.cuh"
 
-#include <fewstep/core/mirror.hpp>
+#include <fewstep/backend/mirror.hpp>
 #include <fewstep/cuda.cuh>
 #include <fewstep/mdp/score.hpp>
 #include <fewstep/mdp/transition.hpp>

@@ -12,7 +12,7 @@
 #include "timing.cuh"
 
 #include <fewstep/algorithm/rlcm.hpp>
-#include <fewstep/core/mirror.hpp>
+#include <fewstep/backend/mirror.hpp>
 #include <fewstep/cuda.cuh>
 #include <fewstep/mdp/rollout.hpp>
 #include <fewstep/optimizer/adam.hpp>

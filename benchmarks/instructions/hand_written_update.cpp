@@ -23,9 +23,9 @@ void make_updates(cpu_backend& backend, problem::model_type& model, int updates)
   constexpr index_t samples = problem::samples, horizon = problem::horizon, trained = (horizon - 1) * samples;
   const index_t d = model.sample_size();
   const step_table table = consistency_sampler{}.table(model.preconditioner(), horizon);
-  const clipped_surrogate objective_of = clipped_surrogate{automatic}.resolved(d, reduction::mean);
-  prompt_buffer_advantage advantage_of;
-  auto moments = problem::rule.make_state(backend, model.parameters().size());
+  const clipped_surrogate objective = clipped_surrogate{automatic}.resolved(d, reduction::mean);
+  prompt_buffer_advantage advantage;
+  auto moments = problem::optimizer.make_state(backend, model.parameters().size());
   auto workspace = model.make_workspace(backend, trained);
   std::vector<float> states(static_cast<std::size_t>((horizon + 1) * samples * d)),
       outputs(static_cast<std::size_t>(trained * d)), rewards(samples), advantages(samples), times(horizon * samples);
@@ -73,20 +73,21 @@ void make_updates(cpu_backend& backend, problem::model_type& model, int updates)
         }
       }
     }
-    advantage_of(rewards, prompts, std::span<float>(advantages));
+    advantage(rewards, prompts, std::span<float>(advantages));
 
     backend.for_each(model.gradients().size(), detail::fill<float>{model.gradients().data, 0.0f});
     model.forward(backend, rows(0, trained), o, workspace);
     for (index_t r = 0; r < trained; ++r) {
       const step_row& row = table.rows[static_cast<std::size_t>(r / samples)];
       score_transition({states.data() + r * d, states.data() + (r + samples) * d, &row}, o.row(r), d, reduction::mean,
-                       objective_of, log_probabilities[static_cast<std::size_t>(r)],
+                       objective, log_probabilities[static_cast<std::size_t>(r)],
                        advantages[static_cast<std::size_t>(r % samples)], static_cast<std::int32_t>(r / samples),
                        trained, {}, 0.0f);
     }
     model.backward(backend, rows(0, trained), o, workspace);
     const double norm = gradient_norm(backend, model.gradients());
-    problem::rule.update(backend, moments, {model.parameters(), model.gradients()}, {1.0f, clip_factor(norm, 5.0f)});
+    problem::optimizer.update(backend, moments, {model.parameters(), model.gradients()},
+                              {1.0f, clip_factor(norm, 5.0f)});
   }
 }
 

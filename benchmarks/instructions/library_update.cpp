@@ -10,9 +10,9 @@
 
 int main(int argc, char** argv) {
   return problem::run(argc, argv, [](auto& backend, auto& model, int updates) {
-    auto reward_fn =
+    auto reward =
         fewstep::per_sample([](fewstep::vec<const float> x, std::int32_t) { return problem::reward_of(x.data); });
-    auto trainer = fewstep::rlcm(backend, model, reward_fn, problem::rule,
+    auto trainer = fewstep::rlcm(backend, model, reward, problem::optimizer,
                                  {.horizon = problem::horizon,
                                   .prompts_per_update = problem::samples,
                                   .samples_per_prompt = 1,

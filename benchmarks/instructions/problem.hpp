@@ -21,7 +21,7 @@ using model_type = fewstep::mlp_generator<fewstep::cpu_backend>;
 inline constexpr int samples = 64, horizon = 4;
 inline constexpr std::uint64_t seed = 1;
 inline const std::vector<std::int32_t> classes{0, 1, 2, 3};
-inline constexpr fewstep::adam rule{.learning_rate = 1e-3f};
+inline constexpr fewstep::adam optimizer{.learning_rate = 1e-3f};
 
 inline float reward_of(const float* x) { return -x[0]; }
 

@@ -8,8 +8,8 @@
 #include "workloads.hpp"
 
 #include <fewstep/backend/cpu/backend.hpp>
-#include <fewstep/benchmark/run.hpp>
 #include <fewstep/generator/mlp_generator.hpp>
+#include <fewstep/testing/benchmark_run.hpp>
 
 #include <benchmark/benchmark.h>
 

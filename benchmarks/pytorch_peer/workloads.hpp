@@ -3,13 +3,13 @@
 
 #include <fewstep/advantage/batch.hpp>
 #include <fewstep/algorithm/rlcm.hpp>
+#include <fewstep/backend/mirror.hpp>
 #include <fewstep/core/element_kernels.hpp>
-#include <fewstep/core/mirror.hpp>
 #include <fewstep/core/random.hpp>
 #include <fewstep/generator/text_unet.hpp>
-#include <fewstep/io/text_unet_file.hpp>
 #include <fewstep/mdp/rollout.hpp>
 #include <fewstep/mdp/score.hpp>
+#include <fewstep/model_file/text_unet_file.hpp>
 #include <fewstep/objective/clipped_surrogate.hpp>
 #include <fewstep/optimizer/adam.hpp>
 #include <fewstep/reward/per_sample.hpp>

@@ -6,8 +6,8 @@
 #include "power_law.hpp"
 #include "resident_memory.hpp"
 
-#include <fewstep/benchmark.hpp>
-#include <fewstep/io/svg_plot.hpp>
+#include <fewstep/log/svg_plot.hpp>
+#include <fewstep/testing/benchmark.hpp>
 
 #include <algorithm>
 #include <array>
@@ -150,8 +150,8 @@ std::vector<double> times_of_parts(int threads, bool quick) {
   const index_t d = model.sample_size();
   detail::benchmark_rows<text_unet<cpu_backend>> rows(backend, model, batch, {{1, 2, 3}});
   cpu_tensor<float, 2> noise(backend, {batch, d});
-  const adamw rule;
-  auto moments = rule.make_state(backend, model.parameters().size());
+  const adamw optimizer;
+  auto moments = optimizer.make_state(backend, model.parameters().size());
   auto trainer = make_trainer(backend, model, static_cast<int>(batch), 2);
   const step_row row = trainer.table().rows.front();
   std::vector<score> scores(static_cast<std::size_t>(batch));
@@ -174,7 +174,7 @@ std::vector<double> times_of_parts(int threads, bool quick) {
               least),
           best_seconds(
               [&] {
-                rule.update(backend, moments, {model.parameters(), model.gradients()}, {0.0f, 1.0f});
+                optimizer.update(backend, moments, {model.parameters(), model.gradients()}, {0.0f, 1.0f});
               },
               least),
           best_seconds(

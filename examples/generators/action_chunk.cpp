@@ -61,15 +61,15 @@ void demonstrate(const observation& start, const fewstep::random_stream& random,
 int main() {
   fewstep::cpu_backend backend({.threads = 1});
   fewstep::mlp_generator<fewstep::cpu_backend, fewstep::edm_consistency, fewstep::observation_conditioning<observation>>
-      policy(backend, {.network = {.dimension = 2 * actions, .hidden = {128, 128}},
-                       .preconditioner = {.sigma_min = 0.02f, .sigma_max = 5}});
+      model(backend, {.network = {.dimension = 2 * actions, .hidden = {128, 128}},
+                      .preconditioner = {.sigma_min = 0.02f, .sigma_max = 5}});
   // Three network calls a plan, and none of the noise by which training explores.
-  fewstep::planner planner(backend, policy, fewstep::consistency_sampler{}.table(policy.preconditioner(), 3));
+  fewstep::policy policy(backend, model, fewstep::consistency_sampler{}.table(model.preconditioner(), 3));
   const fewstep::random_stream data{1, fewstep::stream::data}, held_out{1, fewstep::stream::evaluation};
   const auto percent_that_succeed = [&] {
     int successes = 0;
     for (std::uint64_t n = 0; n < 1000; ++n)
-      successes += execute(observe(held_out, n), planner.plan(observe(held_out, n), n).data).success ? 1 : 0;
+      successes += execute(observe(held_out, n), policy.act(observe(held_out, n), n).data).success ? 1 : 0;
     return 0.1 * successes;
   };
 
@@ -80,7 +80,7 @@ int main() {
       demonstrate(starts[i], data, n, chunks.row(static_cast<fewstep::index_t>(i)));
     }
   };
-  fewstep::consistency_training imitation(backend, policy, fewstep::adam{.learning_rate = 2e-3f},
+  fewstep::consistency_training imitation(backend, model, fewstep::adam{.learning_rate = 2e-3f},
                                           {.steps = 2000, .batch = 128, .schedule = {.total = 2000, .final = 0.1f}});
   while (!imitation.finished()) imitation.step(demonstrations);
   const double before = percent_that_succeed();
@@ -93,8 +93,8 @@ int main() {
   options.last = fewstep::last_step::stochastic;  // explores around the actions, too
   options.final_sigma = 0.03f;
   options.schedule = {.total = 400, .final = 0.1f};
-  auto trainer = fewstep::rlcm(backend, policy, thrift, fewstep::adam{.learning_rate = 3e-3f}, options,
-                               fewstep::group_advantage{});
+  auto trainer =
+      fewstep::rlcm(backend, model, thrift, fewstep::adam{.learning_rate = 3e-3f}, options, fewstep::group_advantage{});
   double deviation = 0;
   for (const auto& update : trainer.run(starts, 400)) deviation = std::max(deviation, update.ratio_deviation);
   const double after = percent_that_succeed();
@@ -103,7 +103,7 @@ int main() {
   const std::size_t allocated = allocations;
   for (std::size_t n = 0; n < microseconds.size(); ++n) {
     const auto begin = std::chrono::steady_clock::now();
-    (void)planner.plan(starts[n % starts.size()], n);
+    (void)policy.act(starts[n % starts.size()], n);
     microseconds[n] = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count();
   }
   const std::size_t allocated_by_plans = allocations - allocated;

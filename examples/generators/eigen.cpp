@@ -2,7 +2,7 @@
 #define EIGEN_DONT_PARALLELIZE  // threads share out blocks of rows; inside a block Eigen is to start none of its own
 #include <fewstep/eigen.hpp>
 #include <fewstep/fewstep.hpp>
-#include <fewstep/generator/check_generator.hpp>
+#include <fewstep/testing/check_generator.hpp>
 
 #include <algorithm>
 #include <cmath>

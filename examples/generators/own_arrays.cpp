@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fewstep/fewstep.hpp>
-#include <fewstep/generator/check_generator.hpp>
+#include <fewstep/testing/check_generator.hpp>
 
 #include <array>
 #include <cmath>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fewstep/fewstep.hpp>
-#include <fewstep/io/child_process.hpp>
+#include <fewstep/process/child_process.hpp>
 
 #include <array>
 #include <cmath>

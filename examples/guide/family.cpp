@@ -21,7 +21,7 @@ fewstep::rlcm_options consistency_settings(const grpo_options& o) {
           .optimizer_steps = o.optimizer_steps,
           .seed = o.seed};
 }
-constexpr fewstep::adam rule{.learning_rate = 1e-3f};
+constexpr fewstep::adam optimizer{.learning_rate = 1e-3f};
 constexpr int updates = 10, runs = 3;
 
 const auto on_the_right =
@@ -53,7 +53,8 @@ int main() {
   ring_generator generator = ring_base(backend);
   const std::vector<float> base(generator.parameters().begin(), generator.parameters().end());
   // The same network as a straight-line flow, for the samplers that want one.
-  using flow_generator = fewstep::mlp_generator<fewstep::cpu_backend, fewstep::straight_line<fewstep::edm_consistency>>;
+  using flow_generator =
+      fewstep::mlp_generator<fewstep::cpu_backend, fewstep::rectified_flow<fewstep::edm_consistency>>;
   flow_generator flow(backend, {.preconditioner = {generator.preconditioner()}});
   const auto consistent = [&](const char* name, const auto& make) { measure(name, generator, base, make); };
   const auto flowing = [&](const char* name, const auto& make) { measure(name, flow, base, make); };
@@ -61,23 +62,26 @@ int main() {
   std::puts("member                         reward   near the circle   clipped");
   //! [members]
   consistent("grpo, consistency steps",
-             [&](grpo_options o) { return fewstep::grpo(backend, generator, on_the_right, rule, o); });
-  consistent("cps_grpo", [&](grpo_options o) { return fewstep::cps_grpo(backend, generator, on_the_right, rule, o); });
-  flowing("flow_grpo", [&](grpo_options o) { return fewstep::flow_grpo(backend, flow, on_the_right, rule, o); });
-  flowing("dance_grpo", [&](grpo_options o) { return fewstep::dance_grpo(backend, flow, on_the_right, rule, o); });
+             [&](grpo_options o) { return fewstep::grpo(backend, generator, on_the_right, optimizer, o); });
+  consistent("cps_grpo",
+             [&](grpo_options o) { return fewstep::cps_grpo(backend, generator, on_the_right, optimizer, o); });
+  flowing("flow_grpo", [&](grpo_options o) { return fewstep::flow_grpo(backend, flow, on_the_right, optimizer, o); });
+  flowing("dance_grpo", [&](grpo_options o) { return fewstep::dance_grpo(backend, flow, on_the_right, optimizer, o); });
   flowing("mix_grpo, window of 2", [&](grpo_options o) {
-    return fewstep::mix_grpo(backend, flow, on_the_right, rule, o, {.length = 2, .every = 5});
+    return fewstep::mix_grpo(backend, flow, on_the_right, optimizer, o, {.length = 2, .every = 5});
   });
-  flowing("flow_grpo_fast, window of 1",
-          [&](grpo_options o) { return fewstep::flow_grpo_fast(backend, flow, on_the_right, rule, o, {.length = 1}); });
+  flowing("flow_grpo_fast, window of 1", [&](grpo_options o) {
+    return fewstep::flow_grpo_fast(backend, flow, on_the_right, optimizer, o, {.length = 1});
+  });
   flowing("grpo_guard", [&](grpo_options o) {
-    return fewstep::grpo_guard(backend, flow, on_the_right, rule, o, {.clip_range = 0.1f});
+    return fewstep::grpo_guard(backend, flow, on_the_right, optimizer, o, {.clip_range = 0.1f});
   });
   consistent("flow_dppo, cps steps", [&](grpo_options o) {
-    return fewstep::flow_dppo(backend, generator, on_the_right, rule, o, fewstep::cps_sampler{}, {.threshold = 0.05f});
+    return fewstep::flow_dppo(backend, generator, on_the_right, optimizer, o, fewstep::cps_sampler{},
+                              {.threshold = 0.05f});
   });
   consistent("rebel", [&](grpo_options o) {
-    return fewstep::rebel(backend, generator, on_the_right, rule,
+    return fewstep::rebel(backend, generator, on_the_right, optimizer,
                           {.horizon = o.horizon,
                            .prompts_per_update = o.prompts_per_update,
                            .samples_per_prompt = o.samples_per_prompt,
@@ -100,14 +104,14 @@ int main() {
   std::puts("\nwith a differentiable reward");
   //! [differentiable]
   consistent("rlcm", [&](grpo_options o) {
-    return fewstep::rlcm(backend, generator, rightness, rule, consistency_settings(o), fewstep::group_advantage{});
+    return fewstep::rlcm(backend, generator, rightness, optimizer, consistency_settings(o), fewstep::group_advantage{});
   });
   consistent("rlcm_hybrid", [&](grpo_options o) {
-    return fewstep::rlcm_hybrid(backend, generator, rightness, rule, consistency_settings(o), {.weight = 1},
+    return fewstep::rlcm_hybrid(backend, generator, rightness, optimizer, consistency_settings(o), {.weight = 1},
                                 fewstep::group_advantage{});
   });
   consistent("draft, all calls", [&](grpo_options o) {
-    return fewstep::draft(backend, generator, rightness, rule,
+    return fewstep::draft(backend, generator, rightness, optimizer,
                           {.horizon = o.horizon,
                            .steps_with_gradient = o.horizon,
                            .prompts_per_update = o.prompts_per_update,
@@ -116,7 +120,7 @@ int main() {
                            .seed = o.seed});
   });
   consistent("refl", [&](grpo_options o) {
-    return fewstep::refl(backend, generator, rightness, rule,
+    return fewstep::refl(backend, generator, rightness, optimizer,
                          {.horizon = o.horizon,
                           .prompts_per_update = o.prompts_per_update,
                           .samples_per_prompt = o.samples_per_prompt,

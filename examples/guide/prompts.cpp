@@ -33,10 +33,10 @@ void measure(const char* name, int prompts, int samples) {
         {.horizon = 4, .prompts_per_update = prompts, .samples_per_prompt = samples, .seed = seed}, Advantage{});
     for ([[maybe_unused]] const auto& update : trainer.run(all, 100)) {
     }
-    fewstep::planner draw(backend, generator, trainer.table(), seed);
+    fewstep::policy draw(backend, generator, trainer.table(), seed);
     for (unsigned i = 0; i < 1024; ++i) {
       const auto c = static_cast<std::int32_t>(i % classes);
-      sum += static_cast<double>(distance(draw.plan(c, i), c)) / 1024 / runs;
+      sum += static_cast<double>(distance(draw.act(c, i), c)) / 1024 / runs;
     }
   }
   std::printf("%s   %7d x %2d   %8.2f\n", name, prompts, samples, sum);

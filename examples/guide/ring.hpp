@@ -27,9 +27,9 @@ using ring_generator = fewstep::mlp_generator<fewstep::cpu_backend>;
     }
   };
   fewstep::consistency_training training(backend, generator, fewstep::adam{.learning_rate = 2e-3f},
-                                         {.steps = 2000, .batch = 128, .log_time_mean = -0.5f, .average_decay = 0.99f});
+                                         {.steps = 2000, .batch = 128, .log_time_mean = -0.5f, .ema_decay = 0.99f});
   while (!training.finished()) training.step(circle);
-  std::ranges::copy(training.average(), generator.parameters().begin());
+  std::ranges::copy(training.ema(), generator.parameters().begin());
   return generator;
 }
 

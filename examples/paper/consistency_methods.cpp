@@ -30,44 +30,44 @@ Options timed(const train_settings& s, Options o = {}) {
 
 std::unique_ptr<learner> make_consistency_learner(cpu_backend& host, const train_settings& s,
                                                   const prompt_texts& prompts, const task_reward& reward) {
-  const fewstep::adam rule{.learning_rate = s.learning_rate};
+  const fewstep::adam optimizer{.learning_rate = s.learning_rate};
   const fewstep::consistency_sampler steps{.times = text_to_emoji::times_for(s.horizon)};
   const fewstep::cps_sampler cps{.times = steps.times};
   const learner_maker<policy> learn{host, s, prompts, reward};
   if (s.method == "rlcm")
-    return learn.regularized(steps, [&](cpu_backend& b, policy& p, auto regularize) {
-      return fewstep::rlcm(b, p.model, reward, rule, timed<fewstep::rlcm_options>(s),
-                           fewstep::prompt_buffer_advantage{}, std::move(regularize));
+    return learn.regularized(steps, [&](cpu_backend& b, policy& p, auto regularizer) {
+      return fewstep::rlcm(b, p.model, reward, optimizer, timed<fewstep::rlcm_options>(s),
+                           fewstep::prompt_buffer_advantage{}, std::move(regularizer));
     });
   if (s.method == "reinforce")
-    return learn.regularized(steps, [&](cpu_backend& b, policy& p, auto regularize) {
+    return learn.regularized(steps, [&](cpu_backend& b, policy& p, auto regularizer) {
       fewstep::policy_gradient_parts parts{.sampler = steps,
-                                           .reward_fn = reward,
-                                           .objective_of = fewstep::reinforce{},
-                                           .regularize = std::move(regularize),
-                                           .rule = rule};
+                                           .reward = reward,
+                                           .objective = fewstep::reinforce{},
+                                           .regularizer = std::move(regularizer),
+                                           .optimizer = optimizer};
       return fewstep::policy_gradient<cpu_backend, decltype(p.model), decltype(parts)>(
           b, p.model, std::move(parts), common<fewstep::policy_gradient_options>(s));
     });
   if (s.method == "rebel")
-    return learn.regularized(steps, [&](cpu_backend& b, policy& p, auto regularize) {
-      return fewstep::rebel(b, p.model, reward, rule, timed<fewstep::rebel_options>(s, {.max_gradient_norm = 5}),
-                            fewstep::prompt_buffer_advantage{}, std::move(regularize));
+    return learn.regularized(steps, [&](cpu_backend& b, policy& p, auto regularizer) {
+      return fewstep::rebel(b, p.model, reward, optimizer, timed<fewstep::rebel_options>(s, {.max_gradient_norm = 5}),
+                            fewstep::prompt_buffer_advantage{}, std::move(regularizer));
     });
   const auto grouped = common<fewstep::grpo_options>(s);
   if (s.method == "grpo")
-    return learn.regularized(steps, [&](cpu_backend& b, policy& p, auto regularize) {
-      return fewstep::grpo(b, p.model, reward, rule, grouped, steps, fewstep::clipped_surrogate{}, fewstep::all_steps{},
-                           std::move(regularize));
+    return learn.regularized(steps, [&](cpu_backend& b, policy& p, auto regularizer) {
+      return fewstep::grpo(b, p.model, reward, optimizer, grouped, steps, fewstep::clipped_surrogate{},
+                           fewstep::all_steps{}, std::move(regularizer));
     });
   if (s.method == "cps_grpo")
-    return learn.regularized(cps, [&](cpu_backend& b, policy& p, auto regularize) {
-      return fewstep::grpo(b, p.model, reward, rule, grouped, cps, fewstep::clipped_surrogate{}, fewstep::all_steps{},
-                           std::move(regularize));
+    return learn.regularized(cps, [&](cpu_backend& b, policy& p, auto regularizer) {
+      return fewstep::grpo(b, p.model, reward, optimizer, grouped, cps, fewstep::clipped_surrogate{},
+                           fewstep::all_steps{}, std::move(regularizer));
     });
-  return learn.regularized(cps, [&](cpu_backend& b, policy& p, auto regularize) {
-    return fewstep::flow_dppo(b, p.model, reward, rule, grouped, cps, fewstep::divergence_mask{},
-                              std::move(regularize));
+  return learn.regularized(cps, [&](cpu_backend& b, policy& p, auto regularizer) {
+    return fewstep::flow_dppo(b, p.model, reward, optimizer, grouped, cps, fewstep::divergence_mask{},
+                              std::move(regularizer));
   });
 }
 

@@ -11,18 +11,18 @@ namespace paper {
 std::unique_ptr<learner> make_diffusion_learner(fewstep::cpu_backend& host, const train_settings& s,
                                                 const prompt_texts& prompts, const task_reward& reward) {
   using fewstep::cpu_backend;
-  const fewstep::adamw rule{.learning_rate = s.learning_rate, .weight_decay = 1e-4f};
+  const fewstep::adamw optimizer{.learning_rate = s.learning_rate, .weight_decay = 1e-4f};
   const learner_maker<diffusion_policy> learn{host, s, prompts, reward};
   const fewstep::ddim_sampler steps{};
   const auto o = common<fewstep::ddpo_options>(s);
   if (s.method == "ddpo_sf")
-    return learn.regularized(steps, [&](cpu_backend& b, diffusion_policy& p, auto regularize) {
-      return fewstep::ddpo_sf(b, p.model, reward, rule, o, fewstep::prompt_buffer_advantage{.clip = 5},
-                              std::move(regularize));
+    return learn.regularized(steps, [&](cpu_backend& b, diffusion_policy& p, auto regularizer) {
+      return fewstep::ddpo_sf(b, p.model, reward, optimizer, o, fewstep::prompt_buffer_advantage{.clip = 5},
+                              std::move(regularizer));
     });
-  return learn.regularized(steps, [&](cpu_backend& b, diffusion_policy& p, auto regularize) {
-    return fewstep::ddpo(b, p.model, reward, rule, o, fewstep::prompt_buffer_advantage{.clip = 5},
-                         std::move(regularize));
+  return learn.regularized(steps, [&](cpu_backend& b, diffusion_policy& p, auto regularizer) {
+    return fewstep::ddpo(b, p.model, reward, optimizer, o, fewstep::prompt_buffer_advantage{.clip = 5},
+                         std::move(regularizer));
   });
 }
 

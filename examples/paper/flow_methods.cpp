@@ -11,20 +11,21 @@ namespace paper {
 std::unique_ptr<learner> make_flow_learner(fewstep::cpu_backend& host, const train_settings& s,
                                            const prompt_texts& prompts, const task_reward& reward) {
   using fewstep::cpu_backend;
-  const fewstep::adamw rule{.learning_rate = s.learning_rate, .weight_decay = 1e-4f};
+  const fewstep::adamw optimizer{.learning_rate = s.learning_rate, .weight_decay = 1e-4f};
   const learner_maker<flow_policy> learn{host, s, prompts, reward};
   const fewstep::flow_sde_sampler steps{};
   const auto o = common<fewstep::grpo_options>(s);
   if (s.method == "mix_grpo")
-    return learn.regularized(steps, [&](cpu_backend& b, flow_policy& p, auto regularize) {
-      return fewstep::mix_grpo(b, p.model, reward, rule, o, fewstep::sliding_window{}, std::move(regularize));
+    return learn.regularized(steps, [&](cpu_backend& b, flow_policy& p, auto regularizer) {
+      return fewstep::mix_grpo(b, p.model, reward, optimizer, o, fewstep::sliding_window{}, std::move(regularizer));
     });
   if (s.method == "grpo_guard")
-    return learn.regularized(steps, [&](cpu_backend& b, flow_policy& p, auto regularize) {
-      return fewstep::grpo_guard(b, p.model, reward, rule, o, fewstep::guarded_surrogate{}, std::move(regularize));
+    return learn.regularized(steps, [&](cpu_backend& b, flow_policy& p, auto regularizer) {
+      return fewstep::grpo_guard(b, p.model, reward, optimizer, o, fewstep::guarded_surrogate{},
+                                 std::move(regularizer));
     });
-  return learn.regularized(steps, [&](cpu_backend& b, flow_policy& p, auto regularize) {
-    return fewstep::flow_grpo(b, p.model, reward, rule, o, std::move(regularize));
+  return learn.regularized(steps, [&](cpu_backend& b, flow_policy& p, auto regularizer) {
+    return fewstep::flow_grpo(b, p.model, reward, optimizer, o, std::move(regularizer));
   });
 }
 

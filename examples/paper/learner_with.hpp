@@ -6,10 +6,10 @@
 #include "task_reward.hpp"
 #include "text_to_emoji/prompt_words.hpp"
 
+#include <fewstep/image/picture_statistics.hpp>
 #include <fewstep/io/checkpoint.hpp>
 #include <fewstep/io/crc32c.hpp>
 #include <fewstep/io/file.hpp>
-#include <fewstep/judge/picture_statistics.hpp>
 #include <fewstep/monitor/held_out_samples.hpp>
 #include <fewstep/regularizer/kl_to_reference.hpp>
 #include <fewstep/reward/per_sample.hpp>

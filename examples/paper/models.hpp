@@ -8,9 +8,9 @@
 #include <fewstep/generator/guided.hpp>
 #include <fewstep/generator/rescaled.hpp>
 #include <fewstep/generator/text_unet.hpp>
-#include <fewstep/io/text_unet_file.hpp>
 #include <fewstep/mdp/rollout.hpp>
 #include <fewstep/mdp/trajectory.hpp>
+#include <fewstep/model_file/text_unet_file.hpp>
 #include <fewstep/sampler/step_table.hpp>
 
 #include <algorithm>
@@ -64,10 +64,10 @@ struct diffusion_policy {
 
 /// The denoiser as a straight-line flow.
 struct flow_policy {
-  fewstep::text_unet<fewstep::cpu_backend, fewstep::straight_line<fewstep::edm_denoiser>> model;
+  fewstep::text_unet<fewstep::cpu_backend, fewstep::rectified_flow<fewstep::edm_denoiser>> model;
 
   flow_policy(fewstep::cpu_backend& host, const std::filesystem::path& file, float = 1)
-      : model(fewstep::load_text_unet<fewstep::straight_line<fewstep::edm_denoiser>>(
+      : model(fewstep::load_text_unet<fewstep::rectified_flow<fewstep::edm_denoiser>>(
             host, text_to_emoji::open_weights(file))) {}
 
   [[nodiscard]] static std::filesystem::path file(const std::filesystem::path& models) {

@@ -13,9 +13,9 @@
 #include <fewstep/io/atomic_file.hpp>
 #include <fewstep/io/checkpoint.hpp>
 #include <fewstep/io/file.hpp>
-#include <fewstep/io/metrics_csv.hpp>
-#include <fewstep/io/progress_bar.hpp>
-#include <fewstep/io/text_unet_file.hpp>
+#include <fewstep/log/metrics_csv.hpp>
+#include <fewstep/log/progress_bar.hpp>
+#include <fewstep/model_file/text_unet_file.hpp>
 #include <fewstep/optimizer/adam.hpp>
 
 #include <nlohmann/json.hpp>
@@ -113,7 +113,7 @@ bool train(fewstep::cpu_backend& host, const pretrain_settings& s, const emoji_d
         });
   }
   if (!trainer.finished()) return false;
-  fewstep::save_text_unet(s.output / (p.name + ".safetensors"), model, trainer.average(), fewstep::element_type::f16);
+  fewstep::save_text_unet(s.output / (p.name + ".safetensors"), model, trainer.ema(), fewstep::element_type::f16);
   return true;
 }
 

@@ -5,7 +5,7 @@
 #include "settings.hpp"
 
 #include <fewstep/algorithm/update_report.hpp>
-#include <fewstep/io/metrics_csv.hpp>
+#include <fewstep/log/metrics_csv.hpp>
 #include <fewstep/monitor/early_stopping.hpp>
 
 #include <cstdint>

@@ -2,7 +2,7 @@
 #include "run_settings.hpp"
 
 #include <fewstep/core/error.hpp>
-#include <fewstep/io/metrics_csv.hpp>
+#include <fewstep/log/metrics_csv.hpp>
 
 #include <fstream>
 #include <stdexcept>

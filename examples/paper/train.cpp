@@ -10,7 +10,7 @@
 #include "text_to_emoji/run_loop.hpp"
 
 #include <fewstep/io/file.hpp>
-#include <fewstep/io/progress_bar.hpp>
+#include <fewstep/log/progress_bar.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -32,7 +32,7 @@ std::vector<std::string> texts(const emoji_data& data, std::span<const std::int3
 
 fewstep::early_stopping stopping(const train_settings& s) {
   std::vector<fewstep::stop_rule> rules;
-  for (const std::string& rule : s.stop) rules.push_back(parse_stop_rule(rule));
+  for (const std::string& optimizer : s.stop) rules.push_back(parse_stop_rule(optimizer));
   return fewstep::early_stopping(std::move(rules));
 }
 

@@ -41,7 +41,7 @@ int main() {
   fewstep::policy_gradient trainer(
       backend, generator,
       fewstep::policy_gradient_parts{
-          .reward_fn = nearness, .rule = fewstep::adam{.learning_rate = 1e-3f}, .decode = two_link_arm{}},
+          .reward = nearness, .optimizer = fewstep::adam{.learning_rate = 1e-3f}, .decoder = two_link_arm{}},
       {.horizon = 3, .prompts_per_update = 8, .samples_per_prompt = 64});
   for (const auto& update : trainer.run(prompts, 301))
     if (update.index % 100 == 0)

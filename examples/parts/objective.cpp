@@ -19,7 +19,7 @@ struct simple_policy_optimization {
 };
 
 template <class Objective>
-void learn(const char* name, Objective objective_of) {
+void learn(const char* name, Objective objective) {
   fewstep::cpu_backend backend({.threads = 1});
   fewstep::mlp_generator<fewstep::cpu_backend> generator(backend, {.preconditioner = {.sigma_max = 2.0f}});
   auto nearness =
@@ -30,11 +30,11 @@ void learn(const char* name, Objective objective_of) {
   fewstep::policy_gradient trainer(
       backend, generator,
       fewstep::policy_gradient_parts{
-          .reward_fn = nearness, .objective_of = objective_of, .rule = fewstep::adam{.learning_rate = 3e-4f}},
+          .reward = nearness, .objective = objective, .optimizer = fewstep::adam{.learning_rate = 3e-4f}},
       {.horizon = 3,
        .prompts_per_update = 1,
        .samples_per_prompt = 256,
-       .over = fewstep::reduction::sum,
+       .reduction = fewstep::reduction::sum,
        .inner_epochs = 4});
   //! [trainer]
   const int updates = 100;

@@ -9,15 +9,15 @@
 // Lion (Chen et al. 2023, arXiv:2302.06675): each parameter moves by the learning rate along the sign of
 // c = beta1 m + (1 - beta1) g, and m = beta2 m + (1 - beta2) g remembers the gradients.
 struct lion_element {
-  float *parameters, *momentum, *average;
+  float *parameters, *momentum, *ema;
   const float* gradients;
-  float beta1, beta2, rate, gradient_scale, average_decay;
+  float beta1, beta2, rate, gradient_scale, ema_decay;
   FEWSTEP_HD void operator()(fewstep::index_t i) const {
     const float g = gradient_scale * gradients[i];
     const float c = beta1 * momentum[i] + (1 - beta1) * g;
     parameters[i] -= rate * static_cast<float>((c > 0) - (c < 0));
     momentum[i] = beta2 * momentum[i] + (1 - beta2) * g;
-    if (average != nullptr) average[i] = average_decay * average[i] + (1 - average_decay) * parameters[i];
+    if (ema != nullptr) ema[i] = ema_decay * ema[i] + (1 - ema_decay) * parameters[i];
   }
 };
 
@@ -39,8 +39,8 @@ struct lion {
   template <class Backend>
   void update(Backend& backend, state<Backend>& s, const fewstep::optimizer_arrays& a, fewstep::step_scale by) const {
     backend.for_each(a.parameters.size(),
-                     lion_element{a.parameters.data, s.momentum.data(), a.average.data, a.gradients.data, beta1, beta2,
-                                  learning_rate * by.rate, by.gradient, a.average_decay});
+                     lion_element{a.parameters.data, s.momentum.data(), a.ema.data, a.gradients.data, beta1, beta2,
+                                  learning_rate * by.rate, by.gradient, a.ema_decay});
   }
 };
 

@@ -148,7 +148,7 @@ struct plain_descent {
     const float rate = learning_rate * scale.rate * scale.gradient;
     backend.for_each(a.parameters.size(), [=](index_t i) {
       a.parameters[i] -= rate * a.gradients[i];
-      if (a.average.size() > 0) a.average[i] += (1 - a.average_decay) * (a.parameters[i] - a.average[i]);
+      if (a.ema.size() > 0) a.ema[i] += (1 - a.ema_decay) * (a.parameters[i] - a.ema[i]);
     });
   }
 };
@@ -160,12 +160,12 @@ int main() {
   constant generator;
   policy_gradient trainer(backend, generator,
                           policy_gradient_parts{.sampler = one_step{.sigma = 0.5f},
-                                                .reward_fn = prompt_nearness{{.x = 2, .y = -2}},
-                                                .advantage_of = raw_reward{},
-                                                .objective_of = plain_ascent{},
-                                                .regularize = pull_to_zero{},
-                                                .rule = plain_descent{},
-                                                .decode = doubled{}},
+                                                .reward = prompt_nearness{{.x = 2, .y = -2}},
+                                                .advantage = raw_reward{},
+                                                .objective = plain_ascent{},
+                                                .regularizer = pull_to_zero{},
+                                                .optimizer = plain_descent{},
+                                                .decoder = doubled{}},
                           {.horizon = 1, .prompts_per_update = 1, .samples_per_prompt = 1024, .max_gradient_norm = 0});
   for (int i = 0; i < 200; ++i) trainer.update(std::vector<std::int32_t>{0});
 

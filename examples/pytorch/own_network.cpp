@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A network of one's own with the weights of a PyTorch module (own_network.py): own_network FILE
-#include <fewstep/io/named_parameters.hpp>
+#include <fewstep/model_file/named_parameters.hpp>
 
 #include <algorithm>
 #include <cmath>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fewstep/fewstep.hpp>
 #include <fewstep/io/checkpoint.hpp>
-#include <fewstep/reward/process_reward.hpp>
+#include <fewstep/process/external_reward.hpp>
 
 #include <cmath>
 #include <cstdint>
@@ -35,7 +35,7 @@ int judge() {
 //! [run]
 int main(int argument_count, char**) {
   if (argument_count > 1) return judge();  // this program is its own judge; a script would be {"python3", "judge.py"}
-  fewstep::process_reward nearness({.command = {"/proc/self/exe", "judge"}, .timeout = 30, .name = "nearness"});
+  fewstep::external_reward nearness({.command = {"/proc/self/exe", "judge"}, .timeout = 30, .name = "nearness"});
 
   fewstep::cpu_backend backend({.threads = 1});
   fewstep::mlp_generator<fewstep::cpu_backend> generator(backend, {.network = {.classes = 2}});

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fewstep/fewstep.hpp>
-#include <fewstep/io/metrics_csv.hpp>
-#include <fewstep/io/svg_plot.hpp>
+#include <fewstep/log/metrics_csv.hpp>
+#include <fewstep/log/svg_plot.hpp>
 
 #include <cmath>
 #include <cstdint>
@@ -32,7 +32,7 @@ int main() {
   for (const auto& update : trainer.run(std::vector<std::int32_t>{0}, 101)) {
     // The trainer holds the reward; it keeps what its parts gave the last batch, before weighting.
     const auto mean = [&](const char* part) {
-      const auto values = trainer.parts().reward_fn.values(part);
+      const auto values = trainer.parts().reward.values(part);
       return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
     };
     const std::vector<double> row{update.reward_mean, mean("near"), mean("small")};

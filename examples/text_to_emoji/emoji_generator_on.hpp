@@ -5,7 +5,7 @@
 #include "emoji_generator.hpp"
 #include "open_weights.hpp"
 
-#include <fewstep/io/text_unet_file.hpp>
+#include <fewstep/model_file/text_unet_file.hpp>
 
 #include <stdexcept>
 #include <utility>

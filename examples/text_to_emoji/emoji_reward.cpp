@@ -7,9 +7,9 @@
 
 #include <fewstep/backend/cpu/backend.hpp>
 #include <fewstep/core/error.hpp>
-#include <fewstep/io/judge_file.hpp>
-#include <fewstep/judge/alignment_reward.hpp>
-#include <fewstep/judge/preference_reward.hpp>
+#include <fewstep/model_file/reward_model_file.hpp>
+#include <fewstep/reward_model/alignment_reward.hpp>
+#include <fewstep/reward_model/preference_reward.hpp>
 
 #include <memory>
 #include <stdexcept>

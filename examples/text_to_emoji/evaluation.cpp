@@ -2,7 +2,7 @@
 #include "evaluation.hpp"
 
 #include <fewstep/image/jpeg_reward.hpp>
-#include <fewstep/io/metrics_csv.hpp>
+#include <fewstep/log/metrics_csv.hpp>
 
 #include <nlohmann/json.hpp>
 

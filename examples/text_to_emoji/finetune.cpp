@@ -12,10 +12,10 @@
 
 #include <fewstep/core/utf8.hpp>
 #include <fewstep/io/atomic_file.hpp>
-#include <fewstep/io/metrics_csv.hpp>
-#include <fewstep/io/progress_bar.hpp>
-#include <fewstep/io/svg_plot.hpp>
-#include <fewstep/io/tensorboard.hpp>
+#include <fewstep/log/metrics_csv.hpp>
+#include <fewstep/log/progress_bar.hpp>
+#include <fewstep/log/svg_plot.hpp>
+#include <fewstep/log/tensorboard.hpp>
 
 #include <nlohmann/json.hpp>
 

@@ -64,7 +64,7 @@ class chosen_advantage {
 /// The trainer that the settings ask for. Model and regularizer's reference must outlive it.
 template <class Backend, class Regularizer = fewstep::no_regularizer>
 [[nodiscard]] auto make_trainer(Backend& backend, emoji_generator<Backend>& model, const finetune_settings& s,
-                                Regularizer regularize = {}) {
+                                Regularizer regularizer = {}) {
   return fewstep::rlcm(backend, model, fewstep::async(make_reward(s.task, s.judge, model.words())),
                        fewstep::adam{.learning_rate = s.learning_rate},
                        {.horizon = s.horizon,
@@ -77,7 +77,7 @@ template <class Backend, class Regularizer = fewstep::no_regularizer>
                         .schedule = {.warmup = s.updates / 8, .hold = s.updates / 2, .total = s.updates, .final = 0.1f},
                         .memory_budget = static_cast<std::size_t>(s.memory_budget * 1e6),
                         .seed = s.seed},
-                       chosen_advantage(s.advantage), std::move(regularize));
+                       chosen_advantage(s.advantage), std::move(regularizer));
 }
 
 }  // namespace text_to_emoji

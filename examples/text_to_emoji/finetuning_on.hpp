@@ -20,7 +20,7 @@ class finetuning_on final : public finetuning {
   using generator_type = emoji_generator<Backend>;
 
   finetuning_on(Backend& backend, const finetune_settings& s, std::uint32_t data_checksum,
-                std::shared_ptr<generator_type> base, std::shared_ptr<generator_type> model, Regularizer regularize)
+                std::shared_ptr<generator_type> base, std::shared_ptr<generator_type> model, Regularizer regularizer)
       : backend_(&backend),
         settings_(s),
         data_checksum_(data_checksum),
@@ -29,7 +29,7 @@ class finetuning_on final : public finetuning {
         model_(model),
         before_(make_painter(backend, std::move(base))),
         after_(make_painter(backend, std::move(model))),
-        trainer_(make_trainer(backend, *model_, settings_, std::move(regularize))) {}
+        trainer_(make_trainer(backend, *model_, settings_, std::move(regularizer))) {}
 
   [[nodiscard]] summary describe() override {
     std::vector<float> times;
@@ -38,7 +38,7 @@ class finetuning_on final : public finetuning {
             model_->parameters().size(),
             model_->has_adapters(),
             std::move(times),
-            trainer_.parts().objective_of.clip_range,
+            trainer_.parts().objective.clip_range,
             trainer_.memory()};
   }
   [[nodiscard]] std::int64_t index() const override { return trainer_.index(); }
@@ -89,9 +89,9 @@ std::unique_ptr<finetuning> runtime_on<Backend>::finetune(const finetune_setting
   using generator_type = emoji_generator<Backend>;
   auto base = std::make_shared<generator_type>(load_generator(backend_, s.checkpoint));
   auto model = std::make_shared<generator_type>(load_generator(backend_, s.checkpoint, s.lora, s.seed));
-  const auto with = [&](auto regularize) -> std::unique_ptr<finetuning> {
-    return std::make_unique<finetuning_on<Backend, decltype(regularize)>>(backend_, s, data.checksum(), base, model,
-                                                                          std::move(regularize));
+  const auto with = [&](auto regularizer) -> std::unique_ptr<finetuning> {
+    return std::make_unique<finetuning_on<Backend, decltype(regularizer)>>(backend_, s, data.checksum(), base, model,
+                                                                           std::move(regularizer));
   };
   if (s.kl > 0) return with(fewstep::kl_to_reference<generator_type>(*base, {.coefficient = s.kl}));
   return with(fewstep::no_regularizer{});

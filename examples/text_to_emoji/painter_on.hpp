@@ -5,7 +5,7 @@
 #include "emoji_generator.hpp"
 #include "runtime_on.hpp"
 
-#include <fewstep/core/mirror.hpp>
+#include <fewstep/backend/mirror.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/mdp/rollout.hpp>
 

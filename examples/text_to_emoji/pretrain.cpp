@@ -10,9 +10,9 @@
 
 #include <fewstep/algorithm/consistency_training.hpp>
 #include <fewstep/backend/cpu/backend.hpp>
-#include <fewstep/io/metrics_csv.hpp>
-#include <fewstep/io/progress_bar.hpp>
-#include <fewstep/io/svg_plot.hpp>
+#include <fewstep/log/metrics_csv.hpp>
+#include <fewstep/log/progress_bar.hpp>
+#include <fewstep/log/svg_plot.hpp>
 
 #include <algorithm>
 #include <cstdio>

@@ -43,13 +43,13 @@ class pretraining_on final : public pretraining {
   void save_checkpoint(const std::filesystem::path& path) override { fewstep::save_checkpoint(path, content()); }
   void load_checkpoint(const std::filesystem::path& path) override { fewstep::load_checkpoint(path, content()); }
   void save_average(const std::filesystem::path& path) override {
-    save_generator(*backend_, path, *model_, trainer_.average(), settings_.half);
+    save_generator(*backend_, path, *model_, trainer_.ema(), settings_.half);
   }
   [[nodiscard]] painter& take_average() override {
-    const auto average = trainer_.average();
-    std::vector<float> values(static_cast<std::size_t>(average.size()));
-    backend_->copy_to_host(average.data, values.data(), average.size());
-    backend_->copy_to_device(values.data(), model_->parameters().data, average.size());
+    const auto ema = trainer_.ema();
+    std::vector<float> values(static_cast<std::size_t>(ema.size()));
+    backend_->copy_to_host(ema.data, values.data(), ema.size());
+    backend_->copy_to_device(values.data(), model_->parameters().data, ema.size());
     return *painter_;
   }
 

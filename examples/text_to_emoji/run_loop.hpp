@@ -3,7 +3,7 @@
 
 #include "interrupt.hpp"
 
-#include <fewstep/io/metrics_csv.hpp>
+#include <fewstep/log/metrics_csv.hpp>
 
 #include <cstdint>
 #include <cstdio>

@@ -12,8 +12,8 @@ namespace text_to_emoji {
 inline const std::filesystem::path default_data = "examples/text_to_emoji/data";
 inline const std::filesystem::path default_checkpoint = "examples/text_to_emoji/base.safetensors";
 /// And the models that judge pictures, made by the program `judges`.
-inline const std::filesystem::path default_two_tower = "examples/judges/two_tower.safetensors";
-inline const std::filesystem::path default_preference = "examples/judges/preference.safetensors";
+inline const std::filesystem::path default_two_tower = "examples/reward_models/two_tower.safetensors";
+inline const std::filesystem::path default_preference = "examples/reward_models/preference.safetensors";
 
 /// Consistency pretraining; the defaults made the checkpoint that comes with the repository.
 struct pretrain_settings {

@@ -19,7 +19,9 @@ class workshop {
   playground here;
 
   [[nodiscard]] std::string at(const std::string& name) const { return (here / name).string(); }
-  [[nodiscard]] ending run(const arguments& these) const { return application(these, here.log(), 0, JUDGES).wait(); }
+  [[nodiscard]] ending run(const arguments& these) const {
+    return application(these, here.log(), 0, REWARD_MODELS).wait();
+  }
 
   ending draw(int pairs, int held_out, const arguments& more = {}) const {
     arguments all{"pairs",
@@ -85,12 +87,12 @@ TEST_CASE("pairs have the share of flipped labels asked for") {
     INFO(end.output);
     REQUIRE(end.exited_with(0));
     const auto labels = flags(w.here / "pairs.safetensors", "first_wins"),
-               rule = flags(w.here / "pairs.safetensors", "rule_says_first");
+               optimizer = flags(w.here / "pairs.safetensors", "rule_says_first");
     REQUIRE(labels.size() == 300);
     int flipped = 0, first = 0;
     for (std::size_t i = 0; i < labels.size(); ++i) {
-      flipped += labels[i] != rule[i] ? 1 : 0;
-      first += rule[i];
+      flipped += labels[i] != optimizer[i] ? 1 : 0;
+      first += optimizer[i];
     }
     // A function of the seed; 300 flips of 10 % have the deviation 5.2.
     CHECK((share == "0" ? flipped == 0 : flipped > 10 && flipped < 55));
@@ -120,11 +122,11 @@ TEST_CASE("a person's answers take the place of the labels") {
   CHECK(checksum_in(page_of("0")) == checksum);
 
   const auto before = flags(w.here / "pairs.safetensors", "first_wins"),
-             rule = flags(w.here / "pairs.safetensors", "rule_says_first");
+             optimizer = flags(w.here / "pairs.safetensors", "rule_says_first");
   const auto choice = [](bool first) { return first ? "\"first\"" : "\"second\""; };
   put_text(w.here / "answers.json",
-           answers_of(checksum, std::string(R"({"pair": 1, "choice": )") + choice(rule[1] == 1) +
-                                    R"(}, {"pair": 2, "choice": )" + choice(rule[2] == 0) +
+           answers_of(checksum, std::string(R"({"pair": 1, "choice": )") + choice(optimizer[1] == 1) +
+                                    R"(}, {"pair": 2, "choice": )" + choice(optimizer[2] == 0) +
                                     R"(}, {"pair": 3, "choice": "neither"})"));
   const auto end = w.read();
   INFO(end.output);
@@ -132,11 +134,11 @@ TEST_CASE("a person's answers take the place of the labels") {
   CHECK(says(end, "3 answers, 1 of them without a choice"));
   CHECK(says(end, "50.0 % of the choices are as the rule has them"));
   auto expected = before;
-  expected[1] = rule[1];
-  expected[2] = rule[2] == 0 ? 1 : 0;
+  expected[1] = optimizer[1];
+  expected[2] = optimizer[2] == 0 ? 1 : 0;
   CHECK(flags(w.here / "labelled.safetensors", "first_wins") == expected);
   CHECK(flags(w.here / "labelled.safetensors", "answered") == std::vector<std::uint8_t>{0, 1, 1, 0, 0, 0, 0, 0, 0});
-  CHECK(flags(w.here / "labelled.safetensors", "rule_says_first") == rule);
+  CHECK(flags(w.here / "labelled.safetensors", "rule_says_first") == optimizer);
 
   // More answers go on top of these, and a training can use them alone.
   put_text(w.here / "answers.json", answers_of(checksum, R"({"pair": 4, "choice": "first"})"));
@@ -195,13 +197,13 @@ TEST_CASE("a training of a judge that is killed ends as an unbroken one") {
     INFO(unbroken.output);
     REQUIRE(unbroken.exited_with(0));
     CHECK(says(unbroken, "held-out pairs"));
-    CHECK(text_of(w.here / "judges.json").find(kind == "preference" ? "held_out_as_the_rule" : "held_out_by_name") !=
-          std::string::npos);
+    CHECK(text_of(w.here / "reward_models.json")
+              .find(kind == "preference" ? "held_out_as_the_rule" : "held_out_by_name") != std::string::npos);
 
     const auto checkpoint = w.here / (kind + "-broken.checkpoint.safetensors");
     bool came = false;
     {
-      application run(w.training(kind, kind + "-broken.safetensors", steps), w.here.log(), 0, JUDGES);
+      application run(w.training(kind, kind + "-broken.safetensors", steps), w.here.log(), 0, REWARD_MODELS);
       while (!came && run.is_running()) came = std::filesystem::exists(checkpoint);
       run.send(SIGKILL);
       REQUIRE((came && run.wait().died_by(SIGKILL)));

@@ -81,13 +81,13 @@ TEST_CASE("options out of their range are refused by name and leave nothing behi
               {"--seed", "-3"},
               {"--threads", "-1"},
               {"--steps", "2000000000"}});
-  refuse_all(JUDGES, {"two-tower", "--data", data, "--steps", "2"},
+  refuse_all(REWARD_MODELS, {"two-tower", "--data", data, "--steps", "2"},
              with_common({{"--steps", "0"},
                           {"--features", "0"},
                           {"--learning-rate", "-1"},
                           {"--average-decay", "1"},
                           {"--average-decay", "nan"}}));
-  refuse_all(JUDGES, {"pairs", "--data", data, "--checkpoint", base},
+  refuse_all(REWARD_MODELS, {"pairs", "--data", data, "--checkpoint", base},
              {{"--pairs", "0"},
               {"--held-out", "0"},
               {"--steps", "0"},

@@ -98,11 +98,11 @@ TEST_CASE("judges and studies too lock and keep what they write") {
                                           "8",         "--batch",  "4",
                                           "--steps",   "1000000",  "--threads",
                                           "1",         "--output", (here / "judge.safetensors").string()};
-  application first(training, here / "first log", 0, JUDGES);
+  application first(training, here / "first log", 0, REWARD_MODELS);
   REQUIRE(wait_for_output(first, here / "first log", "training "));
   auto anew = training;
   anew.emplace_back("--overwrite");
-  const auto second = here.run(anew, nullptr, JUDGES);
+  const auto second = here.run(anew, nullptr, REWARD_MODELS);
   INFO(second.output);
   CHECK(second.exited_with(1));
   CHECK(says(second, "judge.safetensors: another run (process " + std::to_string(first.id()) + ") is writing there"));
@@ -111,7 +111,7 @@ TEST_CASE("judges and studies too lock and keep what they write") {
   fs::remove(here / "judge.checkpoint.safetensors");
 
   put_text(here / "judge.safetensors", "somebody's");
-  const auto third = here.run(training, nullptr, JUDGES);
+  const auto third = here.run(training, nullptr, REWARD_MODELS);
   INFO(third.output);
   CHECK(third.exited_with(1));
   CHECK(says(third, "judge.safetensors: is there already; replace it by --overwrite"));

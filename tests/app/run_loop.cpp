@@ -39,7 +39,7 @@ TEST_CASE("a reward that fails ends a run with a checkpoint of the state before 
     return sick ? std::numeric_limits<float>::infinity() : x[0];
   });
   auto trainer = fewstep::rlcm(backend, model, judge, fewstep::adam{},
-                               {.horizon = 3, .prompts_per_update = 2, .samples_per_prompt = 4, .average_decay = 0.9f});
+                               {.horizon = 3, .prompts_per_update = 2, .samples_per_prompt = 4, .ema_decay = 0.9f});
   const std::vector<std::int32_t> contexts{0};
   const temporary_directory folder;
   std::vector<std::int64_t> saved;

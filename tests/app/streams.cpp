@@ -45,9 +45,9 @@ TEST_CASE("output that cannot be written is no success") {
                   (here / "cat.png").string()},
                  use_full_device_for_output)
             .exited_with(1));
-  for (const char* program : {TEXT_TO_EMOJI, JUDGES, PAPER})
+  for (const char* program : {TEXT_TO_EMOJI, REWARD_MODELS, PAPER})
     CHECK(here.run({"--help"}, use_full_device_for_output, program).exited_with(1));
-  for (const char* program : {TEXT_TO_EMOJI, JUDGES, PAPER})
+  for (const char* program : {TEXT_TO_EMOJI, REWARD_MODELS, PAPER})
     CHECK(here.run({"--help"}, nullptr, program).exited_with(0));
   const auto device =
       here.run({"sample", "--checkpoint", here.base().string(), "--prompt", "cat", "--output", "/dev/full"});

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <fewstep/auxiliary/auxiliary_loss.hpp>
 #include <fewstep/backend/cpu/backend.hpp>
+#include <fewstep/loss/auxiliary_loss.hpp>
 
 #include <cstddef>
 #include <type_traits>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <fewstep/selection/step_selection.hpp>
+#include <fewstep/sampler/step_selection.hpp>
 
 #include <cstdint>
 #include <type_traits>

@@ -2,7 +2,7 @@
 #include "support/gaussian_consistency.hpp"
 
 #include <fewstep/fewstep.hpp>
-#include <fewstep/reward/process_reward.hpp>
+#include <fewstep/process/external_reward.hpp>
 
 #include <memory>
 #include <utility>
@@ -34,21 +34,21 @@ struct own_sampler : fewstep::consistency_sampler {
 fewstep::cpu_backend backend;
 generator model;
 brightness judge;
-own_advantage advantage_of;
-own_optimizer rule;
-own_regularizer regularize;
+own_advantage advantage;
+own_optimizer optimizer;
+own_regularizer regularizer;
 own_sampler sampler;
 fewstep::async background(brightness{});
-fewstep::process_reward process({.command = {"judge"}});
-fewstep::policy_gradient_parts parts{.reward_fn = brightness{}, .rule = fewstep::sgd{}};
+fewstep::external_reward process({.command = {"judge"}});
+fewstep::policy_gradient_parts parts{.reward = brightness{}, .optimizer = fewstep::sgd{}};
 
 }  // namespace
 
 void accepted() {
   const auto copied = fewstep::per_sample([](auto sample, std::int32_t) { return sample[0]; });
   (void)fewstep::rlcm(backend, model, copied, fewstep::sgd{});
-  (void)fewstep::rlcm(backend, model, std::move(judge), std::move(rule), {}, std::move(advantage_of),
-                      std::move(regularize));
+  (void)fewstep::rlcm(backend, model, std::move(judge), std::move(optimizer), {}, std::move(advantage),
+                      std::move(regularizer));
   (void)fewstep::rlcm(backend, model, std::ref(judge), fewstep::sgd{});
 }
 
@@ -56,9 +56,10 @@ void refused() {
   (void)fewstep::rlcm(backend, model, judge, fewstep::sgd{});           // error: holds its parts by value
   (void)fewstep::ddpo(backend, model, background, fewstep::adam{});     // error: this one cannot be copied
   (void)fewstep::flow_grpo(backend, model, process, fewstep::adamw{});  // error: hand it over with std::move
-  (void)fewstep::ddpo_sf(backend, model, brightness{}, rule);           // error: share a reward with std::ref
-  (void)fewstep::rebel(backend, model, brightness{}, own_optimizer{}, {}, advantage_of);       // error: holds its parts
-  (void)fewstep::grpo(backend, model, brightness{}, own_optimizer{}, {}, sampler);             // error: holds its parts
-  (void)fewstep::mix_grpo(backend, model, brightness{}, own_optimizer{}, {}, {}, regularize);  // error: holds its parts
+  (void)fewstep::ddpo_sf(backend, model, brightness{}, optimizer);      // error: share a reward with std::ref
+  (void)fewstep::rebel(backend, model, brightness{}, own_optimizer{}, {}, advantage);  // error: holds its parts
+  (void)fewstep::grpo(backend, model, brightness{}, own_optimizer{}, {}, sampler);     // error: holds its parts
+  (void)fewstep::mix_grpo(backend, model, brightness{}, own_optimizer{}, {}, {},
+                          regularizer);                       // error: holds its parts
   (void)fewstep::policy_gradient(backend, model, parts, {});  // error: holds its parts by value
 }

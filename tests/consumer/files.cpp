@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sends a picture through a safetensors file and through PNG, and compresses it: the components io and image.
+#include <fewstep/core/config.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/random.hpp>
-#include <fewstep/detail/config.hpp>
 #include <fewstep/image/jpeg.hpp>
 #include <fewstep/image/png.hpp>
 #include <fewstep/io/safetensors.hpp>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cuda/support.cuh"
 
+#include <fewstep/backend/mirror.hpp>
 #include <fewstep/core/element_kernels.hpp>
-#include <fewstep/core/mirror.hpp>
 
 using namespace fewstep;
 using namespace fewstep::test;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every function object of the library that a device is to run, launched as a kernel. This program is compiled and
 // linked, not run.
-#include <fewstep/algorithm/reward_loss.hpp>
 #include <fewstep/core/elementary.hpp>
 #include <fewstep/core/random.hpp>
 #include <fewstep/cuda.cuh>
@@ -11,6 +10,7 @@
 #include <fewstep/generator/rescaled.hpp>
 #include <fewstep/generator/scale_rows.hpp>
 #include <fewstep/generator/vocabulary.hpp>
+#include <fewstep/loss/reward_loss.hpp>
 #include <fewstep/nn/activation.hpp>
 #include <fewstep/nn/embedding.hpp>
 #include <fewstep/nn/guidance_embedding.hpp>
@@ -40,11 +40,12 @@ struct scalar_functions {
   FEWSTEP_HD void operator()(index_t i) const {
     const auto sample = static_cast<std::uint64_t>(i);
     const float x = source.normal(sample, 1, 2) + source.uniform(sample) + static_cast<float>(source.below(7, sample));
-    const auto waves = fewstep::sincos_2pi(x);
+    const auto fourier = fewstep::sincos_2pi(x);
     const auto [in, skip, o] = preconditioner(x);
     const fewstep::transition t{x, 1.0f, 0.5f, 1.0f, 0};
-    out[i] = fewstep::exp_float(x) + fewstep::log_float(x) + fewstep::sqrt_float(x) + fewstep::sigmoid(x) + waves.sin +
-             waves.cos + in + skip + o + fewstep::clipped_surrogate{}(t).slope + fewstep::reinforce{}(t).value;
+    out[i] = fewstep::exp_float(x) + fewstep::log_float(x) + fewstep::sqrt_float(x) + fewstep::sigmoid(x) +
+             fourier.sin + fourier.cos + in + skip + o + fewstep::clipped_surrogate{}(t).slope +
+             fewstep::reinforce{}(t).value;
   }
 };
 
@@ -73,9 +74,9 @@ void scale_states(fewstep::cuda_backend& backend) {
 }
 
 template <class Optimizer>
-void step(fewstep::cuda_backend& backend, const Optimizer& rule) {
-  auto state = rule.make_state(backend, 0);
-  rule.update(backend, state, {}, {});
+void step(fewstep::cuda_backend& backend, const Optimizer& optimizer) {
+  auto state = optimizer.make_state(backend, 0);
+  optimizer.update(backend, state, {}, {});
 }
 
 template <class Module>
@@ -131,5 +132,5 @@ int main() {
   scale_states<fewstep::velocity_prediction>(backend);
   scale_states<fewstep::flow_matching>(backend);
   scale_states<fewstep::variance_preserving<fewstep::edm_denoiser>>(backend);
-  scale_states<fewstep::straight_line<fewstep::edm_consistency>>(backend);
+  scale_states<fewstep::rectified_flow<fewstep::edm_consistency>>(backend);
 }

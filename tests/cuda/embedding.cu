@@ -87,18 +87,18 @@ TEMPLATE_LIST_TEST_CASE("rows of embeddings and of scaled inputs are the same co
   const auto x = normals<float>(n * columns, 1);
   const auto frequencies = normals<float>(columns, 2, 6.0);
 
-  values waves(static_cast<std::size_t>(n * 2 * columns)), scaled(x.size());
-  cpu.for_each(n, detail::fourier_waves<float>{{times.data(), {n}}, {frequencies.data(), {columns}}, waves.data()});
+  values fourier(static_cast<std::size_t>(n * 2 * columns)), scaled(x.size());
+  cpu.for_each(n, detail::fourier_waves<float>{{times.data(), {n}}, {frequencies.data(), {columns}}, fourier.data()});
   cpu.for_each(n, detail::scale_rows<edm_consistency>{
                       {x.data(), {n, columns}}, {times.data(), {n}}, {scaled.data(), {n, columns}}, {}});
   const auto device_x = to_device(backend, x), device_frequencies = to_device(backend, frequencies);
-  auto device_waves = to_device(backend, values(waves.size())), device_scaled = to_device(backend, x);
+  auto device_waves = to_device(backend, values(fourier.size())), device_scaled = to_device(backend, x);
   backend.for_each(n, detail::fourier_waves<float>{
                           {device_times.data(), {n}}, {device_frequencies.data(), {columns}}, device_waves.data()});
   backend.for_each(
       n, detail::scale_rows<edm_consistency>{
              {device_x.data(), {n, columns}}, {device_times.data(), {n}}, {device_scaled.data(), {n, columns}}, {}});
-  CHECK(relative_error(to_host(backend, device_waves), waves) < tolerance);
+  CHECK(relative_error(to_host(backend, device_waves), fourier) < tolerance);
   CHECK(relative_error(to_host(backend, device_scaled), scaled) < tolerance);
 
   const auto tokens = random_tokens(n, 6, 11);

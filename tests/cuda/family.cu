@@ -69,25 +69,25 @@ constexpr grpo_options small{.horizon = 4, .prompts_per_update = 3, .samples_per
 
 TEMPLATE_LIST_TEST_CASE("a trust region on the policies' divergence is that of the CPU on a device", "[cuda]",
                         devices) {
-  compare<TestType>(2, [](auto& backend, auto& model, auto reward, auto rule) {
-    return grpo(backend, model, reward, rule, small, cps_sampler{}, divergence_mask{1e-4f});
+  compare<TestType>(2, [](auto& backend, auto& model, auto reward, auto optimizer) {
+    return grpo(backend, model, reward, optimizer, small, cps_sampler{}, divergence_mask{1e-4f});
   });
 }
 
 TEMPLATE_LIST_TEST_CASE("a window that moves is that of the CPU on a device, recorded for each place", "[cuda]",
                         devices) {
   for (const int optimizer_steps : {1, 2})
-    compare<TestType>(9, [&](auto& backend, auto& model, auto reward, auto rule) {
+    compare<TestType>(9, [&](auto& backend, auto& model, auto reward, auto optimizer) {
       auto o = small;
       o.shared_initial_noise = true;
       o.optimizer_steps = optimizer_steps;
-      return grpo(backend, model, reward, rule, o, cps_sampler{}, divergence_mask{1e-4f}, there_and_back{});
+      return grpo(backend, model, reward, optimizer, o, cps_sampler{}, divergence_mask{1e-4f}, there_and_back{});
     });
 }
 
 TEMPLATE_LIST_TEST_CASE("REBEL's steps on a device are those of the CPU", "[cuda]", devices) {
-  compare<TestType>(2, [](auto& backend, auto& model, auto reward, auto rule) {
-    return rebel(backend, model, reward, rule,
+  compare<TestType>(2, [](auto& backend, auto& model, auto reward, auto optimizer) {
+    return rebel(backend, model, reward, optimizer,
                  {.horizon = 3,
                   .prompts_per_update = 6,
                   .samples_per_prompt = 3,

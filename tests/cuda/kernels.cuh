@@ -14,9 +14,9 @@ void compile_score(Backend& backend) {
 
 template <class Optimizer, class Backend>
 void compile_step(Backend& backend) {
-  const Optimizer rule;
-  auto state = rule.make_state(backend, 0);
-  rule.update(backend, state, {}, {});
+  const Optimizer optimizer;
+  auto state = optimizer.make_state(backend, 0);
+  optimizer.update(backend, state, {}, {});
 }
 
 template <class Backend>

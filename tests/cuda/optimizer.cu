@@ -14,38 +14,38 @@ namespace {
 
 /// Parameters and, where it is kept, their average after three steps; arrays begin `shift` floats behind a boundary.
 template <class Backend, class Optimizer>
-std::vector<float> stepped(Backend& backend, const Optimizer& rule, index_t n, bool averaged, index_t shift = 0) {
+std::vector<float> stepped(Backend& backend, const Optimizer& optimizer, index_t n, bool averaged, index_t shift = 0) {
   std::vector<float> start(static_cast<std::size_t>(shift));
   const auto values = normals<float>(n, 1);
   start.insert(start.end(), values.begin(), values.end());
-  auto parameters = to_device(backend, start), average = to_device(backend, start);
-  auto state = rule.make_state(backend, n);
+  auto parameters = to_device(backend, start), ema = to_device(backend, start);
+  auto state = optimizer.make_state(backend, n);
   for (std::uint64_t step = 0; step < 3; ++step) {
     const auto gradient = to_device(backend, normals<float>(n, 2 + step));
     optimizer_arrays arrays{{parameters.data() + shift, {n}}, gradient.view()};
     if (averaged) {
-      arrays.average = {average.data() + shift, {n}};
-      arrays.average_decay = 0.9f;
+      arrays.ema = {ema.data() + shift, {n}};
+      arrays.ema_decay = 0.9f;
     }
-    rule.update(backend, state, arrays, {0.7f, 0.5f});
+    optimizer.update(backend, state, arrays, {0.7f, 0.5f});
   }
   auto result = to_host(backend, parameters.data() + shift, n);
-  const auto mean = to_host(backend, average.data() + shift, n);
+  const auto mean = to_host(backend, ema.data() + shift, n);
   result.insert(result.end(), mean.begin(), mean.end());
   return result;
 }
 
 template <class Backend, class Optimizer>
-void check(const Optimizer& rule) {
+void check(const Optimizer& optimizer) {
   for (const index_t n : {1, 3, 4, 1023, 2050})
     for (const bool averaged : {false, true}) {
       CAPTURE(n, averaged);
       cpu_backend cpu({.threads = 1});
-      const auto expected = stepped(cpu, rule, n, averaged);
+      const auto expected = stepped(cpu, optimizer, n, averaged);
       in_every_order<Backend>([&](Backend& backend) {
-        const auto result = stepped(backend, rule, n, averaged);
+        const auto result = stepped(backend, optimizer, n, averaged);
         CHECK(relative_error(result, expected) < 1e-6);  // roundings of three steps
-        CHECK(same_bits(stepped(backend, rule, n, averaged, 1), result));
+        CHECK(same_bits(stepped(backend, optimizer, n, averaged, 1), result));
         return result;
       });
     }
@@ -66,9 +66,9 @@ TEMPLATE_LIST_TEST_CASE("the first step of AdamW has the length of the rate", "[
   TestType backend;
   auto parameters = to_device(backend, start);
   const auto gradient = to_device(backend, slope);
-  const adamw rule{.learning_rate = static_cast<float>(rate), .weight_decay = static_cast<float>(decay)};
-  auto state = rule.make_state(backend, n);
-  rule.update(backend, state, {parameters.view(), gradient.view()}, {});
+  const adamw optimizer{.learning_rate = static_cast<float>(rate), .weight_decay = static_cast<float>(decay)};
+  auto state = optimizer.make_state(backend, n);
+  optimizer.update(backend, state, {parameters.view(), gradient.view()}, {});
   const auto result = to_host(backend, parameters);
   for (std::size_t i = 0; i < start.size(); ++i) {
     const double p = start[i];

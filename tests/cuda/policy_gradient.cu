@@ -65,7 +65,7 @@ struct rig {
     o.horizon = 3;
     o.prompts_per_update = 3;
     o.samples_per_prompt = 7;
-    o.average_decay = 0.9f;
+    o.ema_decay = 0.9f;
     o.seed = 5;
     return {backend, model,
             parts{{.last = last_step::reference},
@@ -106,8 +106,8 @@ TEMPLATE_LIST_TEST_CASE("updates on a device are those of the CPU", "[cuda]", de
     CHECK(relative_error(on_device.run(trainer, 3), on_cpu.run(expected, 3)) < 1e-4);
     CHECK(relative_error(std::vector<float>(trainer.samples().begin(), trainer.samples().end()),
                          std::vector<float>(expected.samples().begin(), expected.samples().end())) < 1e-3);
-    CHECK(relative_error(to_host(backend, trainer.average().data, trainer.average().size()),
-                         std::vector<float>(expected.average().begin(), expected.average().end())) < 1e-3);
+    CHECK(relative_error(to_host(backend, trainer.ema().data, trainer.ema().size()),
+                         std::vector<float>(expected.ema().begin(), expected.ema().end())) < 1e-3);
   }
 }
 
@@ -164,7 +164,7 @@ TEMPLATE_LIST_TEST_CASE("recorded work gives the bits of work that is launched p
                               .schedule = {.warmup = 2, .hold = 3, .total = 6, .final = 0.1f}});
     auto history = r.run(trainer, 4);
     // A setting that changes in the middle of a run.
-    trainer.parts().objective_of.clip_range = 1e-3f;
+    trainer.parts().objective.clip_range = 1e-3f;
     const auto rest = r.run(trainer, 2);
     history.insert(history.end(), rest.begin(), rest.end());
     return history;
@@ -214,7 +214,7 @@ TEMPLATE_LIST_TEST_CASE("a gradient that is not finite moves nothing on a device
   rig<TestType> r(backend);
   auto trainer = r.trainer();
   (void)r.run(trainer, 3);  // recorded by now
-  trainer.parts().objective_of.clip_range = 0.02f;
+  trainer.parts().objective.clip_range = 0.02f;
   const auto before = to_host(backend, r.model.parameters().data, r.model.parameters().size());
   trainer.sample(r.contexts);
   std::vector<float> broken = before;

@@ -79,7 +79,7 @@ scored_batch on_cpu(const transitions& t, const loss_settings<Objective>& settin
                                              .advantages = t.advantages.data(),
                                              .settings = &settings,
                                              .scores = result.scores.data(),
-                                             .over = over});
+                                             .reduction = over});
   return result;
 }
 
@@ -121,7 +121,7 @@ scored_batch on_device(Backend& backend, const transitions& t, const loss_settin
                                             .advantages = a.data(),
                                             .settings = device_settings.data(),
                                             .scores = scores.data(),
-                                            .over = over},
+                                            .reduction = over},
                      way);
   return {to_host(backend, o.data() + shift, count * t.dimension), to_host(backend, scores)};
 }

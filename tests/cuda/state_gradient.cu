@@ -5,13 +5,13 @@
 #include "support/tiny_text_unet.hpp"
 
 #include <fewstep/algorithm/draft.hpp>
-#include <fewstep/auxiliary/consistency_regularizer.hpp>
-#include <fewstep/auxiliary/last_step_reward.hpp>
 #include <fewstep/cuda.cuh>
-#include <fewstep/generator/check_generator.hpp>
 #include <fewstep/generator/mlp_generator.hpp>
+#include <fewstep/loss/consistency_regularizer.hpp>
+#include <fewstep/loss/last_step_reward.hpp>
 #include <fewstep/optimizer/adam.hpp>
 #include <fewstep/optimizer/sgd.hpp>
+#include <fewstep/testing/check_generator.hpp>
 
 #include <vector>
 

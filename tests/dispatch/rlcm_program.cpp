@@ -42,9 +42,9 @@ struct planted : fewstep::adam {
 planted make_optimizer(int arguments) {
   static const half one;
   static const quarter other;
-  planted rule{};
-  rule.by = arguments > 1 ? static_cast<const decay*>(&one) : &other;
-  return rule;
+  planted optimizer{};
+  optimizer.by = arguments > 1 ? static_cast<const decay*>(&one) : &other;
+  return optimizer;
 }
 #elif defined(PLANT_POINTER)
 float half(float x) { return 0.5f * x; }
@@ -59,9 +59,9 @@ struct planted : fewstep::adam {
   }
 };
 planted make_optimizer(int arguments) {
-  planted rule{};
-  rule.by = arguments > 1 ? half : quarter;
-  return rule;
+  planted optimizer{};
+  optimizer.by = arguments > 1 ? half : quarter;
+  return optimizer;
 }
 #else
 fewstep::adam make_optimizer(int) { return {.learning_rate = 1e-3f}; }

@@ -3,8 +3,8 @@
 #include "fuzz.hpp"
 #include "input_folder.hpp"
 
-#include "judges/answers.cpp"
-#include "judges/pair_file.cpp"
+#include "reward_models/answers.cpp"
+#include "reward_models/pair_file.cpp"
 
 FEWSTEP_FUZZ(bytes) {
   static const fewstep::fuzz::input_folder folder;

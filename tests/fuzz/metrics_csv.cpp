@@ -3,7 +3,7 @@
 #include "fuzz.hpp"
 #include "input_folder.hpp"
 
-#include <fewstep/io/metrics_csv.hpp>
+#include <fewstep/log/metrics_csv.hpp>
 
 #include <algorithm>
 

@@ -4,7 +4,7 @@
 #include "input_folder.hpp"
 #include "safetensors_mutator.hpp"
 
-#include "judges/pair_file.cpp"
+#include "reward_models/pair_file.cpp"
 
 FEWSTEP_FUZZ(bytes) {
   static const fewstep::fuzz::input_folder folder;

@@ -4,7 +4,7 @@
 #include "safetensors_mutator.hpp"
 
 #include <fewstep/backend/cpu/backend.hpp>
-#include <fewstep/io/text_unet_file.hpp>
+#include <fewstep/model_file/text_unet_file.hpp>
 
 #include <cmath>
 #include <cstdlib>

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <fewstep/backend/cpu/backend.hpp>
-#include <fewstep/io/judge_file.hpp>
-#include <fewstep/io/text_unet_file.hpp>
+#include <fewstep/model_file/reward_model_file.hpp>
+#include <fewstep/model_file/text_unet_file.hpp>
 
 #include <optional>
 

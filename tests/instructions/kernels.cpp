@@ -38,9 +38,9 @@ void compile_score(cpu_backend& backend) {
 
 template <class Optimizer>
 void compile_step(cpu_backend& backend) {
-  const Optimizer rule;
-  auto state = rule.make_state(backend, 0);
-  rule.update(backend, state, {}, {});
+  const Optimizer optimizer;
+  auto state = optimizer.make_state(backend, 0);
+  optimizer.update(backend, state, {}, {});
 }
 
 void compile_all(cpu_backend& backend) {

@@ -6,7 +6,7 @@
 #include "support/arrays.hpp"
 
 #include <fewstep/fewstep.hpp>
-#include <fewstep/generator/check_generator.hpp>
+#include <fewstep/testing/check_generator.hpp>
 
 #include <algorithm>
 #include <chrono>

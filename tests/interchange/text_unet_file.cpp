@@ -4,7 +4,7 @@
 ///   text_unet_file compare MODEL CASE             loads a model and compares its outputs with those of the case
 #include "support/tiny_text_unet.hpp"
 
-#include <fewstep/io/text_unet_file.hpp>
+#include <fewstep/model_file/text_unet_file.hpp>
 
 #include <algorithm>
 #include <cstdint>

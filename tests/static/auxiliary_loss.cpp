@@ -2,9 +2,9 @@
 #include "archetype/auxiliary_loss.hpp"
 #include "archetype/example_source.hpp"
 
-#include <fewstep/auxiliary/consistency_regularizer.hpp>
-#include <fewstep/auxiliary/last_step_reward.hpp>
 #include <fewstep/generator/mlp_generator.hpp>
+#include <fewstep/loss/consistency_regularizer.hpp>
+#include <fewstep/loss/last_step_reward.hpp>
 
 #include <cstdint>
 #include <span>

@@ -38,6 +38,6 @@ struct edm_archetype : archetype<> {
 };
 static_assert(fewstep::edm_preconditioning<edm_archetype>);
 static_assert(!fewstep::edm_preconditioning<archetype<>>);
-static_assert(!fewstep::edm_preconditioning<fewstep::straight_line<edm_archetype>>);
+static_assert(!fewstep::edm_preconditioning<fewstep::rectified_flow<edm_archetype>>);
 
 }  // namespace

@@ -33,8 +33,8 @@ using preserving = fewstep::variance_preserving<fewstep::edm_consistency>;
 static_assert(!fewstep::sampler<fewstep::lcm_sampler, preserving>, "its times are not integers");
 static_assert(fewstep::sampler<fewstep::ddim_sampler, preserving>);
 static_assert(fewstep::sampler<fewstep::cps_sampler, preserving>);
-static_assert(fewstep::sampler<fewstep::flow_sde_sampler, fewstep::straight_line<fewstep::edm_denoiser>>);
-static_assert(fewstep::sampler<fewstep::dance_sde_sampler, fewstep::straight_line<fewstep::edm_denoiser>>);
+static_assert(fewstep::sampler<fewstep::flow_sde_sampler, fewstep::rectified_flow<fewstep::edm_denoiser>>);
+static_assert(fewstep::sampler<fewstep::dance_sde_sampler, fewstep::rectified_flow<fewstep::edm_denoiser>>);
 
 template <class S>
 concept has_deterministic_form = requires(const S& s) {

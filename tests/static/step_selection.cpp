@@ -8,8 +8,8 @@
 #include <fewstep/sampler/ddim.hpp>
 #include <fewstep/sampler/flow_sde.hpp>
 #include <fewstep/sampler/lcm.hpp>
-#include <fewstep/selection/step_selection.hpp>
-#include <fewstep/selection/step_tables.hpp>
+#include <fewstep/sampler/step_selection.hpp>
+#include <fewstep/sampler/windowed_table.hpp>
 
 namespace {
 
@@ -29,7 +29,7 @@ constexpr bool has_window = fewstep::detail::has_without_noise<Sampler, P>;
 static_assert(has_window<fewstep::cps_sampler, fewstep::edm_consistency>);
 static_assert(has_window<fewstep::cps_sampler, fewstep::lcm>);
 static_assert(has_window<fewstep::flow_sde_sampler, fewstep::flow_matching>);
-static_assert(has_window<fewstep::dance_sde_sampler, fewstep::straight_line<fewstep::edm_denoiser>>);
+static_assert(has_window<fewstep::dance_sde_sampler, fewstep::rectified_flow<fewstep::edm_denoiser>>);
 static_assert(has_window<fewstep::ddim_sampler, fewstep::epsilon_prediction>);
 static_assert(!has_window<fewstep::consistency_sampler, fewstep::edm_consistency>, "it draws all of the next noise");
 static_assert(!has_window<fewstep::lcm_sampler, fewstep::lcm>);

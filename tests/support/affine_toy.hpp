@@ -2,11 +2,11 @@
 #pragma once
 
 #include <fewstep/backend/cpu/backend.hpp>
+#include <fewstep/core/reduction.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/mdp/rollout.hpp>
 #include <fewstep/mdp/trajectory.hpp>
-#include <fewstep/objective/reduction.hpp>
 #include <fewstep/sampler/step_table.hpp>
 
 #include <algorithm>

@@ -28,7 +28,7 @@ struct published_table {
   }
 };
 
-/// All of them for a sampler and a process: "flow", or "edm" = straight_line<edm_denoiser>.
+/// All of them for a sampler and a process: "flow", or "edm" = rectified_flow<edm_denoiser>.
 inline std::vector<published_table> published_tables(const std::string& sampler, const std::string& process) {
   std::ifstream file(std::filesystem::path(__FILE__).parent_path() / "../data/samplers.txt");
   std::vector<published_table> found;

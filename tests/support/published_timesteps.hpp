@@ -31,12 +31,12 @@ struct timestep_list {
   std::uint64_t digest;
 };
 
-inline std::vector<timestep_list> published_timesteps(const std::string& rule) {
+inline std::vector<timestep_list> published_timesteps(const std::string& optimizer) {
   std::ifstream file(std::filesystem::path(__FILE__).parent_path() / "../data/timesteps.txt");
   std::vector<timestep_list> found;
   std::string name;
   for (timestep_list next{}; file >> name >> next.of >> next.count >> next.digest;)
-    if (name == rule) found.push_back(next);
+    if (name == optimizer) found.push_back(next);
   REQUIRE_FALSE(found.empty());
   return found;
 }

@@ -4,7 +4,7 @@
 #include "finished_run.hpp"
 #include "plan.hpp"
 
-#include <fewstep/monitor/seed_curves.hpp>
+#include <fewstep/monitor/learning_curves.hpp>
 
 #include <optional>
 #include <string>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
-#include <fewstep/monitor/seed_curves.hpp>
+#include <fewstep/monitor/learning_curves.hpp>
 
 #include <nlohmann/json.hpp>
 

@@ -11,8 +11,8 @@
 #include <fewstep/core/error.hpp>
 #include <fewstep/io/atomic_file.hpp>
 #include <fewstep/io/file.hpp>
-#include <fewstep/io/metrics_csv.hpp>
-#include <fewstep/io/svg_plot.hpp>
+#include <fewstep/log/metrics_csv.hpp>
+#include <fewstep/log/svg_plot.hpp>
 
 #include <algorithm>
 #include <limits>

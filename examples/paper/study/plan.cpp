@@ -4,9 +4,9 @@
 #include "learning_rates.hpp"
 #include "paper/settings.hpp"
 
+#include <fewstep/core/config.hpp>
 #include <fewstep/core/error.hpp>
-#include <fewstep/detail/config.hpp>
-#include <fewstep/io/metrics_csv.hpp>
+#include <fewstep/log/metrics_csv.hpp>
 
 #include <algorithm>
 #include <chrono>

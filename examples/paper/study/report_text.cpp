@@ -60,9 +60,9 @@ std::string row(const std::vector<std::string>& cells) {
 }
 
 std::string heading(const std::vector<std::string>& cells) {
-  std::string rule = "|---|";
-  for (std::size_t i = 1; i < cells.size(); ++i) rule += "---:|";
-  return row(cells) + rule + "\n";
+  std::string optimizer = "|---|";
+  for (std::size_t i = 1; i < cells.size(); ++i) optimizer += "---:|";
+  return row(cells) + optimizer + "\n";
 }
 
 std::string quoted(const std::string& word) {

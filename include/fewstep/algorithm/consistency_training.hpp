@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <fewstep/algorithm/consistency_loss.hpp>
-#include <fewstep/algorithm/consistency_times.hpp>
+#include <fewstep/backend/mirror.hpp>
+#include <fewstep/backend/staged_archive.hpp>
 #include <fewstep/core/archive_within.hpp>
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/error.hpp>
-#include <fewstep/core/mirror.hpp>
 #include <fewstep/core/random.hpp>
 #include <fewstep/core/settings.hpp>
 #include <fewstep/core/sizes.hpp>
-#include <fewstep/core/staged_archive.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/generator.hpp>
+#include <fewstep/loss/consistency_loss.hpp>
+#include <fewstep/loss/consistency_times.hpp>
+#include <fewstep/loss/example_source.hpp>
 #include <fewstep/optimizer/finite_parameters.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
 
 #include <algorithm>
 #include <cmath>
-#include <concepts>
 #include <cstdint>
 #include <limits>
 #include <span>
@@ -27,25 +27,6 @@
 #include <utility>
 
 namespace fewstep {
-
-/// Where training examples come from: fills x[B,D] and contexts[B] for one step of training, as a function of the step.
-template <class S, class Context>
-concept example_source = requires(S& source, std::int64_t step, matrix<float> x, std::span<Context> contexts) {
-  { source(step, x, contexts) } -> std::same_as<void>;
-};
-
-namespace detail {
-
-/// Whether S models example_source; where it does not, the compiler says what is missing.
-template <class S, class Context>
-consteval bool require_example_source() {
-  static_assert(example_source<S, Context>,
-                "fewstep::example_source: void operator()(std::int64_t step, matrix<float> x, std::span<Context> "
-                "contexts) is missing; it fills a batch of training examples");
-  return example_source<S, Context>;
-}
-
-}  // namespace detail
 
 /// What one step did.
 struct consistency_training_report {
@@ -65,7 +46,7 @@ struct consistency_training_options {
   float huber = 0;                  ///< c of the pseudo-Huber distance over the whole sample
   float sigma_data = 0.5f;          ///< of stage 0's weight
   float max_gradient_norm = 1;
-  float average_decay = 0.999f;
+  float ema_decay = 0.999f;
   rate_schedule schedule{};
   std::uint64_t seed = 0;
 
@@ -84,7 +65,7 @@ struct consistency_training_options {
     visit("huber", huber, at_least(0));
     visit("sigma_data", sigma_data, above(0));
     visit("max_gradient_norm", max_gradient_norm, at_least(0).or_infinite().remark("0: no clipping"));
-    visit("average_decay", average_decay, at_least(0).below(1));
+    visit("ema_decay", ema_decay, at_least(0).below(1));
     visit("schedule", schedule);
     visit("seed", seed);
   }
@@ -103,15 +84,15 @@ class consistency_training {
   using context_type = typename Generator::context_type;
   using report = consistency_training_report;
 
-  consistency_training(Backend& backend, Generator& model, Optimizer rule, consistency_training_options o)
+  consistency_training(Backend& backend, Generator& model, Optimizer optimizer, consistency_training_options o)
       : backend_(backend),
         model_(model),
-        rule_(checked_part(std::move(rule))),
+        optimizer_(checked_part(std::move(optimizer))),
         options_(checked(o)),
         size_(model.sample_size()),
-        state_(rule_.make_state(backend, model.parameters().size())),
+        state_(optimizer_.make_state(backend, model.parameters().size())),
         workspace_(model.make_workspace(backend, o.batch)),
-        average_(backend, {model.parameters().size()}),
+        ema_(backend, {model.parameters().size()}),
         clean_(backend, length_product(o.batch, size_)),
         noised_(backend, {o.batch, size_}),
         earlier_(backend, {o.batch, size_}),
@@ -127,14 +108,14 @@ class consistency_training {
     });
     const vec<float> p = model.parameters();
     finite_.require(backend, p);
-    backend.for_each(p.size(), detail::copy<float>{p.data, average_.data()});
+    backend.for_each(p.size(), detail::copy<float>{p.data, ema_.data()});
   }
 
   [[nodiscard]] std::int64_t index() const { return index_; }
   [[nodiscard]] bool finished() const { return index_ >= options_.steps; }
   /// Exponential moving average of the parameters: what is worth keeping.
-  [[nodiscard]] vec<const float> average() const& { return average_.view(); }
-  needs_a_named_object average() const&& = delete;
+  [[nodiscard]] vec<const float> ema() const& { return ema_.view(); }
+  needs_a_named_object ema() const&& = delete;
   [[nodiscard]] int stage(std::int64_t step) const {
     const int first = options_.first_stage;
     return first + static_cast<int>(step * (std::int64_t{options_.stages} + 1 - first) / options_.steps);
@@ -170,10 +151,9 @@ class consistency_training {
                                        norm, "; nothing was changed; lower the learning rate"));
     }
     finite_.moved_by(index_);
-    const float decay =
-        std::min(options_.average_decay, static_cast<float>(index_ + 1) / static_cast<float>(index_ + 10));
-    rule_.update(backend_, state_, {model_.parameters(), gradients, average_.view(), decay},
-                 {options_.schedule(index_), clip_factor(norm, options_.max_gradient_norm)});
+    const float decay = std::min(options_.ema_decay, static_cast<float>(index_ + 1) / static_cast<float>(index_ + 10));
+    optimizer_.update(backend_, state_, {model_.parameters(), gradients, ema_.view(), decay},
+                      {options_.schedule(index_), clip_factor(norm, options_.max_gradient_norm)});
     return {index_++, stage_now, loss, norm};
   }
 
@@ -181,14 +161,14 @@ class consistency_training {
   void serialize(Archive& archive) {
     if constexpr (detail::saves<Archive>) {
       finite_.require(backend_, model_.parameters());
-      finite_.require(backend_, average());
+      finite_.require(backend_, ema());
     }
     match_settings(archive, options_);
-    match_part(archive, "optimizer", rule_);
+    match_part(archive, "optimizer", optimizer_);
     match_part(archive, "generator", model_);
     auto&& arrays = staged(archive, backend_);
     arrays("parameters", model_.parameters());
-    arrays("average", average_.view());
+    arrays("average", ema_.view());
     arrays("optimizer", state_);
     detail::archive_count(archive, "step", index_);
     if constexpr (detail::loads<Archive>) finite_.loaded(index_);
@@ -220,12 +200,12 @@ class consistency_training {
 
   Backend& backend_;
   Generator& model_;
-  Optimizer rule_;
+  Optimizer optimizer_;
   consistency_training_options options_;
   index_t size_;
   typename Optimizer::template state<Backend> state_;
   typename Generator::workspace_type workspace_;
-  tensor<float, 1, Backend> average_;
+  tensor<float, 1, Backend> ema_;
   mirrored<float, Backend> clean_;
   tensor<float, 2, Backend> noised_, earlier_, output_, earlier_output_;
   mirrored<float, Backend> times_, earlier_times_;
@@ -244,7 +224,7 @@ class consistency_training<Backend, Generator, Optimizer, false> {
   consistency_training(Backend&, Generator&, Optimizer, consistency_training_options) {}
   std::int64_t index() const { return {}; }
   bool finished() const { return true; }
-  vec<const float> average() const { return {}; }
+  vec<const float> ema() const { return {}; }
   int stage(std::int64_t) const { return {}; }
   template <class Source>
   consistency_training_report step(Source&) {

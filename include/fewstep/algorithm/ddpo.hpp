@@ -27,13 +27,13 @@ struct ddpo_options {
   int prompts_per_update = 64;
   int samples_per_prompt = 1;
   float clip_range = automatic;  ///< of ddpo
-  reduction over = reduction::mean;
+  fewstep::reduction reduction = fewstep::reduction::mean;
   int inner_epochs = 1;
   int optimizer_steps = 0;  ///< 0: as published, 4 of ddpo and 1 of ddpo_sf
   float max_gradient_norm = 1;
   rate_schedule schedule{};
   reward_check rewards{};
-  float average_decay = 0;
+  float ema_decay = 0;
   std::size_t memory_budget = std::size_t{1} << 30;
   std::uint64_t seed = 0;
 };
@@ -43,15 +43,15 @@ namespace detail {
 /// DDPO with any objective on its steps.
 template <class Backend, class Generator, class Reward, class Optimizer, class Advantage, class Objective,
           class Regularizer>
-[[nodiscard]] auto denoising_policy_gradient(Backend& backend, Generator& model, Reward reward_fn, Optimizer rule,
-                                             const ddpo_options& o, Advantage advantage_of, Objective value,
-                                             Regularizer regularize) {
+[[nodiscard]] auto denoising_policy_gradient(Backend& backend, Generator& model, Reward reward, Optimizer optimizer,
+                                             const ddpo_options& o, Advantage advantage, Objective value,
+                                             Regularizer regularizer) {
   policy_gradient_parts parts{.sampler = ddim_sampler{.eta = o.eta, .times = o.times},
-                              .reward_fn = std::move(reward_fn),
-                              .advantage_of = std::move(advantage_of),
-                              .objective_of = value,
-                              .regularize = std::move(regularize),
-                              .rule = std::move(rule)};
+                              .reward = std::move(reward),
+                              .advantage = std::move(advantage),
+                              .objective = value,
+                              .regularizer = std::move(regularizer),
+                              .optimizer = std::move(optimizer)};
   return policy_gradient<Backend, Generator, decltype(parts)>(backend, model, std::move(parts), common_options(o));
 }
 
@@ -78,30 +78,30 @@ template <class Backend, class Generator, class Reward, class Optimizer, class A
 /// Backend, generator and the regularizer's reference must outlive the trainer.
 template <class Backend, class Generator, class Reward, class Optimizer, class Advantage = prompt_buffer_advantage,
           class Regularizer = no_regularizer>
-[[nodiscard]] auto ddpo(Backend& backend, Generator& model, Reward&& reward_fn, Optimizer&& rule, ddpo_options o = {},
-                        Advantage&& advantage_of = prompt_buffer_advantage{.clip = 5}, Regularizer&& regularize = {}) {
+[[nodiscard]] auto ddpo(Backend& backend, Generator& model, Reward&& reward, Optimizer&& optimizer, ddpo_options o = {},
+                        Advantage&& advantage = prompt_buffer_advantage{.clip = 5}, Regularizer&& regularizer = {}) {
   if (o.optimizer_steps == 0) o.optimizer_steps = 4;
-  return detail::denoising_policy_gradient(backend, model, detail::part_of<Reward>(reward_fn),
-                                           detail::part_of<Optimizer>(rule), o,
-                                           detail::part_of<Advantage>(advantage_of), clipped_surrogate{o.clip_range},
-                                           detail::part_of<Regularizer>(regularize));
+  return detail::denoising_policy_gradient(backend, model, detail::part_of<Reward>(reward),
+                                           detail::part_of<Optimizer>(optimizer), o,
+                                           detail::part_of<Advantage>(advantage), clipped_surrogate{o.clip_range},
+                                           detail::part_of<Regularizer>(regularizer));
 }
 
 /// DDPO with the plain score function (DDPO-SF, section 4.3), which holds only for the policy that sampled: one
 /// optimizer step on each rollout. The update is that of ddpo with one step, to the bit.
 template <class Backend, class Generator, class Reward, class Optimizer, class Advantage = prompt_buffer_advantage,
           class Regularizer = no_regularizer>
-[[nodiscard]] auto ddpo_sf(Backend& backend, Generator& model, Reward&& reward_fn, Optimizer&& rule,
-                           ddpo_options o = {}, Advantage&& advantage_of = prompt_buffer_advantage{.clip = 5},
-                           Regularizer&& regularize = {}) {
+[[nodiscard]] auto ddpo_sf(Backend& backend, Generator& model, Reward&& reward, Optimizer&& optimizer,
+                           ddpo_options o = {}, Advantage&& advantage = prompt_buffer_advantage{.clip = 5},
+                           Regularizer&& regularizer = {}) {
   if (o.optimizer_steps == 0) o.optimizer_steps = 1;
   expects(o.optimizer_steps == 1 && o.inner_epochs == 1, [&] {
     return message("ddpo_sf: optimizer_steps is ", o.optimizer_steps, " and inner_epochs ", o.inner_epochs,
                    ", but it does not correct for a policy that has moved since it sampled; use 1 of each, or ddpo");
   });
   return detail::denoising_policy_gradient(
-      backend, model, detail::part_of<Reward>(reward_fn), detail::part_of<Optimizer>(rule), o,
-      detail::part_of<Advantage>(advantage_of), reinforce{}, detail::part_of<Regularizer>(regularize));
+      backend, model, detail::part_of<Reward>(reward), detail::part_of<Optimizer>(optimizer), o,
+      detail::part_of<Advantage>(advantage), reinforce{}, detail::part_of<Regularizer>(regularizer));
 }
 
 }  // namespace fewstep

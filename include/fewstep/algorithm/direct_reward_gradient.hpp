@@ -5,18 +5,18 @@
 #include <fewstep/algorithm/experience.hpp>
 #include <fewstep/algorithm/memory_plan.hpp>
 #include <fewstep/algorithm/part_of.hpp>
-#include <fewstep/algorithm/reward_loss.hpp>
 #include <fewstep/algorithm/update_report.hpp>
-#include <fewstep/auxiliary/auxiliary_loss.hpp>
+#include <fewstep/backend/staged_archive.hpp>
 #include <fewstep/core/archive_within.hpp>
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/random.hpp>
 #include <fewstep/core/settings.hpp>
 #include <fewstep/core/sizes.hpp>
-#include <fewstep/core/staged_archive.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/generator.hpp>
+#include <fewstep/loss/auxiliary_loss.hpp>
+#include <fewstep/loss/reward_loss.hpp>
 #include <fewstep/mdp/prompts.hpp>
 #include <fewstep/mdp/trajectory.hpp>
 #include <fewstep/optimizer/finite_parameters.hpp>
@@ -44,11 +44,11 @@ namespace detail {
 /// A reward for a rollout that also writes the gradient by what it is shown.
 template <class Reward>
 struct recorded_reward {
-  Reward* reward_fn;
+  Reward* reward;
   matrix<float> gradient;
   template <class Context>
   void operator()(matrix<const float> samples, std::span<const Context> contexts, std::span<float> out) const {
-    value_and_gradient(*reward_fn, samples, contexts, out, gradient);
+    value_and_gradient(*reward, samples, contexts, out, gradient);
   }
 };
 
@@ -79,24 +79,24 @@ class direct_reward_gradient {
         options_(affordable(checked(o))),
         tables_(tables()),
         plan_(plan()),
-        experience_(backend, tables_.back(), experience_settings(), model.sample_size(), parts_.decode),
+        experience_(backend, tables_.back(), experience_settings(), model.sample_size(), parts_.decoder),
         workspace_(model.make_workspace(backend, plan_.rows)),
         output_(backend, {std::max(plan_.rows, sampled_at_once()), model.sample_size()}),
         of_states_(backend, {goes_back ? plan_.rows : 0, model.sample_size()}),
         gradient_(backend, {o.batch(), model.sample_size()}),
         of_decoded_(backend, o.batch(), decoded_size()),
-        state_(parts_.rule.make_state(backend, model.parameters().size())),
-        average_(backend, {o.average_decay > 0 ? model.parameters().size() : 0}) {
+        state_(parts_.optimizer.make_state(backend, model.parameters().size())),
+        ema_(backend, {o.ema_decay > 0 ? model.parameters().size() : 0}) {
     expects(goes_back || o.steps_with_gradient == 1, [&] {
       return message("direct_reward_gradient: steps_with_gradient is ", o.steps_with_gradient,
                      " but the generator gives no gradient by the state; use 1, or add void backward(Backend&, "
                      "batch<context_type> rows, matrix<const float> o_gradient, matrix<float> x_gradient, "
                      "workspace_type&) (fewstep::differentiable_generator)");
     });
-    parts_.also.prepare(backend, model, tables_.back(), o.batch(), plan_.rows);
+    parts_.auxiliary.prepare(backend, model, tables_.back(), o.batch(), plan_.rows);
     const vec<float> p = model.parameters();
     finite_.require(backend, p);
-    if (o.average_decay > 0) backend.for_each(p.size(), detail::copy<float>{p.data, average_.data()});
+    if (o.ema_decay > 0) backend.for_each(p.size(), detail::copy<float>{p.data, ema_.data()});
   }
 
   [[nodiscard]] std::int64_t index() const { return index_; }
@@ -108,9 +108,9 @@ class direct_reward_gradient {
   [[nodiscard]] const step_table& table() const { return experience_.path().table(); }
   [[nodiscard]] Parts& parts() { return parts_; }
   [[nodiscard]] const direct_reward_gradient_options& options() const { return options_; }
-  /// Moving average of the parameters; empty unless average_decay is set.
-  [[nodiscard]] vec<const float> average() const& { return average_.view(); }
-  needs_a_named_object average() const&& = delete;
+  /// Moving average of the parameters; empty unless ema_decay is set.
+  [[nodiscard]] vec<const float> ema() const& { return ema_.view(); }
+  needs_a_named_object ema() const&& = delete;
   /// Rewards, prompts and samples of the last rollout.
   [[nodiscard]] std::span<const float> rewards() const& { return experience_.rewards(); }
   needs_a_named_object rewards() const&& = delete;
@@ -125,9 +125,9 @@ class direct_reward_gradient {
     using clock = std::chrono::steady_clock;
     const auto begin = clock::now();
     if (tables_.size() > 1) experience_.set_table(backend_, tables_[drawn(tables_.size(), 0)]);
-    detail::recorded_reward<reward_type> judge{&parts_.reward_fn, of_decoded_.host(options_.batch())};
+    detail::recorded_reward<reward_type> judge{&parts_.reward, of_decoded_.host(options_.batch())};
     try {
-      experience_.collect(backend_, model_, workspace_, output_.view(), judge, parts_.decode, contexts,
+      experience_.collect(backend_, model_, workspace_, output_.view(), judge, parts_.decoder, contexts,
                           {options_.seed, index_}, reduction::mean);
     } catch (...) {
       finite_.require(backend_, model_.parameters());  // else they are to blame
@@ -142,7 +142,7 @@ class direct_reward_gradient {
     const vec<float> g = model_.gradients();
     backend_.for_each(g.size(), detail::fill<float>{g.data, 0.0f});
     add_gradient();
-    report.loss += parts_.also.add_gradient(backend_, model_, workspace_, path(), {options_.seed, index_, 0});
+    report.loss += parts_.auxiliary.add_gradient(backend_, model_, workspace_, path(), {options_.seed, index_, 0});
     step(report);
     const auto end = clock::now();
     report.sampling_seconds = std::chrono::duration<double>(judged - begin).count();
@@ -180,7 +180,7 @@ class direct_reward_gradient {
   void serialize(Archive& archive) {
     if constexpr (detail::saves<Archive>) {
       finite_.require(backend_, model_.parameters());
-      finite_.require(backend_, average());
+      finite_.require(backend_, ema());
     }
     match_settings(archive, options_);
     match_settings(archive, parts_);
@@ -189,19 +189,19 @@ class direct_reward_gradient {
     detail::archive_count(archive, "index", index_);
     auto&& arrays = staged(archive, backend_);
     arrays("parameters", model_.parameters());
-    arrays("average", average_.view());
+    arrays("average", ema_.view());
     arrays("optimizer", state_);
     if constexpr (detail::loads<Archive>) finite_.loaded(index_);
   }
 
  private:
-  using reward_type = decltype(Parts::reward_fn);
-  using optimizer_type = decltype(Parts::rule);
-  using decoder_type = decltype(Parts::decode);
+  using reward_type = decltype(Parts::reward);
+  using optimizer_type = decltype(Parts::optimizer);
+  using decoder_type = decltype(Parts::decoder);
   using experience_type = experience<Backend, context_type, detail::recorded_reward<reward_type>, decoder_type>;
 
   [[nodiscard]] const trajectory<Backend, context_type>& path() const { return experience_.path(); }
-  [[nodiscard]] index_t decoded_size() const { return parts_.decode.decoded_size(model_.sample_size()); }
+  [[nodiscard]] index_t decoded_size() const { return parts_.decoder.decoded_size(model_.sample_size()); }
   [[nodiscard]] index_t sampled_at_once() const { return experience_type::rows_at_once(options_.batch()); }
   [[nodiscard]] experience_options experience_settings() const {
     return {.prompts = options_.prompts_per_update,
@@ -249,7 +249,7 @@ class direct_reward_gradient {
     const index_t samples = options_.batch();
     const auto in_parts = [&](const auto& work) { detail::each_part(samples, plan_.rows, work); };
     of_decoded_.finish(backend_, options_.loss, experience_.rewards(), path().kept());
-    of_decoded_.pass(backend_, parts_.decode, path().result(), 0, gradient_.view());
+    of_decoded_.pass(backend_, parts_.decoder, path().result(), 0, gradient_.view());
     path().clear_left_out(backend_, gradient_.view(), 0);  // a decoder may make anything of a sample that is not finite
     const int last = table().horizon() - 1, first_call = last - calls_back() + 1;
     for (int k = last; k >= first_call; --k) {
@@ -283,8 +283,8 @@ class direct_reward_gradient {
                                        report.gradient_norm, "; the parameters were not moved by it"));
     }
     finite_.moved_by(index_);
-    parts_.rule.update(backend_, state_, {model_.parameters(), g, average_.view(), options_.average_decay},
-                       {options_.schedule(index_), clip_factor(report.gradient_norm, options_.max_gradient_norm)});
+    parts_.optimizer.update(backend_, state_, {model_.parameters(), g, ema_.view(), options_.ema_decay},
+                            {options_.schedule(index_), clip_factor(report.gradient_norm, options_.max_gradient_norm)});
   }
 
   /// The options, unless their trajectories and tables alone are beyond the budget; before the tables are made.
@@ -293,14 +293,14 @@ class direct_reward_gradient {
     const index_t size = model_.sample_size();
     const saturated_size tables = o.jump_from ? o.horizon - *o.jump_from : 1;
     memory_plan{.parameters = (tables * o.horizon * sizeof(step_row)).value(),
-                .trajectory = experience_type::bytes(o.horizon, some, size, parts_.decode.decoded_size(size))}
+                .trajectory = experience_type::bytes(o.horizon, some, size, parts_.decoder.decoded_size(size))}
         .expect_within(o.memory_budget, o.horizon, o.batch());
     return o;
   }
   /// Made before anything is allocated.
   [[nodiscard]] memory_plan plan() const {
     const saturated_size p = model_.parameters().size();
-    const std::size_t copies = 4 + (options_.average_decay > 0 ? 1 : 0);  // parameters, gradients, two moments
+    const std::size_t copies = 4 + (options_.ema_decay > 0 ? 1 : 0);  // parameters, gradients, two moments
     const index_t samples = options_.batch(), size = model_.sample_size();
     const saturated_size path = experience_type::bytes(options_.horizon, experience_settings(), size, decoded_size());
     const memory_plan fixed{.parameters = (copies * p * sizeof(float)).value(),
@@ -310,7 +310,7 @@ class direct_reward_gradient {
     return fixed.fitted(options_.memory_budget, samples, row_block_of(model_), [&](index_t at_once) {
       const saturated_size rows = saturated_size(std::max(at_once, sampled_at_once())) + (goes_back ? at_once : 0);
       return (saturated_size(model_.workspace_bytes(backend_, at_once)) + rows * size * sizeof(float) +
-              parts_.also.workspace_bytes(backend_, model_, samples, at_once))
+              parts_.auxiliary.workspace_bytes(backend_, model_, samples, at_once))
           .value();
     });
   }
@@ -327,7 +327,7 @@ class direct_reward_gradient {
   tensor<float, 2, Backend> gradient_;            // of the loss by the state of every sample
   decoded_gradient<Backend, decoder_type> of_decoded_;
   typename optimizer_type::template state<Backend> state_;
-  tensor<float, 1, Backend> average_;
+  tensor<float, 1, Backend> ema_;
   finite_parameters finite_{direct_reward_gradient_options::name, "update"};
   std::int64_t index_ = 0;
   bool is_whole_ = true;

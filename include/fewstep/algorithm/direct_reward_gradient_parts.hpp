@@ -3,12 +3,12 @@
 
 #include <fewstep/algorithm/memory_plan.hpp>
 #include <fewstep/algorithm/policy_gradient_parts.hpp>
-#include <fewstep/algorithm/reward_loss.hpp>
 #include <fewstep/algorithm/update_report.hpp>
-#include <fewstep/auxiliary/auxiliary_loss.hpp>
 #include <fewstep/core/settings.hpp>
 #include <fewstep/decoder/decoder.hpp>
 #include <fewstep/generator/generator.hpp>
+#include <fewstep/loss/auxiliary_loss.hpp>
+#include <fewstep/loss/reward_loss.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
 #include <fewstep/reward/differentiable_reward.hpp>
 #include <fewstep/sampler/consistency.hpp>
@@ -31,18 +31,18 @@ template <class Sampler = consistency_sampler, class Reward = no_reward, class O
           class Decoder = identity_decoder, class Auxiliary = no_auxiliary_loss>
 struct direct_reward_gradient_parts {
   Sampler sampler{};
-  Reward reward_fn{};
-  Optimizer rule{};
-  Decoder decode{};
-  Auxiliary also{};
+  Reward reward{};
+  Optimizer optimizer{};
+  Decoder decoder{};
+  Auxiliary auxiliary{};
 
   template <class Visitor>
   void settings(Visitor& visit) const {
     visit.part("sampler", sampler);
-    visit.part("reward", reward_fn);
-    visit.part("optimizer", rule);
-    visit.part("decoder", decode);
-    visit.part("auxiliary", also);
+    visit.part("reward", reward);
+    visit.part("optimizer", optimizer);
+    visit.part("decoder", decoder);
+    visit.part("auxiliary", auxiliary);
   }
 };
 
@@ -59,7 +59,7 @@ struct direct_reward_gradient_options {
   bool shared_initial_noise = false;  ///< the samples of a prompt start from the same state
   float max_gradient_norm = 5;        ///< 0: no clipping
   rate_schedule schedule{};
-  float average_decay = 0;                           ///< of the moving average of the parameters; 0: none is kept
+  float ema_decay = 0;                               ///< of the moving average of the parameters; 0: none is kept
   std::size_t memory_budget = std::size_t{1} << 30;  ///< bytes of everything the trainer holds; decides the micro-batch
   std::uint64_t seed = 0;
 
@@ -76,7 +76,7 @@ struct direct_reward_gradient_options {
     visit("shared_initial_noise", shared_initial_noise);
     visit("max_gradient_norm", max_gradient_norm, at_least(0).or_infinite().remark("0: no clipping"));
     visit("schedule", schedule);
-    visit("average_decay", average_decay, at_least(0).below(1));
+    visit("ema_decay", ema_decay, at_least(0).below(1));
     visit.not_compared("memory_budget", memory_budget);
     visit("seed", seed);
   }
@@ -93,20 +93,21 @@ consteval bool require_direct_parts() {
   if constexpr (!backend<Backend> || !generator<Generator, Backend>) {
     return false;
   } else {
-    constexpr bool judged = !std::same_as<decltype(Parts::reward_fn), no_reward>;
-    constexpr bool stepped = !std::same_as<decltype(Parts::rule), no_optimizer>;
+    constexpr bool judged = !std::same_as<decltype(Parts::reward), no_reward>;
+    constexpr bool stepped = !std::same_as<decltype(Parts::optimizer), no_optimizer>;
     static_assert(judged,
-                  "fewstep::direct_reward_gradient: there is no reward; give direct_reward_gradient_parts{.reward_fn = "
+                  "fewstep::direct_reward_gradient: there is no reward; give direct_reward_gradient_parts{.reward = "
                   "...}");
-    static_assert(stepped,
-                  "fewstep::direct_reward_gradient: there is no optimizer; give direct_reward_gradient_parts{.rule = "
-                  "adam{}}");
+    static_assert(
+        stepped,
+        "fewstep::direct_reward_gradient: there is no optimizer; give direct_reward_gradient_parts{.optimizer = "
+        "adam{}}");
     constexpr bool samples = require_sampler<decltype(Parts::sampler), preconditioning_of<Generator>>() &&
-                             require_differentiable_decoder<decltype(Parts::decode), Backend>() &&
-                             require_auxiliary_loss<decltype(Parts::also), Backend, Generator>();
+                             require_differentiable_decoder<decltype(Parts::decoder), Backend>() &&
+                             require_auxiliary_loss<decltype(Parts::auxiliary), Backend, Generator>();
     if constexpr (judged && stepped)
-      return samples && require_differentiable_reward<decltype(Parts::reward_fn), typename Generator::context_type>() &&
-             require_optimizer<decltype(Parts::rule), Backend>();
+      return samples && require_differentiable_reward<decltype(Parts::reward), typename Generator::context_type>() &&
+             require_optimizer<decltype(Parts::optimizer), Backend>();
     else
       return false;
   }
@@ -131,7 +132,7 @@ class direct_reward_gradient<Backend, Generator, Parts, false> {
   step_table table() const { return {}; }
   Parts& parts();
   direct_reward_gradient_options options() const { return {}; }
-  vec<const float> average() const { return {}; }
+  vec<const float> ema() const { return {}; }
   std::span<const float> rewards() const { return {}; }
   std::span<const std::int32_t> prompts() const { return {}; }
   matrix<const float> samples() const { return {}; }

@@ -27,7 +27,7 @@ struct draft_options {
   float max_gradient_norm = 5;
   rate_schedule schedule{};
   reward_check rewards{};
-  float average_decay = 0;
+  float ema_decay = 0;
   std::size_t memory_budget = std::size_t{1} << 30;
   std::uint64_t seed = 0;
 };
@@ -44,7 +44,7 @@ struct refl_options {
   float max_gradient_norm = 5;
   rate_schedule schedule{};
   reward_check rewards{};
-  float average_decay = 0;
+  float ema_decay = 0;
   std::size_t memory_budget = std::size_t{1} << 30;
   std::uint64_t seed = 0;
 };
@@ -62,7 +62,7 @@ template <class Options>
           .samples_per_prompt = o.samples_per_prompt,
           .max_gradient_norm = o.max_gradient_norm,
           .schedule = o.schedule,
-          .average_decay = o.average_decay,
+          .ema_decay = o.ema_decay,
           .memory_budget = o.memory_budget,
           .seed = o.seed};
 }
@@ -70,13 +70,13 @@ template <class Options>
 /// A trainer with the sampler, or with the model's own, which is then left at its last call: one call is enough for
 /// that, and no noise is added to the result.
 template <class Backend, class Generator, class Reward, class Optimizer, class Sampler, class Auxiliary>
-[[nodiscard]] auto direct_trainer(Backend& backend, Generator& model, Reward reward_fn, Optimizer rule,
+[[nodiscard]] auto direct_trainer(Backend& backend, Generator& model, Reward reward, Optimizer optimizer,
                                   direct_reward_gradient_options o, std::vector<float> times, Sampler sampler,
-                                  Auxiliary also) {
+                                  Auxiliary auxiliary) {
   const auto with = [&](auto steps) {
     using parts = direct_reward_gradient_parts<decltype(steps), Reward, Optimizer, identity_decoder, Auxiliary>;
     return direct_reward_gradient<Backend, Generator, parts>(
-        backend, model, parts{std::move(steps), std::move(reward_fn), std::move(rule), {}, std::move(also)}, o);
+        backend, model, parts{std::move(steps), std::move(reward), std::move(optimizer), {}, std::move(auxiliary)}, o);
   };
   if constexpr (std::is_same_v<Sampler, own_sampler>) {
     if (!o.jump_from) o.jump_from = o.horizon - 1;
@@ -103,13 +103,14 @@ template <class Backend, class Generator, class Reward, class Optimizer, class S
 /// A reward that is ascended directly is soon exploited: watch a second one, and stop early.
 template <class Backend, class Generator, class Reward, class Optimizer, class Sampler = detail::own_sampler,
           class Auxiliary = no_auxiliary_loss>
-[[nodiscard]] auto draft(Backend& backend, Generator& model, Reward&& reward_fn, Optimizer&& rule, draft_options o = {},
-                         Sampler&& sampler = {}, Auxiliary&& also = {}) {
+[[nodiscard]] auto draft(Backend& backend, Generator& model, Reward&& reward, Optimizer&& optimizer,
+                         draft_options o = {}, Sampler&& sampler = {}, Auxiliary&& auxiliary = {}) {
   direct_reward_gradient_options common = detail::direct_options(o);
   common.steps_with_gradient = o.steps_with_gradient;
   common.random_truncation = o.random_truncation;
-  return detail::direct_trainer(backend, model, detail::part_of<Reward>(reward_fn), detail::part_of<Optimizer>(rule),
-                                common, o.times, detail::part_of<Sampler>(sampler), detail::part_of<Auxiliary>(also));
+  return detail::direct_trainer(backend, model, detail::part_of<Reward>(reward), detail::part_of<Optimizer>(optimizer),
+                                common, o.times, detail::part_of<Sampler>(sampler),
+                                detail::part_of<Auxiliary>(auxiliary));
 }
 
 /// Reward feedback learning, ReFL: Xu et al. 2023 (arXiv:2304.05977), algorithm 1: the sampler runs to a random late
@@ -121,13 +122,14 @@ template <class Backend, class Generator, class Reward, class Optimizer, class S
 /// Samplers as for draft; published is a deterministic one: refl(backend, model, judge, adamw{}, {}, ddim_sampler{}).
 template <class Backend, class Generator, class Reward, class Optimizer, class Sampler = detail::own_sampler,
           class Auxiliary = no_auxiliary_loss>
-[[nodiscard]] auto refl(Backend& backend, Generator& model, Reward&& reward_fn, Optimizer&& rule, refl_options o = {},
-                        Sampler&& sampler = {}, Auxiliary&& also = {}) {
+[[nodiscard]] auto refl(Backend& backend, Generator& model, Reward&& reward, Optimizer&& optimizer, refl_options o = {},
+                        Sampler&& sampler = {}, Auxiliary&& auxiliary = {}) {
   direct_reward_gradient_options common = detail::direct_options(o);
   common.jump_from = o.jump_from.value_or(3 * o.horizon / 4);
   common.loss = {.weight = o.weight, .margin = o.margin, .rewards = o.rewards};
-  return detail::direct_trainer(backend, model, detail::part_of<Reward>(reward_fn), detail::part_of<Optimizer>(rule),
-                                common, o.times, detail::part_of<Sampler>(sampler), detail::part_of<Auxiliary>(also));
+  return detail::direct_trainer(backend, model, detail::part_of<Reward>(reward), detail::part_of<Optimizer>(optimizer),
+                                common, o.times, detail::part_of<Sampler>(sampler),
+                                detail::part_of<Auxiliary>(auxiliary));
 }
 
 }  // namespace fewstep

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/backend/mirror.hpp>
 #include <fewstep/core/error.hpp>
-#include <fewstep/core/mirror.hpp>
 #include <fewstep/core/random.hpp>
+#include <fewstep/core/reduction.hpp>
 #include <fewstep/core/sizes.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/decoder/decoder.hpp>
 #include <fewstep/mdp/rollout.hpp>
 #include <fewstep/mdp/trajectory.hpp>
-#include <fewstep/objective/reduction.hpp>
 #include <fewstep/reward/async.hpp>
 #include <fewstep/reward/check.hpp>
 #include <fewstep/reward/reward.hpp>
@@ -53,15 +53,15 @@ class experience {
   static constexpr bool judges_aside = async_reward<Reward, Context>;
   static constexpr bool decodes = !std::same_as<Decoder, identity_decoder>;
 
-  experience(Backend& backend, step_table table, experience_options o, index_t dimension, const Decoder& decode)
+  experience(Backend& backend, step_table table, experience_options o, index_t dimension, const Decoder& decoder)
       : prompts_(o.prompts),
         samples_per_prompt_(o.samples_per_prompt),
         least_together_(o.least_together),
         shared_(o.shared_initial_noise ? o.samples_per_prompt : 1),
         check_(o.rewards),
         path_(backend, std::move(table), prompts_ * samples_per_prompt_, dimension, {.keeps_outputs = o.keeps_outputs}),
-        decoded_(backend, {decodes ? path_.samples() : 0, decode.decoded_size(dimension)}),
-        seen_(backend, length_product(path_.samples(), decode.decoded_size(dimension))),
+        decoded_(backend, {decodes ? path_.samples() : 0, decoder.decoded_size(dimension)}),
+        seen_(backend, length_product(path_.samples(), decoder.decoded_size(dimension))),
         noise_(backend, 1),
         rollouts_(static_cast<std::size_t>(path_.table().horizon() * parts)),
         rewards_(static_cast<std::size_t>(path_.samples())),
@@ -104,7 +104,7 @@ class experience {
   /// or the sample itself where it is not finite.
   template <class Generator>
   void collect(Backend& backend, Generator& model, typename Generator::workspace_type& workspace, matrix<float> o,
-               Reward& reward_fn, Decoder& decode, std::span<const Context> contexts, experience_key key,
+               Reward& reward, Decoder& decoder, std::span<const Context> contexts, experience_key key,
                reduction over) {
     draw_prompts(contexts, key);
     if constexpr (!on_host<Backend> && requires { model.expect_known(path_.contexts()); })
@@ -122,17 +122,17 @@ class experience {
           noise_.upload(backend);
           rollout(backend, model, workspace, path_, o, std::as_const(noise_).device(), over, first, count, shared_);
         });
-        judge(backend, reward_fn, decode, first, count);
+        judge(backend, reward, decoder, first, count);
       }
     };
     bool is_judged = false;
     try {
       sample_and_judge();
-      if constexpr (judges_aside) reward_fn.wait();
+      if constexpr (judges_aside) reward.wait();
       is_judged = true;
       leave_out(backend);
     } catch (...) {
-      if constexpr (judges_aside) settle(reward_fn);
+      if constexpr (judges_aside) settle(reward);
       // Where samples that are not finite may be left out, they are not what a reward failed at.
       if (is_judged || check_.when_not_finite == non_finite::refuse)
         require_finite_samples(this->samples().subview(0, shown_));
@@ -163,18 +163,18 @@ class experience {
     }
   }
 
-  void judge(Backend& backend, Reward& reward_fn, Decoder& decode, index_t first, index_t count) {
+  void judge(Backend& backend, Reward& reward, Decoder& decoder, index_t first, index_t count) {
     if constexpr (decodes)
-      decode(backend, std::as_const(path_).result().subview(first, count), decoded_.view().subview(first, count));
+      decoder(backend, std::as_const(path_).result().subview(first, count), decoded_.view().subview(first, count));
     const index_t size = judged().cols();
     shown_ = first + count;
     const matrix<const float> seen{seen_.fetch(backend, judged().data, first * size, count * size), {count, size}};
     const auto contexts = path_.contexts().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
     const auto out = std::span(rewards_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
     if constexpr (judges_aside)
-      reward_fn.submit(seen, contexts, out);
+      reward.submit(seen, contexts, out);
     else
-      reward_fn(seen, contexts, out);
+      reward(seen, contexts, out);
   }
 
   /// Leaves out what cannot be learned from.
@@ -203,10 +203,10 @@ class experience {
 
   /// Waits until a reward in the background has let go of the arrays, and drops what else it threw: an update that
   /// failed leaves nothing for the next.
-  static void settle(Reward& reward_fn) {
+  static void settle(Reward& reward) {
     for (index_t part = 0; part <= parts; ++part) {
       try {
-        reward_fn.wait();
+        reward.wait();
         return;
       } catch (...) {
       }

@@ -9,17 +9,17 @@
 #include <fewstep/algorithm/policy_gradient_parts.hpp>
 #include <fewstep/algorithm/replayed_gradient.hpp>
 #include <fewstep/algorithm/update_report.hpp>
-#include <fewstep/auxiliary/auxiliary_loss.hpp>
+#include <fewstep/backend/mirror.hpp>
+#include <fewstep/backend/staged_archive.hpp>
 #include <fewstep/core/archive_within.hpp>
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/error.hpp>
-#include <fewstep/core/mirror.hpp>
 #include <fewstep/core/settings.hpp>
 #include <fewstep/core/sizes.hpp>
-#include <fewstep/core/staged_archive.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/decoder/decoder.hpp>
 #include <fewstep/generator/generator.hpp>
+#include <fewstep/loss/auxiliary_loss.hpp>
 #include <fewstep/mdp/prompts.hpp>
 #include <fewstep/mdp/score.hpp>
 #include <fewstep/mdp/trajectory.hpp>
@@ -30,8 +30,8 @@
 #include <fewstep/regularizer/regularizer.hpp>
 #include <fewstep/reward/reward.hpp>
 #include <fewstep/sampler/sampler.hpp>
-#include <fewstep/selection/step_selection.hpp>
-#include <fewstep/selection/step_tables.hpp>
+#include <fewstep/sampler/step_selection.hpp>
+#include <fewstep/sampler/windowed_table.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -64,24 +64,24 @@ class policy_gradient {
         model_(model),
         parts_(checked(std::move(parts))),
         options_(affordable(checked(o))),
-        steps_(parts_.sampler, model.preconditioner(), o.horizon, o.first_trained, parts_.select),
+        steps_(parts_.sampler, model.preconditioner(), o.horizon, o.first_trained, parts_.selection),
         plan_(plan(steps_.at(0, o.seed))),
-        experience_(backend, steps_.at(0, o.seed), experience_settings(), model.sample_size(), parts_.decode),
+        experience_(backend, steps_.at(0, o.seed), experience_settings(), model.sample_size(), parts_.decoder),
         gradient_(backend, model, experience_.path(), replay_of(plan_.rows)),
-        state_(parts_.rule.make_state(backend, model.parameters().size())),
-        average_(backend, {o.average_decay > 0 ? model.parameters().size() : 0}) {
-    require_samples_per_prompt(parts_.advantage_of, "advantage");
-    require_samples_per_prompt(parts_.objective_of, "objective");
+        state_(parts_.optimizer.make_state(backend, model.parameters().size())),
+        ema_(backend, {o.ema_decay > 0 ? model.parameters().size() : 0}) {
+    require_samples_per_prompt(parts_.advantage, "advantage");
+    require_samples_per_prompt(parts_.objective, "objective");
     require_durations();
-    if constexpr (requires { parts_.objective_of.resolved(index_t{}, reduction{}); })
-      parts_.objective_of = parts_.objective_of.resolved(model.sample_size(), o.over);
-    if constexpr (requires { parts_.regularize.expect_same_outputs(model, table()); })
-      parts_.regularize.expect_same_outputs(model, table());
-    parts_.regularize.prepare(backend, plan_.rows);
-    parts_.also.prepare(backend, model, steps_.full(), o.batch(), plan_.rows);
+    if constexpr (requires { parts_.objective.resolved(index_t{}, reduction{}); })
+      parts_.objective = parts_.objective.resolved(model.sample_size(), o.reduction);
+    if constexpr (requires { parts_.regularizer.expect_same_outputs(model, table()); })
+      parts_.regularizer.expect_same_outputs(model, table());
+    parts_.regularizer.prepare(backend, plan_.rows);
+    parts_.auxiliary.prepare(backend, model, steps_.full(), o.batch(), plan_.rows);
     const vec<float> p = model.parameters();
     finite_.require(backend, p);
-    if (o.average_decay > 0) backend.for_each(p.size(), detail::copy<float>{p.data, average_.data()});
+    if (o.ema_decay > 0) backend.for_each(p.size(), detail::copy<float>{p.data, ema_.data()});
   }
 
   [[nodiscard]] std::int64_t index() const { return index_; }
@@ -92,9 +92,9 @@ class policy_gradient {
   [[nodiscard]] const step_table& table() const { return path().table(); }
   [[nodiscard]] Parts& parts() { return parts_; }
   [[nodiscard]] const policy_gradient_options& options() const { return options_; }
-  /// Moving average of the parameters; empty unless average_decay is set.
-  [[nodiscard]] vec<const float> average() const& { return average_.view(); }
-  needs_a_named_object average() const&& = delete;
+  /// Moving average of the parameters; empty unless ema_decay is set.
+  [[nodiscard]] vec<const float> ema() const& { return ema_.view(); }
+  needs_a_named_object ema() const&& = delete;
   /// Rewards, prompts and samples of the last rollout.
   [[nodiscard]] std::span<const float> rewards() const& { return experience_.rewards(); }
   needs_a_named_object rewards() const&& = delete;
@@ -151,22 +151,22 @@ class policy_gradient {
   void probe(std::span<const context_type> contexts, std::int64_t number) {
     expects(is_whole_, "policy_gradient: probe was called between sample() and train(); call it after train()");
     collect(contexts, -1 - number);
-    auto kept = parts_.advantage_of;
+    auto kept = parts_.advantage;
     weigh();
-    std::swap(parts_.advantage_of, kept);
+    std::swap(parts_.advantage, kept);
     const std::pair<index_t, index_t> all{0, path().trained_rows()};
     gradient_.begin_pass(backend_, path(), options_.seed, static_cast<std::uint64_t>(-1 - number));
-    gradient_.prepare(backend_, model_, path(), all, parts_.objective_of, parts_.regularize.coefficient(), false);
+    gradient_.prepare(backend_, model_, path(), all, parts_.objective, parts_.regularizer.coefficient(), false);
     const vec<float> g = model_.gradients();
     backend_.for_each(g.size(), detail::fill<float>{g.data, 0.0f});
-    gradient_.add(backend_, model_, parts_.regularize, path(), all);
+    gradient_.add(backend_, model_, parts_.regularizer, path(), all);
     (void)add_auxiliary({options_.seed, -1 - number, 0});
   }
 
   /// Adds the gradient of the loss over rows [first, last) of the replay order; they count as `total` rows of the mean.
   void accumulate(index_t first, index_t last, double total, update_report& report) {
-    gradient_.prepare(parts_.objective_of, parts_.regularize.coefficient(), total);
-    gradient_.add(backend_, model_, parts_.regularize, path(), {first, last});
+    gradient_.prepare(parts_.objective, parts_.regularizer.coefficient(), total);
+    gradient_.add(backend_, model_, parts_.regularizer, path(), {first, last});
     add_scores({first, last}, report);
   }
 
@@ -180,9 +180,9 @@ class policy_gradient {
                            static_cast<std::uint64_t>(index_ * options_.inner_epochs + epoch));
       for (int k = 0; k < options_.optimizer_steps; ++k) {
         const std::pair<index_t, index_t> places = gradient_.minibatch(k);
-        report.loss -= gradient_.prepare(backend_, model_, path(), places, parts_.objective_of,
-                                         parts_.regularize.coefficient(), epoch > 0 || k > 0);
-        gradient_.replace(backend_, model_, parts_.regularize, path(), k);
+        report.loss -= gradient_.prepare(backend_, model_, path(), places, parts_.objective,
+                                         parts_.regularizer.coefficient(), epoch > 0 || k > 0);
+        gradient_.replace(backend_, model_, parts_.regularizer, path(), k);
         add_scores(places, report);
         report.loss += add_auxiliary({options_.seed, index_, epoch * options_.optimizer_steps + k});
         step(report);
@@ -200,7 +200,7 @@ class policy_gradient {
   void serialize(Archive& archive) {
     if constexpr (detail::saves<Archive>) {
       finite_.require(backend_, model_.parameters());
-      finite_.require(backend_, average());
+      finite_.require(backend_, ema());
     }
     match_settings(archive, options_);
     match_settings(archive, parts_);
@@ -210,21 +210,21 @@ class policy_gradient {
     detail::archive_count(archive, "index", index_);
     auto&& arrays = staged(archive, backend_);
     arrays("parameters", model_.parameters());
-    arrays("average", average_.view());
+    arrays("average", ema_.view());
     arrays("optimizer", state_);
     if constexpr (detail::loads<Archive>) finite_.loaded(index_);
-    if constexpr (requires { parts_.advantage_of.serialize(archive); }) archive("advantage", parts_.advantage_of);
+    if constexpr (requires { parts_.advantage.serialize(archive); }) archive("advantage", parts_.advantage);
   }
 
  private:
   using clock = std::chrono::steady_clock;
-  using regularizer_type = decltype(Parts::regularize);
-  using reward_type = decltype(Parts::reward_fn);
-  using optimizer_type = decltype(Parts::rule);
-  using decoder_type = decltype(Parts::decode);
-  using objective_type = decltype(Parts::objective_of);
+  using regularizer_type = decltype(Parts::regularizer);
+  using reward_type = decltype(Parts::reward);
+  using optimizer_type = decltype(Parts::optimizer);
+  using decoder_type = decltype(Parts::decoder);
+  using objective_type = decltype(Parts::objective);
   using gradient_type = replayed_gradient<Backend, Generator, objective_type, regularizer_type>;
-  static constexpr bool window_moves = !std::same_as<decltype(Parts::select), all_steps>;
+  static constexpr bool window_moves = !std::same_as<decltype(Parts::selection), all_steps>;
 
   using experience_type = experience<Backend, context_type, reward_type, decoder_type>;
 
@@ -236,14 +236,14 @@ class policy_gradient {
             .shared_initial_noise = options_.shared_initial_noise,
             .keeps_outputs = detail::needs_old_outputs<typename gradient_type::transition_objective_type>,
             .rewards = options_.rewards,
-            .least_together = std::max(least_samples(parts_.advantage_of), least_samples(parts_.objective_of))};
+            .least_together = std::max(least_samples(parts_.advantage), least_samples(parts_.objective))};
   }
   [[nodiscard]] replay_settings replay_of(index_t rows) const {
     return {.minibatches = options_.optimizer_steps,
             .rows_at_once = rows,
             .rows_sampled = experience_type::rows_at_once(options_.batch()),
             .samples_per_prompt = options_.samples_per_prompt,
-            .over = options_.over};
+            .reduction = options_.reduction};
   }
 
   /// Samples of a prompt that a part compares.
@@ -275,8 +275,8 @@ class policy_gradient {
   void collect(std::span<const context_type> contexts, std::int64_t update) {
     if constexpr (window_moves) experience_.set_table(backend_, steps_.at(index_, options_.seed));
     try {
-      experience_.collect(backend_, model_, gradient_.workspace(), gradient_.output(), parts_.reward_fn, parts_.decode,
-                          contexts, {options_.seed, update}, options_.over);
+      experience_.collect(backend_, model_, gradient_.workspace(), gradient_.output(), parts_.reward, parts_.decoder,
+                          contexts, {options_.seed, update}, options_.reduction);
     } catch (...) {
       finite_.require(backend_, model_.parameters());  // else they are to blame
       throw;
@@ -285,7 +285,7 @@ class policy_gradient {
   void weigh() {
     gradient_.begin_rollout([&](std::span<float> advantages) {
       const std::span<const float> rewards = experience_.kept_rewards();
-      parts_.advantage_of(rewards, experience_.kept_prompts(), advantages.first(rewards.size()));
+      parts_.advantage(rewards, experience_.kept_prompts(), advantages.first(rewards.size()));
       for (std::size_t i = advantages.size(), kept = rewards.size(); kept < i; --i)  // to their places, from the back
         advantages[i - 1] = path().is_left_out(static_cast<index_t>(i - 1)) ? 0.0f : advantages[--kept];
     });
@@ -295,16 +295,16 @@ class policy_gradient {
     index_t place = places.first;
     for (const score& s : gradient_.scores(backend_, places)) {
       if (!gradient_.is_kept(path(), place++)) continue;
-      report.add(s, gradient_.total(), clip_range(), parts_.regularize.coefficient());
+      report.add(s, gradient_.total(), clip_range(), parts_.regularizer.coefficient());
       if constexpr (detail::needs_old_outputs<objective_type>) report.policy_kl += s.divergence;
     }
   }
 
   double add_auxiliary(auxiliary_key key) {
-    if constexpr (detail::adds_nothing<decltype(Parts::also)>)
+    if constexpr (detail::adds_nothing<decltype(Parts::auxiliary)>)
       return 0;
     else
-      return parts_.also.add_gradient(backend_, model_, gradient_.workspace(), path(), key);
+      return parts_.auxiliary.add_gradient(backend_, model_, gradient_.workspace(), path(), key);
   }
 
   /// Moves the parameters along the generator's gradients.
@@ -318,13 +318,13 @@ class policy_gradient {
     }
     report.gradient_norm = std::max(report.gradient_norm, norm);
     finite_.moved_by(index_);
-    parts_.rule.update(backend_, state_, {model_.parameters(), g, average_.view(), options_.average_decay},
-                       {options_.schedule(index_), clip_factor(norm, options_.max_gradient_norm)});
+    parts_.optimizer.update(backend_, state_, {model_.parameters(), g, ema_.view(), options_.ema_decay},
+                            {options_.schedule(index_), clip_factor(norm, options_.max_gradient_norm)});
   }
 
   [[nodiscard]] float clip_range() const {
-    if constexpr (requires { parts_.objective_of.clip_range; })
-      return parts_.objective_of.clip_range;
+    if constexpr (requires { parts_.objective.clip_range; })
+      return parts_.objective.clip_range;
     else
       return std::numeric_limits<float>::infinity();
   }
@@ -333,26 +333,26 @@ class policy_gradient {
   [[nodiscard]] policy_gradient_options affordable(const policy_gradient_options& o) const {
     const experience_options some{.prompts = o.prompts_per_update, .samples_per_prompt = o.samples_per_prompt};
     const index_t size = model_.sample_size();
-    memory_plan{.trajectory = experience_type::bytes(o.horizon, some, size, parts_.decode.decoded_size(size))}
+    memory_plan{.trajectory = experience_type::bytes(o.horizon, some, size, parts_.decoder.decoded_size(size))}
         .expect_within(o.memory_budget, o.horizon, o.batch());
     return o;
   }
   /// Made before anything is allocated.
   [[nodiscard]] memory_plan plan(const step_table& table) const {
     const saturated_size p = model_.parameters().size();
-    const std::size_t copies = 4 + (options_.average_decay > 0 ? 1 : 0);  // parameters, gradients, two moments
+    const std::size_t copies = 4 + (options_.ema_decay > 0 ? 1 : 0);  // parameters, gradients, two moments
     const saturated_size path = experience_type::bytes(table.horizon(), experience_settings(), model_.sample_size(),
-                                                       parts_.decode.decoded_size(model_.sample_size()));
+                                                       parts_.decoder.decoded_size(model_.sample_size()));
     const saturated_size scored = saturated_size(table.trained) * options_.batch();
     const memory_plan fixed{.parameters = (copies * p * sizeof(float)).value(),
                             .trajectory = (path + scored * sizeof(score)).value(),
-                            .regularizer = parts_.regularize.workspace_bytes(backend_, 0)};
+                            .regularizer = parts_.regularizer.workspace_bytes(backend_, 0)};
     memory_plan{.trajectory = fixed.trajectory}.expect_within(options_.memory_budget, table.horizon(),
                                                               options_.batch());
     const index_t rows = table.trained * options_.batch();
     return fixed.fitted(options_.memory_budget, rows, row_block_of(model_), [&](index_t at_once) {
       return (saturated_size(model_.workspace_bytes(backend_, at_once)) +
-              parts_.also.workspace_bytes(backend_, model_, options_.batch(), at_once) +
+              parts_.auxiliary.workspace_bytes(backend_, model_, options_.batch(), at_once) +
               gradient_type::row_bytes(replay_of(at_once), model_.sample_size()))
           .value();
     });
@@ -362,12 +362,12 @@ class policy_gradient {
   Generator& model_;
   Parts parts_;
   policy_gradient_options options_;
-  step_tables<decltype(Parts::select)> steps_;
+  windowed_table<decltype(Parts::selection)> steps_;
   memory_plan plan_;
   experience_type experience_;
   gradient_type gradient_;
   typename optimizer_type::template state<Backend> state_;
-  tensor<float, 1, Backend> average_;
+  tensor<float, 1, Backend> ema_;
   finite_parameters finite_{policy_gradient_options::name, "update"};
   std::int64_t index_ = 0;
   bool is_whole_ = true;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/reduction.hpp>
 #include <fewstep/core/settings.hpp>
 #include <fewstep/core/view.hpp>
-#include <fewstep/objective/reduction.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
 #include <fewstep/reward/check.hpp>
 
@@ -19,13 +19,13 @@ struct policy_gradient_options {
   int prompts_per_update = 16;  ///< drawn with replacement
   int samples_per_prompt = 1;
   bool shared_initial_noise = false;  ///< the samples of a prompt start from the same state
-  reduction over = reduction::mean;
+  fewstep::reduction reduction = fewstep::reduction::mean;
   int inner_epochs = 1;         ///< passes over the rollout's rows
   int optimizer_steps = 1;      ///< minibatches of a pass; with more than one, rows are permuted
   float max_gradient_norm = 5;  ///< 0: no clipping
   rate_schedule schedule{};
   reward_check rewards{};                            ///< what becomes of a sample whose reward is not finite
-  float average_decay = 0;                           ///< of the moving average of the parameters; 0: none is kept
+  float ema_decay = 0;                               ///< of the moving average of the parameters; 0: none is kept
   std::size_t memory_budget = std::size_t{1} << 30;  ///< bytes of everything the trainer holds; decides the micro-batch
   std::uint64_t seed = 0;
 
@@ -37,13 +37,13 @@ struct policy_gradient_options {
     visit("prompts_per_update", prompts_per_update, at_least(1));
     visit("samples_per_prompt", samples_per_prompt, at_least(1));
     visit("shared_initial_noise", shared_initial_noise);
-    visit("over", over);
+    visit("reduction", reduction);
     visit("inner_epochs", inner_epochs, at_least(1));
     visit("optimizer_steps", optimizer_steps, at_least(1));
     visit("max_gradient_norm", max_gradient_norm, at_least(0).or_infinite().remark("0: no clipping"));
     visit("schedule", schedule);
     visit("rewards", rewards);
-    visit("average_decay", average_decay, at_least(0).below(1));
+    visit("ema_decay", ema_decay, at_least(0).below(1));
     visit.not_compared("memory_budget", memory_budget);
     visit("seed", seed);
   }
@@ -60,13 +60,13 @@ template <class Options>
   policy_gradient_options common{.horizon = o.horizon,
                                  .prompts_per_update = o.prompts_per_update,
                                  .samples_per_prompt = o.samples_per_prompt,
-                                 .over = o.over,
+                                 .reduction = o.reduction,
                                  .inner_epochs = o.inner_epochs,
                                  .optimizer_steps = o.optimizer_steps,
                                  .max_gradient_norm = o.max_gradient_norm,
                                  .schedule = o.schedule,
                                  .rewards = o.rewards,
-                                 .average_decay = o.average_decay,
+                                 .ema_decay = o.ema_decay,
                                  .memory_budget = o.memory_budget,
                                  .seed = o.seed};
   if constexpr (requires { o.first_trained; }) common.first_trained = o.first_trained;

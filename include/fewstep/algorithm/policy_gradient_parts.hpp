@@ -6,10 +6,10 @@
 #include <fewstep/algorithm/memory_plan.hpp>
 #include <fewstep/algorithm/policy_gradient_options.hpp>
 #include <fewstep/algorithm/update_report.hpp>
-#include <fewstep/auxiliary/auxiliary_loss.hpp>
 #include <fewstep/backend/backend.hpp>
 #include <fewstep/decoder/decoder.hpp>
 #include <fewstep/generator/generator.hpp>
+#include <fewstep/loss/auxiliary_loss.hpp>
 #include <fewstep/objective/clipped_surrogate.hpp>
 #include <fewstep/objective/objective.hpp>
 #include <fewstep/objective/trajectory_objective.hpp>
@@ -19,8 +19,8 @@
 #include <fewstep/reward/reward.hpp>
 #include <fewstep/sampler/consistency.hpp>
 #include <fewstep/sampler/sampler.hpp>
-#include <fewstep/selection/step_selection.hpp>
-#include <fewstep/selection/step_tables.hpp>
+#include <fewstep/sampler/step_selection.hpp>
+#include <fewstep/sampler/windowed_table.hpp>
 
 #include <concepts>
 #include <cstdint>
@@ -37,32 +37,32 @@ struct no_optimizer {};
 /// What a policy-gradient algorithm is composed of; see the concept of each. Reward and optimizer must be given, the
 /// others are RLCM's unless they are named:
 ///
-///   policy_gradient trainer(backend, generator, policy_gradient_parts{.reward_fn = judge, .rule = adam{}}, {});
+///   policy_gradient trainer(backend, generator, policy_gradient_parts{.reward = reward, .optimizer = adam{}}, {});
 template <class Sampler = consistency_sampler, class Reward = no_reward, class Advantage = prompt_buffer_advantage,
           class Objective = clipped_surrogate, class Regularizer = no_regularizer, class Optimizer = no_optimizer,
           class Decoder = identity_decoder, class Selection = all_steps, class Auxiliary = no_auxiliary_loss>
 struct policy_gradient_parts {
   Sampler sampler{};
-  Reward reward_fn{};
-  Advantage advantage_of{};
-  Objective objective_of{};
-  Regularizer regularize{};
-  Optimizer rule{};
-  Decoder decode{};
-  Selection select{};
-  Auxiliary also{};
+  Reward reward{};
+  Advantage advantage{};
+  Objective objective{};
+  Regularizer regularizer{};
+  Optimizer optimizer{};
+  Decoder decoder{};
+  Selection selection{};
+  Auxiliary auxiliary{};
 
   template <class Visitor>
   void settings(Visitor& visit) const {
     visit.part("sampler", sampler);
-    visit.part("reward", reward_fn);
-    visit.part("advantage", advantage_of);
-    visit.part("objective", objective_of);
-    visit.part("regularizer", regularize);
-    visit.part("optimizer", rule);
-    visit.part("decoder", decode);
-    visit.part("selection", select);
-    visit.part("auxiliary", also);
+    visit.part("reward", reward);
+    visit.part("advantage", advantage);
+    visit.part("objective", objective);
+    visit.part("regularizer", regularizer);
+    visit.part("optimizer", optimizer);
+    visit.part("decoder", decoder);
+    visit.part("selection", selection);
+    visit.part("auxiliary", auxiliary);
   }
 };
 
@@ -74,25 +74,25 @@ consteval bool require_parts() {
   if constexpr (!backend<Backend> || !generator<Generator, Backend>) {
     return false;
   } else {
-    constexpr bool judged = !std::same_as<decltype(Parts::reward_fn), no_reward>;
-    constexpr bool stepped = !std::same_as<decltype(Parts::rule), no_optimizer>;
-    static_assert(judged, "fewstep::policy_gradient: there is no reward; give policy_gradient_parts{.reward_fn = ...}");
+    constexpr bool judged = !std::same_as<decltype(Parts::reward), no_reward>;
+    constexpr bool stepped = !std::same_as<decltype(Parts::optimizer), no_optimizer>;
+    static_assert(judged, "fewstep::policy_gradient: there is no reward; give policy_gradient_parts{.reward = ...}");
     static_assert(stepped,
-                  "fewstep::policy_gradient: there is no optimizer; give policy_gradient_parts{.rule = adam{}}");
+                  "fewstep::policy_gradient: there is no optimizer; give policy_gradient_parts{.optimizer = adam{}}");
     using context_type = typename Generator::context_type;
     constexpr bool samples =
         require_sampler<decltype(Parts::sampler), preconditioning_of<Generator>>() &&
-        require_decoder<decltype(Parts::decode), Backend>() &&
-        require_steps<decltype(Parts::select), decltype(Parts::sampler), preconditioning_of<Generator>>();
-    constexpr bool learns = require_advantage<decltype(Parts::advantage_of)>() &&
-                            require_any_objective<decltype(Parts::objective_of)>() &&
-                            require_regularizer<decltype(Parts::regularize), Backend, context_type>() &&
-                            require_auxiliary_loss<decltype(Parts::also), Backend, Generator>();
+        require_decoder<decltype(Parts::decoder), Backend>() &&
+        require_steps<decltype(Parts::selection), decltype(Parts::sampler), preconditioning_of<Generator>>();
+    constexpr bool learns = require_advantage<decltype(Parts::advantage)>() &&
+                            require_any_objective<decltype(Parts::objective)>() &&
+                            require_regularizer<decltype(Parts::regularizer), Backend, context_type>() &&
+                            require_auxiliary_loss<decltype(Parts::auxiliary), Backend, Generator>();
     if constexpr (judged && stepped) {
-      using reward_type = decltype(Parts::reward_fn);
+      using reward_type = decltype(Parts::reward);
       constexpr bool judges = require_reward<reward_type, context_type>();
       if constexpr (judges && has_submit<reward_type, context_type>) require_async_reward<reward_type, context_type>();
-      return samples && learns && judges && require_optimizer<decltype(Parts::rule), Backend>();
+      return samples && learns && judges && require_optimizer<decltype(Parts::optimizer), Backend>();
     } else {
       return false;
     }
@@ -118,7 +118,7 @@ class policy_gradient<Backend, Generator, Parts, false> {
   step_table table() const { return {}; }
   Parts& parts();
   policy_gradient_options options() const { return {}; }
-  vec<const float> average() const { return {}; }
+  vec<const float> ema() const { return {}; }
   std::span<const float> rewards() const { return {}; }
   std::span<const std::int32_t> prompts() const { return {}; }
   matrix<const float> samples() const { return {}; }

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <fewstep/algorithm/trajectory_weights.hpp>
+#include <fewstep/backend/mirror.hpp>
 #include <fewstep/core/element_kernels.hpp>
-#include <fewstep/core/mirror.hpp>
 #include <fewstep/core/sizes.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/generator.hpp>
@@ -29,7 +29,7 @@ struct replay_settings {
   index_t rows_at_once = 1;    ///< of a micro-batch
   index_t rows_sampled = 0;    ///< that a rollout samples at a time
   int samples_per_prompt = 1;  ///< those that an objective over trajectories compares
-  reduction over = reduction::mean;
+  fewstep::reduction reduction = fewstep::reduction::mean;
 };
 
 /// The gradient of an objective and a regularizer over the trained rows of a trajectory, which are replayed in
@@ -108,12 +108,12 @@ class replayed_gradient {
   [[nodiscard]] double total() const { return total_; }
 
   /// The gradient of minibatch k takes the place of the generator's gradients.
-  void replace(Backend& backend, Generator& model, Regularizer& regularize, const path_type& path, int k) {
+  void replace(Backend& backend, Generator& model, Regularizer& regularizer, const path_type& path, int k) {
     const auto places = minibatch(k);
     const auto work = [&] {
       const vec<float> g = model.gradients();
       backend.for_each(g.size(), detail::fill<float>{g.data, 0.0f});
-      add(backend, model, regularize, path, places);
+      add(backend, model, regularizer, path, places);
     };
     if (path.left_out() == 0)
       recorded_[static_cast<std::size_t>(index_t{path.table().first_trained} * settings_.minibatches + k)].run(backend,
@@ -123,7 +123,7 @@ class replayed_gradient {
   }
 
   /// Adds the gradient of the rows at places [first, last).
-  void add(Backend& backend, Generator& model, Regularizer& regularize, const path_type& path,
+  void add(Backend& backend, Generator& model, Regularizer& regularizer, const path_type& path,
            std::pair<index_t, index_t> places) {
     each_micro_batch(backend, path, places,
                      [&](const replayed_rows<context_type>& replayed, matrix<float> o, index_t at) {
@@ -131,7 +131,7 @@ class replayed_gradient {
                        model.forward(backend, replayed.rows, o, workspace_);
                        if constexpr (has_reference) {
                          reference = reference_.view().subview(0, o.rows());
-                         regularize.reference_output(backend, replayed.rows, reference);
+                         regularizer.reference_output(backend, replayed.rows, reference);
                        }
                        score_replayed(backend, path, replayed, o, reference, at);
                        path.clear_left_out(backend, o, [&](index_t i) { return replay_.row_at(path, at + i); });
@@ -179,7 +179,7 @@ class replayed_gradient {
                                                                .advantages = advantages_.device(),
                                                                .settings = loss_.device(),
                                                                .scores = scores_.device() + at,
-                                                               .over = settings_.over});
+                                                               .reduction = settings_.reduction});
   }
 
   /// Sets the weights of the trajectories that have rows at the places.

@@ -23,7 +23,7 @@ struct rlcm_options {
   int prompts_per_update = 16;
   int samples_per_prompt = 1;
   float clip_range = automatic;
-  reduction over = reduction::mean;
+  fewstep::reduction reduction = fewstep::reduction::mean;
   last_step last = last_step::mask;
   float final_sigma = 0.05f;      ///< of last_step::stochastic
   std::vector<float> times = {};  ///< one per network call, decreasing; empty: the sampler's own
@@ -32,7 +32,7 @@ struct rlcm_options {
   float max_gradient_norm = 5;
   rate_schedule schedule{};
   reward_check rewards{};
-  float average_decay = 0;
+  float ema_decay = 0;
   std::size_t memory_budget = std::size_t{1} << 30;
   std::uint64_t seed = 0;
 };
@@ -67,11 +67,11 @@ template <class Generator, class Options>
 /// Backend, generator and the regularizer's reference must outlive the trainer.
 template <class Backend, class Generator, class Reward, class Optimizer, class Advantage = prompt_buffer_advantage,
           class Regularizer = no_regularizer>
-[[nodiscard]] auto rlcm(Backend& backend, Generator& model, Reward&& reward_fn, Optimizer&& rule, rlcm_options o = {},
-                        Advantage&& advantage_of = {}, Regularizer&& regularize = {}) {
-  policy_gradient_parts parts{detail::consistency_steps(model, o),      detail::part_of<Reward>(reward_fn),
-                              detail::part_of<Advantage>(advantage_of), clipped_surrogate{o.clip_range},
-                              detail::part_of<Regularizer>(regularize), detail::part_of<Optimizer>(rule)};
+[[nodiscard]] auto rlcm(Backend& backend, Generator& model, Reward&& reward, Optimizer&& optimizer, rlcm_options o = {},
+                        Advantage&& advantage = {}, Regularizer&& regularizer = {}) {
+  policy_gradient_parts parts{detail::consistency_steps(model, o),       detail::part_of<Reward>(reward),
+                              detail::part_of<Advantage>(advantage),     clipped_surrogate{o.clip_range},
+                              detail::part_of<Regularizer>(regularizer), detail::part_of<Optimizer>(optimizer)};
   return policy_gradient<Backend, Generator, decltype(parts)>(backend, model, std::move(parts),
                                                               detail::common_options(o));
 }

@@ -5,7 +5,7 @@
 #include <fewstep/algorithm/part_of.hpp>
 #include <fewstep/algorithm/policy_gradient.hpp>
 #include <fewstep/algorithm/rlcm.hpp>
-#include <fewstep/auxiliary/last_step_reward.hpp>
+#include <fewstep/loss/last_step_reward.hpp>
 #include <fewstep/objective/clipped_surrogate.hpp>
 
 #include <functional>
@@ -25,17 +25,17 @@ namespace fewstep {
 /// must outlive the trainer.
 template <class Backend, class Generator, class Reward, class Optimizer, class Advantage = prompt_buffer_advantage,
           class Regularizer = no_regularizer>
-[[nodiscard]] auto rlcm_hybrid(Backend& backend, Generator& model, Reward& reward_fn, Optimizer&& rule,
-                               rlcm_options o = {}, reward_loss through_last_step = {}, Advantage&& advantage_of = {},
-                               Regularizer&& regularize = {}) {
+[[nodiscard]] auto rlcm_hybrid(Backend& backend, Generator& model, Reward& reward, Optimizer&& optimizer,
+                               rlcm_options o = {}, reward_loss through_last_step = {}, Advantage&& advantage = {},
+                               Regularizer&& regularizer = {}) {
   through_last_step.rewards = o.rewards;
   policy_gradient_parts parts{.sampler = detail::consistency_steps(model, o),
-                              .reward_fn = std::ref(reward_fn),
-                              .advantage_of = detail::part_of<Advantage>(advantage_of),
-                              .objective_of = clipped_surrogate{o.clip_range},
-                              .regularize = detail::part_of<Regularizer>(regularize),
-                              .rule = detail::part_of<Optimizer>(rule),
-                              .also = last_step_reward(backend, std::ref(reward_fn), through_last_step)};
+                              .reward = std::ref(reward),
+                              .advantage = detail::part_of<Advantage>(advantage),
+                              .objective = clipped_surrogate{o.clip_range},
+                              .regularizer = detail::part_of<Regularizer>(regularizer),
+                              .optimizer = detail::part_of<Optimizer>(optimizer),
+                              .auxiliary = last_step_reward(backend, std::ref(reward), through_last_step)};
   return policy_gradient<Backend, Generator, decltype(parts)>(backend, model, std::move(parts),
                                                               detail::common_options(o));
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/config.hpp>
 #include <fewstep/core/view.hpp>
-#include <fewstep/detail/config.hpp>
 
 #include <cstdint>
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/config.hpp>
 #include <fewstep/core/elementary.hpp>
 #include <fewstep/core/philox.hpp>
 #include <fewstep/core/view.hpp>
-#include <fewstep/detail/config.hpp>
 
 #include <cstddef>
 #include <cstdint>

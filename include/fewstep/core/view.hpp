@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <fewstep/detail/config.hpp>
+#include <fewstep/core/config.hpp>
 
 #include <cstddef>
 #include <cstdint>

@@ -5,12 +5,12 @@
 #error "fewstep: headers that end in .cuh need nvcc; a plain C++ program includes <fewstep/fewstep.hpp>"
 #endif
 
+#include <fewstep/backend/operation_shapes.hpp>
 #include <fewstep/core/elementary.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/packet.hpp>
 #include <fewstep/cuda/attention_kernel.cuh>
 #include <fewstep/cuda/executor.cuh>
-#include <fewstep/nn/shapes.hpp>
 
 #include <algorithm>
 #include <cmath>

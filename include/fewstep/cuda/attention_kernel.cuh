@@ -9,12 +9,12 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <fewstep/backend/operation_shapes.hpp>
 #include <fewstep/core/elementary.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/packet.hpp>
 #include <fewstep/cuda/block.cuh>
 #include <fewstep/cuda/in_flight.cuh>
-#include <fewstep/nn/shapes.hpp>
 #include <initializer_list>
 #include <limits>
 #include <type_traits>

@@ -5,8 +5,8 @@
 #error "fewstep: headers that end in .cuh need nvcc; a plain C++ program includes <fewstep/fewstep.hpp>"
 #endif
 
-#include <fewstep/algorithm/consistency_loss.hpp>
 #include <fewstep/cuda/backend.cuh>
+#include <fewstep/loss/consistency_loss.hpp>
 
 /// The operations of consistency training on a device.
 

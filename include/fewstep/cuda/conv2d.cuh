@@ -5,11 +5,11 @@
 #error "fewstep: headers that end in .cuh need nvcc; a plain C++ program includes <fewstep/fewstep.hpp>"
 #endif
 
+#include <fewstep/backend/operation_shapes.hpp>
 #include <fewstep/cuda/executor.cuh>
 #include <fewstep/cuda/gathered_conv2d.cuh>
 #include <fewstep/cuda/product.cuh>
 #include <fewstep/cuda/product_kernel.cuh>
-#include <fewstep/nn/shapes.hpp>
 
 #include <cstdint>
 #include <limits>

@@ -5,13 +5,13 @@
 #error "fewstep: headers that end in .cuh need nvcc; a plain C++ program includes <fewstep/fewstep.hpp>"
 #endif
 
+#include <fewstep/backend/operation_shapes.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/cuda/executor.cuh>
 #include <fewstep/cuda/in_flight.cuh>
 #include <fewstep/cuda/product.cuh>
 #include <fewstep/cuda/product_kernel.cuh>
-#include <fewstep/nn/shapes.hpp>
 
 #include <cuda_runtime_api.h>
 

@@ -5,10 +5,10 @@
 #error "fewstep: headers that end in .cuh need nvcc; a plain C++ program includes <fewstep/fewstep.hpp>"
 #endif
 
+#include <fewstep/backend/operation_shapes.hpp>
 #include <fewstep/core/packet.hpp>
 #include <fewstep/cuda/block.cuh>
 #include <fewstep/cuda/in_flight.cuh>
-#include <fewstep/nn/shapes.hpp>
 
 #include <algorithm>
 #include <cstddef>

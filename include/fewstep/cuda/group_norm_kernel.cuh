@@ -5,9 +5,9 @@
 #error "fewstep: headers that end in .cuh need nvcc; a plain C++ program includes <fewstep/fewstep.hpp>"
 #endif
 
+#include <fewstep/backend/operation_shapes.hpp>
 #include <fewstep/core/elementary.hpp>
 #include <fewstep/cuda/group_norm_block.cuh>
-#include <fewstep/nn/shapes.hpp>
 
 #include <cmath>
 #include <cstddef>

@@ -5,7 +5,7 @@
 #error "fewstep: headers that end in .cuh need nvcc; a plain C++ program includes <fewstep/fewstep.hpp>"
 #endif
 
-#include <fewstep/detail/config.hpp>
+#include <fewstep/core/config.hpp>
 
 #include <utility>
 

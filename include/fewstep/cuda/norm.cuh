@@ -5,11 +5,11 @@
 #error "fewstep: headers that end in .cuh need nvcc; a plain C++ program includes <fewstep/fewstep.hpp>"
 #endif
 
+#include <fewstep/backend/operation_shapes.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/packet.hpp>
 #include <fewstep/cuda/executor.cuh>
 #include <fewstep/cuda/group_norm_kernel.cuh>
-#include <fewstep/nn/shapes.hpp>
 
 #include <cmath>
 #include <cstddef>

@@ -5,9 +5,9 @@
 #error "fewstep: headers that end in .cuh need nvcc; a plain C++ program includes <fewstep/fewstep.hpp>"
 #endif
 
+#include <fewstep/core/config.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/view.hpp>
-#include <fewstep/detail/config.hpp>
 
 #include <cuda_runtime_api.h>
 

@@ -93,8 +93,8 @@ struct score_row {
   [[nodiscard]] FEWSTEP_HD scored finish(const scored_rows<Objective>& a,
                                          const double (&sums)[others::count + 1]) const {
     const loss_settings<Objective>& settings = *a.settings;
-    return score_of(log_probability_of(sums[0], dimension, coefficients.sigma, a.over), others::squares(sums),
-                    coefficients, dimension, a.over, settings.value, a.old_log_probabilities[row],
+    return score_of(log_probability_of(sums[0], dimension, coefficients.sigma, a.reduction), others::squares(sums),
+                    coefficients, dimension, a.reduction, settings.value, a.old_log_probabilities[row],
                     a.advantages[row - step * a.samples], static_cast<std::int32_t>(step), settings.rows,
                     settings.coefficient);
   }

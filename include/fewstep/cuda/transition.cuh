@@ -97,7 +97,7 @@ struct step_segments {
     if (sums != nullptr)
       sums[block.index()] = squares;
     else
-      a.log_probabilities[i] = log_probability_of(squares, n, a.row.sigma, a.over);
+      a.log_probabilities[i] = log_probability_of(squares, n, a.row.sigma, a.reduction);
   }
 };
 
@@ -174,7 +174,7 @@ void take_step(device_backend<Device>& backend, const transition_step& a) {
     with_lanes(std::false_type{});
   if (sums != nullptr)
     executor.for_each(rows, detail::log_probability_of_segments{sums, static_cast<int>(segments), dimension,
-                                                                a.row.sigma, a.over, a.log_probabilities});
+                                                                a.row.sigma, a.reduction, a.log_probabilities});
 }
 
 template <class Device>

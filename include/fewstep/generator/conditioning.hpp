@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/config.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/view.hpp>
-#include <fewstep/detail/config.hpp>
 
 #include <array>
 #include <bit>

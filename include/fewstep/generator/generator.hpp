@@ -120,7 +120,7 @@ concept predictor = detail::has_context_type<G> && detail::has_workspace_type<G>
 /// What the compiler cannot check: forward gives the bits of predict; gradients of a batch do not depend on how it is
 /// cut into calls, as long as cuts are at multiples of row_block() rows (if it has one; else 32).
 /// The workspace owns all state between forward and backward, so that two evaluations can be in flight.
-/// check_generator (generator/check_generator.hpp) tries all of this.
+/// check_generator (testing/check_generator.hpp) tries all of this.
 template <class G, class Backend>
 concept generator = predictor<G, Backend> && detail::has_forward<G, Backend> && detail::has_backward<G, Backend> &&
     detail::has_parameters<G> && detail::has_gradients<G>;

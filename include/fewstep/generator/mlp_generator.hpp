@@ -26,14 +26,14 @@ namespace detail {
 /// joined[r] = [x[r], waves[r], contexts[r] as the conditioning writes it].
 template <class T, class Conditioning = class_conditioning>
 struct join_columns {
-  matrix<const T> x, waves;
+  matrix<const T> x, fourier;
   vec<const typename Conditioning::context_type> contexts;
   matrix<T> joined;
   FEWSTEP_HD void operator()(index_t r) const {
     T* out = joined.row(r);
     for (index_t i = 0; i < x.cols(); ++i) *out++ = x(r, i);
-    for (index_t i = 0; i < waves.cols(); ++i) *out++ = waves(r, i);
-    const index_t rest = joined.cols() - x.cols() - waves.cols();
+    for (index_t i = 0; i < fourier.cols(); ++i) *out++ = fourier(r, i);
+    const index_t rest = joined.cols() - x.cols() - fourier.cols();
     if (rest > 0) Conditioning::write(contexts[r], vec<T>{out, {rest}});
   }
 };
@@ -77,9 +77,9 @@ class mlp_network {
   template <class Pass>
   matrix<T> forward(Pass& p, matrix<const T> x, vec<const float> times, vec<const context_type> contexts,
                     tape& kept) const {
-    const matrix<T> waves = fourier_features<T>(p, times, p.frequencies(options_.frequencies));
+    const matrix<T> fourier = fourier_features<T>(p, times, p.frequencies(options_.frequencies));
     const matrix<T> joined = p.memory.template allocate<T, 2>({x.rows(), input_width()});
-    p.executor.for_each(x.rows(), detail::join_columns<T, Conditioning>{x, waves, contexts, joined});
+    p.executor.for_each(x.rows(), detail::join_columns<T, Conditioning>{x, fourier, contexts, joined});
     return layers_.forward(p, joined, kept.layers);
   }
 

@@ -80,10 +80,10 @@ struct variance_preserving {
 /// time t = sigma / (1 + sigma). Times are the network's, sigma; time_of_noise(t) is that of a flow time. f is not
 /// scaled, and keeps the base's floor.
 template <edm_preconditioning P>
-struct straight_line {
+struct rectified_flow {
   P base{};
 
-  static constexpr std::string_view name = "straight_line";
+  static constexpr std::string_view name = "rectified_flow";
   template <class Visitor>
   void settings(Visitor& visit) const {
     visit.part("base", base);
@@ -108,6 +108,6 @@ static_assert(edm_preconditioning<edm_consistency> && edm_preconditioning<edm_de
 static_assert(!edm_preconditioning<flow_matching> && !edm_preconditioning<lcm>);
 static_assert(timestep_preconditioning<variance_preserving<edm_denoiser>> &&
               !discrete_preconditioning<variance_preserving<edm_denoiser>>);
-static_assert(preconditioning<straight_line<edm_denoiser>> && !timestep_preconditioning<straight_line<edm_denoiser>>);
+static_assert(preconditioning<rectified_flow<edm_denoiser>> && !timestep_preconditioning<rectified_flow<edm_denoiser>>);
 
 }  // namespace fewstep

@@ -73,8 +73,8 @@ class text_unet_network {
   template <class Pass>
   images<T> forward(Pass& p, images<const T> x, vec<const float> times, matrix<const std::int32_t> tokens,
                     tape& kept) const {
-    const matrix<T> waves = fourier_features<T>(p, times, p.frequencies(options_.frequencies));
-    const matrix<T> sum = time_.forward(p, waves, kept.time);
+    const matrix<T> fourier = fourier_features<T>(p, times, p.frequencies(options_.frequencies));
+    const matrix<T> sum = time_.forward(p, fourier, kept.time);
     const matrix<T> text = text_.forward(p, words_.forward(p, tokens, kept.words), kept.text);
     p.executor.for_each(sum.size(), detail::add_into<T>{text.data, sum.data});
     const matrix<T> condition = elementwise<T, silu>{}.forward(p, sum, kept.condition);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/reduction.hpp>
 #include <fewstep/mdp/trajectory.hpp>
 #include <fewstep/mdp/transition.hpp>
-#include <fewstep/objective/reduction.hpp>
 
 #include <cstdint>
 
@@ -15,7 +15,7 @@ namespace fewstep {
 /// `o` is scratch of at least [count, D]. Rows are independent, so a batch may be sampled in parts. Samples that stand
 /// together in groups of `shared` start from the same state.
 ///
-/// Kept out of line, so that a trainer and a planner run the same instructions.
+/// Kept out of line, so that a trainer and a policy run the same instructions.
 template <class Backend, class Generator, class Context>
 [[gnu::noinline]] void rollout(Backend& backend, Generator& model, typename Generator::workspace_type& workspace,
                                trajectory<Backend, Context>& path, matrix<float> o, const rollout_noise* noise,
@@ -39,7 +39,7 @@ template <class Backend, class Generator, class Context>
                               .first = first,
                               .log_probabilities =
                                   table.trains(k) ? path.log_probabilities() + k * path.samples() + first : nullptr,
-                              .over = over});
+                              .reduction = over});
   }
   const step_row& last = table.rows.back();
   emit_result(backend, rollout_result{.x = part(table.horizon() - 1),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/backend/mirror.hpp>
 #include <fewstep/core/element_kernels.hpp>
-#include <fewstep/core/mirror.hpp>
 #include <fewstep/core/sizes.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/generator.hpp>

@@ -3,9 +3,9 @@
 
 #include <fewstep/backend/backend.hpp>
 #include <fewstep/core/random.hpp>
+#include <fewstep/core/reduction.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/mdp/score.hpp>
-#include <fewstep/objective/reduction.hpp>
 #include <fewstep/sampler/step_table.hpp>
 
 #include <cstdint>
@@ -44,7 +44,7 @@ struct transition_step {
   const rollout_noise* noise = nullptr;
   index_t first = 0;
   double* log_probabilities = nullptr;  ///< [N], or null
-  reduction over = reduction::mean;
+  fewstep::reduction reduction = fewstep::reduction::mean;
 };
 
 /// What a rollout hands to the decoder, to[N, D]: the clean prediction skip x + out o of the last step, or the state
@@ -75,7 +75,7 @@ void take_step(Backend& backend, const transition_step& a) {
   const std::uint64_t sample = a.noise->first + static_cast<std::uint64_t>(a.first);
   const index_t dimension = a.x.cols();
   backend.parallel_for(a.x.rows(), [=, before = a.x, output = a.o, after = a.next, row = a.row, step = a.step,
-                                    log_pi = a.log_probabilities, over = a.over](auto&, int, index_t i) {
+                                    log_pi = a.log_probabilities, over = a.reduction](auto&, int, index_t i) {
     const float *x = before.row(i), *out = output.row(i);
     float* next = after.row(i);
     if (row.sigma > 0) {

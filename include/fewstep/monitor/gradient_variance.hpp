@@ -2,8 +2,8 @@
 #pragma once
 
 #include <fewstep/backend/backend.hpp>
+#include <fewstep/backend/mirror.hpp>
 #include <fewstep/core/error.hpp>
-#include <fewstep/core/mirror.hpp>
 #include <fewstep/core/view.hpp>
 
 #include <cstddef>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/backend/mirror.hpp>
 #include <fewstep/core/error.hpp>
-#include <fewstep/core/mirror.hpp>
 #include <fewstep/core/settings.hpp>
 #include <fewstep/core/sizes.hpp>
 #include <fewstep/core/tensor.hpp>
@@ -53,7 +53,7 @@ struct held_out_figure {
 ///   held_out_samples held_out(backend, generator, trainer.table(), prompts, 4);
 ///   ...
 ///   held_out.draw();
-///   const held_out_figure trained = held_out.judged(reward_fn), other = held_out.judged(another);
+///   const held_out_figure trained = held_out.judged(reward), other = held_out.judged(another);
 ///
 /// Backend and generator must outlive it. draw() allocates nothing.
 template <class Backend, class Generator, class Decoder = identity_decoder>
@@ -64,10 +64,10 @@ class held_out_samples {
   using context_type = typename Generator::context_type;
 
   held_out_samples(Backend& backend, Generator& model, step_table table, std::span<const context_type> prompts,
-                   int samples_per_prompt, std::uint64_t seed = 0, Decoder decode = {})
+                   int samples_per_prompt, std::uint64_t seed = 0, Decoder decoder = {})
       : backend_(backend),
         model_(model),
-        decode_(std::move(decode)),
+        decode_(std::move(decoder)),
         samples_per_prompt_(samples_per_prompt),
         prompts_(static_cast<index_t>(prompts.size())),
         path_(backend, std::move(table), checked(prompts, samples_per_prompt), model.sample_size(),
@@ -111,9 +111,9 @@ class held_out_samples {
   /// The mean reward of the samples that were drawn last. Rewards that are not finite may be left out, and prompts that
   /// have no other.
   template <class Reward>
-  [[nodiscard]] held_out_figure judged(Reward& reward_fn, const reward_check& check = {}) {
+  [[nodiscard]] held_out_figure judged(Reward& reward, const reward_check& check = {}) {
     static_assert(detail::require_reward<Reward, context_type>());
-    reward_fn(samples_, contexts(), std::span(rewards_));
+    reward(samples_, contexts(), std::span(rewards_));
     std::size_t left_out = 0;
     try {
       left_out = count_non_finite(rewards_, fewstep::checked(check));

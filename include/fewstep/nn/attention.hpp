@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/backend/operation_shapes.hpp>
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/nn/activation.hpp>
 #include <fewstep/nn/linear.hpp>
 #include <fewstep/nn/norm.hpp>
-#include <fewstep/nn/shapes.hpp>
 
 #include <string>
 

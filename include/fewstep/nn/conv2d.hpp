@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/backend/operation_shapes.hpp>
 #include <fewstep/core/settings.hpp>
 #include <fewstep/nn/parameters.hpp>
 #include <fewstep/nn/pass.hpp>
-#include <fewstep/nn/shapes.hpp>
 
 #include <cmath>
 #include <string>

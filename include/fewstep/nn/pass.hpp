@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/backend/operation_shapes.hpp>
 #include <fewstep/core/arena.hpp>
 #include <fewstep/core/view.hpp>
-#include <fewstep/nn/shapes.hpp>
 
 #include <span>
 

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <fewstep/backend/backend.hpp>
+#include <fewstep/backend/operation_shapes.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/nn/parameters.hpp>
-#include <fewstep/nn/shapes.hpp>
 
 #include <cstddef>
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/config.hpp>
 #include <fewstep/core/elementary.hpp>
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/reduction.hpp>
 #include <fewstep/core/settings.hpp>
 #include <fewstep/core/view.hpp>
-#include <fewstep/detail/config.hpp>
 #include <fewstep/objective/objective.hpp>
-#include <fewstep/objective/reduction.hpp>
 
 #include <cmath>
 #include <string_view>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/config.hpp>
 #include <fewstep/core/elementary.hpp>
 #include <fewstep/core/settings.hpp>
-#include <fewstep/detail/config.hpp>
 #include <fewstep/objective/objective.hpp>
 
 #include <string_view>

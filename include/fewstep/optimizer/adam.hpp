@@ -31,17 +31,17 @@ struct adam_state {
   }
 };
 
-/// Adam, AdamW and, where it Averages, the moving average: a condition in the loop would cost more than the arithmetic.
-template <bool Averages>
+/// Adam, AdamW and, where HasEma, the moving average: a condition in the loop would cost more than the arithmetic.
+template <bool HasEma>
 struct adam_element {
   float* parameters;
   const float* gradients;
-  float *first, *second, *average;
+  float *first, *second, *ema;
   float toward_first, toward_second, epsilon, rate, inverse_correction, shrinkage, gradient_scale, toward_average;
 
   FEWSTEP_HD void operator()(index_t i) const {
     float unused = 0;
-    advance(parameters[i], gradients[i], first[i], second[i], Averages ? average[i] : unused);
+    advance(parameters[i], gradients[i], first[i], second[i], HasEma ? ema[i] : unused);
   }
 
   /// Elements [i, i + 4), where all arrays begin on packets.
@@ -49,14 +49,14 @@ struct adam_element {
     float_packet p = load_packet(parameters + i), m = load_packet(first + i), v = load_packet(second + i);
     const float_packet g = load_packet(gradients + i);
     float_packet mean{};
-    if constexpr (Averages) mean = load_packet(average + i);
+    if constexpr (HasEma) mean = load_packet(ema + i);
     for (int k = 0; k < 4; ++k) advance(p[k], g[k], m[k], v[k], mean[k]);
     store_packet(parameters + i, p);
     store_packet(first + i, m);
     store_packet(second + i, v);
-    if constexpr (Averages) store_packet(average + i, mean);
+    if constexpr (HasEma) store_packet(ema + i, mean);
   }
-  [[nodiscard]] bool on_packets() const { return detail::on_packets(parameters, gradients, first, second, average); }
+  [[nodiscard]] bool on_packets() const { return detail::on_packets(parameters, gradients, first, second, ema); }
 
  private:
   /// No sum has two products, which may be contracted differently in a packet and in the tail.
@@ -70,7 +70,7 @@ struct adam_element {
     mean = m;
     variance = v;
     parameter = p;
-    if constexpr (Averages) smoothed += toward_average * (p - smoothed);
+    if constexpr (HasEma) smoothed += toward_average * (p - smoothed);
   }
 };
 
@@ -86,16 +86,16 @@ void adam_update(Backend& backend, adam_state<Backend>& s, const optimizer_array
   const double correction1 = 1.0 - std::pow(static_cast<double>(settings.beta1), static_cast<double>(s.steps));
   const double correction2 = 1.0 - std::pow(static_cast<double>(settings.beta2), static_cast<double>(s.steps));
   const double rate = static_cast<double>(settings.learning_rate) * static_cast<double>(scale.rate);
-  const auto step = [&]<bool Averages>(std::bool_constant<Averages>) {
+  const auto step = [&]<bool HasEma>(std::bool_constant<HasEma>) {
     backend.for_each(
         a.parameters.size(),
-        adam_element<Averages>{a.parameters.data, a.gradients.data, s.first.data(), s.second.data(), a.average.data,
-                               1.0f - settings.beta1, 1.0f - settings.beta2, settings.epsilon,
-                               static_cast<float>(rate / correction1), static_cast<float>(1.0 / std::sqrt(correction2)),
-                               static_cast<float>(rate * static_cast<double>(weight_decay)), scale.gradient,
-                               1.0f - a.average_decay});
+        adam_element<HasEma>{a.parameters.data, a.gradients.data, s.first.data(), s.second.data(), a.ema.data,
+                             1.0f - settings.beta1, 1.0f - settings.beta2, settings.epsilon,
+                             static_cast<float>(rate / correction1), static_cast<float>(1.0 / std::sqrt(correction2)),
+                             static_cast<float>(rate * static_cast<double>(weight_decay)), scale.gradient,
+                             1.0f - a.ema_decay});
   };
-  if (a.average.size() > 0)
+  if (a.ema.size() > 0)
     step(std::true_type{});
   else
     step(std::false_type{});

@@ -18,8 +18,8 @@ namespace fewstep {
 struct optimizer_arrays {
   vec<float> parameters;
   vec<const float> gradients;
-  vec<float> average{};
-  float average_decay = 0;  ///< average = decay average + (1 - decay) parameters
+  vec<float> ema{};
+  float ema_decay = 0;  ///< average = decay average + (1 - decay) parameters
 };
 
 /// Factors of one step: `rate` multiplies the learning rate (schedules), `gradient` multiplies every gradient

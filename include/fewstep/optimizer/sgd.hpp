@@ -13,30 +13,30 @@ namespace fewstep {
 
 namespace detail {
 
-/// Gradient descent and, where it Averages, the moving average.
-template <bool Averages>
+/// Gradient descent and, where HasEma, the moving average.
+template <bool HasEma>
 struct sgd_element {
   float* parameters;
   const float* gradients;
-  float *velocity, *average;
+  float *velocity, *ema;
   float friction, rate, gradient_scale, toward_average;
 
   FEWSTEP_HD void operator()(index_t i) const {
     float unused = 0;
-    advance(parameters[i], gradients[i], velocity[i], Averages ? average[i] : unused);
+    advance(parameters[i], gradients[i], velocity[i], HasEma ? ema[i] : unused);
   }
 
   /// Elements [i, i + 4), where all arrays begin on packets.
   FEWSTEP_HD void packet(index_t i) const {
     float_packet p = load_packet(parameters + i), v = load_packet(velocity + i), mean{};
     const float_packet g = load_packet(gradients + i);
-    if constexpr (Averages) mean = load_packet(average + i);
+    if constexpr (HasEma) mean = load_packet(ema + i);
     for (int k = 0; k < 4; ++k) advance(p[k], g[k], v[k], mean[k]);
     store_packet(parameters + i, p);
     store_packet(velocity + i, v);
-    if constexpr (Averages) store_packet(average + i, mean);
+    if constexpr (HasEma) store_packet(ema + i, mean);
   }
-  [[nodiscard]] bool on_packets() const { return detail::on_packets(parameters, gradients, velocity, average); }
+  [[nodiscard]] bool on_packets() const { return detail::on_packets(parameters, gradients, velocity, ema); }
 
  private:
   /// As in Adam no sum has two products.
@@ -46,7 +46,7 @@ struct sgd_element {
     speed = v;
     const float p = parameter - rate * v;
     parameter = p;
-    if constexpr (Averages) smoothed += toward_average * (p - smoothed);
+    if constexpr (HasEma) smoothed += toward_average * (p - smoothed);
   }
 };
 
@@ -81,13 +81,13 @@ struct sgd {
 
   template <class Backend>
   void update(Backend& backend, state<Backend>& s, const optimizer_arrays& a, step_scale scale) const {
-    const auto step = [&]<bool Averages>(std::bool_constant<Averages>) {
-      backend.for_each(a.parameters.size(),
-                       detail::sgd_element<Averages>{a.parameters.data, a.gradients.data, s.velocity.data(),
-                                                     a.average.data, 1.0f - momentum, learning_rate * scale.rate,
-                                                     scale.gradient, 1.0f - a.average_decay});
+    const auto step = [&]<bool HasEma>(std::bool_constant<HasEma>) {
+      backend.for_each(
+          a.parameters.size(),
+          detail::sgd_element<HasEma>{a.parameters.data, a.gradients.data, s.velocity.data(), a.ema.data,
+                                      1.0f - momentum, learning_rate * scale.rate, scale.gradient, 1.0f - a.ema_decay});
     };
-    if (a.average.size() > 0)
+    if (a.ema.size() > 0)
       step(std::true_type{});
     else
       step(std::false_type{});

@@ -71,9 +71,9 @@ inline void expect_reward_gradient(matrix<const float> samples, matrix<const flo
 
 /// Rewards and their gradient, also of a reward held by std::ref.
 template <class Context, differentiable_reward<Context> Reward>
-void value_and_gradient(Reward& reward_fn, matrix<const float> samples, std::span<const Context> contexts,
+void value_and_gradient(Reward& reward, matrix<const float> samples, std::span<const Context> contexts,
                         std::span<float> out, matrix<float> gradient) {
-  std::unwrap_reference_t<Reward>& held = reward_fn;
+  std::unwrap_reference_t<Reward>& held = reward;
   held.value_and_gradient(samples, contexts, out, gradient);
 }
 

@@ -27,7 +27,7 @@ namespace fewstep {
 ///     }
 ///   };
 /// Models here: per_sample (a lambda on one sample), weighted_sum, async, jpeg_compressibility,
-/// jpeg_incompressibility, process_reward; std::ref of any reward.
+/// jpeg_incompressibility, external_reward; std::ref of any reward.
 ///
 /// Source: the terminal reward r(x_0, c) of Black et al. 2023, "Training Diffusion Models with Reinforcement
 /// Learning", section 4, and of Oertell et al. 2024, "RL for Consistency Models", section 4.

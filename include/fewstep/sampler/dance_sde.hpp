@@ -25,7 +25,7 @@ namespace fewstep {
 /// with v = (x - f) / t and dt = t' - t < 0: reverse_sde_step with the diffusion eta. The drift towards f grows as
 /// 1 / t^2; steps with eta^2 |dt| > 2 t^2 overshoot.
 ///
-/// For preconditionings with signal = 1 - t and noise = t; an EDM network becomes one by straight_line<P>, whose times
+/// For preconditionings with signal = 1 - t and noise = t; an EDM network becomes one by rectified_flow<P>, whose times
 /// are sigma = t / (1 - t). The result is the last state. In the published code it is the last clean prediction and the
 /// last step is not trained, which is the default here: without noise, the step to t' = 0 leads to the prediction. See
 /// reverse_sde_table.
@@ -57,6 +57,6 @@ struct dance_sde_sampler {
   [[nodiscard]] dance_sde_sampler without_noise() const { return {0.0f, times, last}; }
 };
 
-static_assert(sampler<dance_sde_sampler, flow_matching> && sampler<dance_sde_sampler, straight_line<edm_denoiser>>);
+static_assert(sampler<dance_sde_sampler, flow_matching> && sampler<dance_sde_sampler, rectified_flow<edm_denoiser>>);
 
 }  // namespace fewstep

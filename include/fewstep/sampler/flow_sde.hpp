@@ -25,7 +25,7 @@ namespace fewstep {
 /// with v = (x - f) / t and dt = t' - t < 0: reverse_sde_step with that diffusion. At the noisiest time of the process,
 /// where 1 - t is 0 or nearly so, 1 - t under the root is that of the second call, as in the published code.
 ///
-/// For preconditionings with signal = 1 - t and noise = t; an EDM network becomes one by straight_line<P>, whose times
+/// For preconditionings with signal = 1 - t and noise = t; an EDM network becomes one by rectified_flow<P>, whose times
 /// are sigma = t / (1 - t). The result is the last state. As published (last_step::reference), the last step leaves its
 /// noise in it, 0.2 for a step from t = 0.25; the default leaves it out. See reverse_sde_table.
 struct flow_sde_sampler {
@@ -57,6 +57,6 @@ struct flow_sde_sampler {
   [[nodiscard]] flow_sde_sampler without_noise() const { return {0.0f, times, last}; }
 };
 
-static_assert(sampler<flow_sde_sampler, flow_matching> && sampler<flow_sde_sampler, straight_line<edm_denoiser>>);
+static_assert(sampler<flow_sde_sampler, flow_matching> && sampler<flow_sde_sampler, rectified_flow<edm_denoiser>>);
 
 }  // namespace fewstep

@@ -49,7 +49,7 @@ template <preconditioning P, class Diffusion>
       return message(
           who, ": at time ", time, " signal is ", level.signal, " and noise is ", level.noise,
           ", but this sampler is one for straight-line flows, signal = 1 - noise; an EDM network becomes one "
-          "by straight_line<P>");
+          "by rectified_flow<P>");
     });
     t.push_back(level.noise);
   };

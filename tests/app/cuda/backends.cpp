@@ -6,7 +6,7 @@
 #include <fewstep/backend/cpu/backend.hpp>
 #include <fewstep/core/random.hpp>
 #include <fewstep/generator/text_unet.hpp>
-#include <fewstep/io/text_unet_file.hpp>
+#include <fewstep/model_file/text_unet_file.hpp>
 
 #include <sstream>
 

@@ -19,9 +19,9 @@ int main() {
   backend.copy_to_device(values.data(), parameters.data(), 3);
   backend.copy_to_device(ones.data(), gradient.data(), 3);
 
-  const fewstep::adamw rule{.learning_rate = 0.5f, .weight_decay = 0};
-  auto state = rule.make_state(backend, 3);
-  rule.update(backend, state, {parameters.view(), gradient.view()}, {});
+  const fewstep::adamw optimizer{.learning_rate = 0.5f, .weight_decay = 0};
+  auto state = optimizer.make_state(backend, 3);
+  optimizer.update(backend, state, {parameters.view(), gradient.view()}, {});
   backend.copy_to_host(parameters.data(), values.data(), 3);
   std::printf("%.3f %.3f %.3f\n", values[0], values[1], values[2]);
   return values[0] < 0.6f && values[2] > 2.4f ? 0 : 1;

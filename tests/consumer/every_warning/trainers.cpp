@@ -17,10 +17,10 @@ using fewstep::cpu_backend;
 using fewstep::index_t;
 using fewstep::token_list;
 using plane = fewstep::mlp_generator<cpu_backend>;
-using flow = fewstep::mlp_generator<cpu_backend, fewstep::straight_line<fewstep::edm_consistency>>;
+using flow = fewstep::mlp_generator<cpu_backend, fewstep::rectified_flow<fewstep::edm_consistency>>;
 using drawing = fewstep::text_unet<cpu_backend>;
 
-constexpr fewstep::adam rule{.learning_rate = 1e-3f};
+constexpr fewstep::adam optimizer{.learning_rate = 1e-3f};
 constexpr const char* checkpoint = "checkpoint.safetensors";
 
 template <class Trainer>
@@ -48,10 +48,12 @@ void in_the_plane() {
   const auto judge = fewstep::per_sample(nearness);
   const fewstep::grpo_options o{.horizon = 3, .prompts_per_update = 1, .samples_per_prompt = 8};
 
-  train(fewstep::ddpo(backend, model, judge, rule, {.prompts_per_update = 2, .samples_per_prompt = 4}), contexts);
-  train(fewstep::grpo_guard(backend, straight, judge, rule, o, {.clip_range = 0.1f}), contexts);
-  train(fewstep::flow_dppo(backend, model, judge, rule, o, fewstep::cps_sampler{}, {.threshold = 0.05f}), contexts);
-  train(fewstep::rebel(backend, model, judge, rule, {.horizon = 3, .prompts_per_update = 1, .samples_per_prompt = 8}),
+  train(fewstep::ddpo(backend, model, judge, optimizer, {.prompts_per_update = 2, .samples_per_prompt = 4}), contexts);
+  train(fewstep::grpo_guard(backend, straight, judge, optimizer, o, {.clip_range = 0.1f}), contexts);
+  train(fewstep::flow_dppo(backend, model, judge, optimizer, o, fewstep::cps_sampler{}, {.threshold = 0.05f}),
+        contexts);
+  train(fewstep::rebel(backend, model, judge, optimizer,
+                       {.horizon = 3, .prompts_per_update = 1, .samples_per_prompt = 8}),
         contexts);
   train(fewstep::rlcm(backend, model, fewstep::async(judge), fewstep::sgd{.learning_rate = 1e-3f},
                       {.horizon = 3, .prompts_per_update = 1, .samples_per_prompt = 8}, fewstep::batch_advantage{},
@@ -64,15 +66,15 @@ void in_the_plane() {
         gradient[1] = -2 * x[1];
         return -(x[0] - 1) * (x[0] - 1) - x[1] * x[1];
       });
-  train(fewstep::rlcm_hybrid(backend, model, slope, rule,
+  train(fewstep::rlcm_hybrid(backend, model, slope, optimizer,
                              {.horizon = 3, .prompts_per_update = 1, .samples_per_prompt = 8}, {.weight = 1}),
         contexts);
-  train(fewstep::draft(backend, model, slope, rule,
+  train(fewstep::draft(backend, model, slope, optimizer,
                        {.horizon = 3, .steps_with_gradient = 2, .prompts_per_update = 1, .samples_per_prompt = 8}),
         contexts);
 
   auto trainer =
-      fewstep::rlcm(backend, model, judge, rule, {.horizon = 3, .prompts_per_update = 1, .samples_per_prompt = 8});
+      fewstep::rlcm(backend, model, judge, optimizer, {.horizon = 3, .prompts_per_update = 1, .samples_per_prompt = 8});
   (void)fewstep::measure_gradient(backend, model, trainer, std::span<const std::int32_t>(contexts), 2);
   fewstep::held_out_samples looks(backend, model, trainer.table(), contexts, 4);
   looks.draw();
@@ -80,8 +82,8 @@ void in_the_plane() {
   (void)looks.judged(judge_of_looks);
   fewstep::early_stopping stop({{.figure = "reward", .bound = 0}});
   (void)stop.look(0, std::vector<fewstep::named_figure>{{"reward", 1.0}});
-  fewstep::planner planner(backend, model, trainer.table());
-  (void)planner.plan(contexts.front(), 1);
+  fewstep::policy policy(backend, model, trainer.table());
+  (void)policy.act(contexts.front(), 1);
   fewstep::check_generator(backend, model, contexts);
   for (const auto& table : {fewstep::consistency_sampler{}.table(model.preconditioner(), 3),
                             fewstep::dance_sde_sampler{}.table(straight.preconditioner(), 3)})
@@ -97,18 +99,18 @@ void drawn() {
   drawing model(backend, fewstep::vocabulary({"red", "heart"}), o);
   const std::vector<token_list> contexts{model.encode("red"), model.encode("heart")};
 
-  fewstep::consistency_training training(backend, model, rule, {.steps = 2, .batch = 4});
+  fewstep::consistency_training training(backend, model, optimizer, {.steps = 2, .batch = 4});
   parts::examples source;
   while (!training.finished()) training.step(source);
   through_a_checkpoint(training);
-  fewstep::save_consistency_model(backend, "drawing.safetensors", model, training.average());
+  fewstep::save_consistency_model(backend, "drawing.safetensors", model, training.ema());
 
   auto tuned = fewstep::load_consistency_model(backend, "drawing.safetensors", {.lora = fewstep::lora_options{}});
   train(fewstep::rlcm(backend, tuned, fewstep::jpeg_compressibility{}, fewstep::adamw{.learning_rate = 1e-3f},
                       {.horizon = 3, .prompts_per_update = 2, .samples_per_prompt = 2}),
         contexts);
   fewstep::guided guide(backend, tuned, {.scale = 2});
-  train(fewstep::grpo(backend, guide, fewstep::jpeg_compressibility{}, rule,
+  train(fewstep::grpo(backend, guide, fewstep::jpeg_compressibility{}, optimizer,
                       {.horizon = 3, .prompts_per_update = 1, .samples_per_prompt = 2}),
         contexts);
 }

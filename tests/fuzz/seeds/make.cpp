@@ -90,7 +90,7 @@ int main(int count, char** argument) try {
   write_safetensors(folder_of(all, "safetensors"));
   write_checkpoint(folder_of(all, "checkpoint"));
   write_text_unets(folder_of(all, "text_unet_file"), backend);
-  write_judges(folder_of(all, "judge_file"), backend);
+  write_judges(folder_of(all, "reward_model_file"), backend);
   fewstep::write_atomically(folder_of(all, "vocabulary") / "words",
                             std::string_view("red,cat\nmoon\0RED dog  moon", 26));
   return 0;

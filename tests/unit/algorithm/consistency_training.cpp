@@ -40,7 +40,7 @@ constexpr fewstep::consistency_training_options settings{.steps = 3000,
                                                          .stages = 5,
                                                          .log_time_mean = -0.7f,
                                                          .log_time_deviation = 1.3f,
-                                                         .average_decay = 0.99f,
+                                                         .ema_decay = 0.99f,
                                                          .schedule = {.hold = 2000, .total = 3000, .final = 0.05f}};
 
 }  // namespace
@@ -57,7 +57,7 @@ TEST_CASE("consistency training on Gaussian data finds the consistency function"
     if (report.step == 0) first_loss = report.loss;
   }
   CHECK(first_loss > 0);
-  std::copy(training.average().begin(), training.average().end(), model.parameters().begin());
+  std::copy(training.ema().begin(), training.ema().end(), model.parameters().begin());
 
   // Errors in units of the data's deviation, over the states that occur.
   double largest = 0, squares = 0, count = 0;
@@ -97,7 +97,7 @@ TEST_CASE("consistency training has the same bits on any number of threads") {
     CHECK(training.stage(0) == 0);
     CHECK(training.stage(59) == 5);
     results.emplace_back(model.parameters().begin(), model.parameters().end());
-    results.back().insert(results.back().end(), training.average().begin(), training.average().end());
+    results.back().insert(results.back().end(), training.ema().begin(), training.ema().end());
   }
   CHECK(fewstep::test::same_bits(results[0], results[1]));
 }

@@ -229,18 +229,18 @@ TEST_CASE("ddpo's defaults are the published settings, but for the prompts and t
   CHECK(trainer.table().result == fewstep::emitted::state);
   CHECK(trainer.options().prompts_per_update == 64);
   CHECK(trainer.options().samples_per_prompt == 1);
-  CHECK(trainer.options().over == fewstep::reduction::mean);
+  CHECK(trainer.options().reduction == fewstep::reduction::mean);
   CHECK(trainer.options().inner_epochs == 1);
   CHECK(trainer.options().optimizer_steps == 4);
   CHECK(trainer.options().max_gradient_norm == 1.0f);
   auto parts = fewstep::ddpo(backend, model, nearness, fewstep::adamw{}).parts();
   CHECK(parts.sampler.eta == 1.0f);
-  CHECK(parts.advantage_of.capacity == 16);
-  CHECK(parts.advantage_of.min_count == 16);
-  CHECK(parts.advantage_of.clip == 5.0f);
-  CHECK(parts.objective_of.clip_range == Approx(std::log(1.2) / 3));
-  CHECK(parts.rule.learning_rate == 3e-4f);
-  CHECK(parts.rule.weight_decay == 1e-4f);
+  CHECK(parts.advantage.capacity == 16);
+  CHECK(parts.advantage.min_count == 16);
+  CHECK(parts.advantage.clip == 5.0f);
+  CHECK(parts.objective.clip_range == Approx(std::log(1.2) / 3));
+  CHECK(parts.optimizer.learning_rate == 3e-4f);
+  CHECK(parts.optimizer.weight_decay == 1e-4f);
   CHECK(fewstep::ddpo_sf(backend, model, nearness, fewstep::adamw{}).options().optimizer_steps == 1);
 }
 

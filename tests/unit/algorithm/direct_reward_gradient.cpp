@@ -8,10 +8,10 @@
 #include "unit/io/temporary_directory.hpp"
 
 #include <fewstep/algorithm/draft.hpp>
-#include <fewstep/auxiliary/consistency_regularizer.hpp>
-#include <fewstep/auxiliary/last_step_reward.hpp>
 #include <fewstep/generator/mlp_generator.hpp>
 #include <fewstep/io/checkpoint.hpp>
+#include <fewstep/loss/consistency_regularizer.hpp>
+#include <fewstep/loss/last_step_reward.hpp>
 #include <fewstep/mdp/rollout.hpp>
 #include <fewstep/optimizer/adam.hpp>
 #include <fewstep/optimizer/sgd.hpp>
@@ -246,14 +246,14 @@ TEST_CASE("a direct gradient has the same bits in every micro-batch, on any thre
                .random_truncation = true,
                .prompts_per_update = 33,
                .samples_per_prompt = 3,
-               .average_decay = 0.9f,
+               .ema_decay = 0.9f,
                .memory_budget = budget},
               consistency_sampler{},
               auxiliary_losses(last_step_reward(backend, quadratic_reward{0}, {.weight = 0.3f, .margin = -1}),
                                consistency_regularizer(backend, {.weight = 0.2f})));
     for (int update = 0; update < 4; ++update) trainer.update(contexts);
     auto result = parameters_of(model);
-    result.insert(result.end(), trainer.average().begin(), trainer.average().end());
+    result.insert(result.end(), trainer.ema().begin(), trainer.ema().end());
     return run_result{result, trainer.memory().rows};
   };
   cpu_backend backend({.threads = 1});
@@ -268,7 +268,7 @@ TEST_CASE("a direct gradient has the same bits in every micro-batch, on any thre
                   .random_truncation = true,
                   .prompts_per_update = 33,
                   .samples_per_prompt = 3,
-                  .average_decay = 0.9f,
+                  .ema_decay = 0.9f,
                   .memory_budget = bytes},
                  consistency_sampler{},
                  auxiliary_losses(last_step_reward(backend, quadratic_reward{0}, {.weight = 0.3f, .margin = -1}),
@@ -289,7 +289,7 @@ TEST_CASE("a direct run that is resumed from a checkpoint goes on bit for bit") 
                  .weight = 1,
                  .margin = 0,
                  .prompts_per_update = 8,
-                 .average_decay = 0.9f,
+                 .ema_decay = 0.9f,
                  .seed = 4});
   };
   auto model = make_mlp(backend);
@@ -323,7 +323,7 @@ TEST_CASE("a direct gradient refuses what it cannot follow") {
   CHECK_THROWS_WITH(make({.horizon = 2, .loss = {.weight = -1}}), contains("weight is -1"));
   CHECK_THROWS_WITH(make({.horizon = 2, .loss = {.margin = NAN}}), contains("margin is nan"));
   CHECK_THROWS_WITH(make({.horizon = 2, .prompts_per_update = 0}), contains("prompts_per_update is 0"));
-  CHECK_THROWS_WITH(make({.horizon = 2, .average_decay = 1}), contains("average_decay is 1"));
+  CHECK_THROWS_WITH(make({.horizon = 2, .ema_decay = 1}), contains("ema_decay is 1"));
   CHECK_THROWS_WITH(make({.horizon = 2, .memory_budget = 100}), contains("memory_budget: 100"));
   CHECK_THROWS_WITH(draft(backend, plain, quadratic_reward{}, sgd{}, {.times = {4, 3, 2, 1}}, ddim_sampler{}),
                     contains("give them to the sampler"));

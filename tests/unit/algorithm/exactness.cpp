@@ -125,7 +125,7 @@ void check_micro_batches() {
     std::optional<std::vector<float>> expected;
     for (const int threads : {1, 2}) {
       rig<Case, WithReference> r(threads);
-      const auto make = [&](std::size_t budget) { return r.trainer({.over = over, .memory_budget = budget}); };
+      const auto make = [&](std::size_t budget) { return r.trainer({.reduction = over, .memory_budget = budget}); };
       const index_t block = row_block_of(r.model), all = horizon * Case::repeats * samples;
       const index_t all_blocks = (all + block - 1) / block;
       for (const index_t blocks : {all_blocks, index_t{1}, index_t{3}, index_t{7}}) {
@@ -133,7 +133,7 @@ void check_micro_batches() {
         REQUIRE(blocks <= all_blocks);
         const std::size_t budget = fewstep::test::budget_for(blocks, block, make);
         REQUIRE(make(budget).memory().rows == blocks * block);
-        const auto result = replayed(r, {.over = over, .memory_budget = budget});
+        const auto result = replayed(r, {.reduction = over, .memory_budget = budget});
         if (!expected) expected = result;
         CHECK(same_bits(result, *expected));
       }

@@ -37,7 +37,7 @@ using process = affine_toy::process;
 
 namespace {
 
-using flow_mlp = fewstep::mlp_generator<cpu_backend, fewstep::straight_line<fewstep::edm_denoiser>>;
+using flow_mlp = fewstep::mlp_generator<cpu_backend, fewstep::rectified_flow<fewstep::edm_denoiser>>;
 using judge = fewstep::per_sample<quadratic_reward>;
 
 flow_mlp make_mlp(cpu_backend& backend) {
@@ -79,7 +79,7 @@ void check_second_pass(const Objective& objective, float rate,
   const affine_rollout made(backend, affine_toy(process::flow, start), trainer.table(), samples, 6);
   REQUIRE(same_bits(made.path.result().data, trainer.samples().data, samples * affine_toy::dimension));
   std::vector<float> advantages(samples);
-  trainer.parts().advantage_of(trainer.rewards(), trainer.prompts(), advantages);
+  trainer.parts().advantage(trainer.rewards(), trainer.prompts(), advantages);
 
   double theta = static_cast<double>(start), kl = 0, approximate_kl = 0;
   const double old = theta, rows = static_cast<double>(samples * made.path.table().trained);
@@ -167,15 +167,15 @@ TEST_CASE("the named members of the family are the compositions that they say") 
   };
   auto plain = with([](auto&&... p) { return fewstep::grpo(p...); });
   check(plain, 10, 9, 24, false);
-  CHECK(plain.parts().advantage_of.scale == fewstep::group_scale::batch_std);
-  CHECK(plain.parts().advantage_of.clip == 5);
+  CHECK(plain.parts().advantage.scale == fewstep::group_scale::batch_std);
+  CHECK(plain.parts().advantage.clip == 5);
   auto flow = with([](auto&&... p) { return fewstep::flow_grpo(p...); });
   check(flow, 10, 9, 24, false);
   CHECK(flow.parts().sampler.noise == 0.7f);
   auto dance = with([](auto&&... p) { return fewstep::dance_grpo(p...); });
   check(dance, 16, 15, 12, true);
   CHECK(dance.parts().sampler.eta == 0.3f);
-  CHECK(dance.parts().advantage_of.scale == fewstep::group_scale::group_std);
+  CHECK(dance.parts().advantage.scale == fewstep::group_scale::group_std);
   auto cps = with([](auto&&... p) { return fewstep::cps_grpo(p...); });
   check(cps, 4, 3, 24, false);
   CHECK(cps.parts().sampler.noise == 0.8f);
@@ -185,10 +185,10 @@ TEST_CASE("the named members of the family are the compositions that they say") 
   check(fast, 10, 2, 24, true);
   auto dppo = with([](auto&&... p) { return fewstep::flow_dppo(p...); });
   check(dppo, 10, 9, 24, false);
-  CHECK(dppo.parts().objective_of.threshold == 1e-5f);
+  CHECK(dppo.parts().objective.threshold == 1e-5f);
   auto guard = with([](auto&&... p) { return fewstep::grpo_guard(p...); });
   check(guard, 10, 9, 24, false);
-  CHECK(guard.parts().objective_of.clip_range == 2e-6f);
+  CHECK(guard.parts().objective.clip_range == 2e-6f);
 }
 
 TEST_CASE("coefficients-preserving steps with noise 1 make the bits of the consistency sampler") {

@@ -151,7 +151,7 @@ TEST_CASE("descent with a falling rate ends at the tilted reference") {
   const auto noise = measure(1, seed + 1, updates);
   rig r(0, 0, seed);
   for (int k = 0; k < updates; ++k) {
-    r.trainer.parts().rule.learning_rate = static_cast<float>(1 / (curvature * (k + 1)));
+    r.trainer.parts().optimizer.learning_rate = static_cast<float>(1 / (curvature * (k + 1)));
     r.update();
   }
   for (std::size_t d = 0; d < dimension; ++d) {

@@ -98,7 +98,7 @@ struct outcome {
 
 /// Updates of a policy gradient that moves nothing.
 template <class Advantage, class Objective = fewstep::reinforce>
-outcome train(const judge& reward_fn, Advantage advantage_of, fewstep::policy_gradient_options o = {}, int updates = 1,
+outcome train(const judge& reward, Advantage advantage, fewstep::policy_gradient_options o = {}, int updates = 1,
               Objective value = {}, const std::vector<observation>& drawn_from = contexts()) {
   cpu_backend backend({.threads = 1});
   mlp model = make_model(backend);
@@ -108,10 +108,10 @@ outcome train(const judge& reward_fn, Advantage advantage_of, fewstep::policy_gr
   o.samples_per_prompt = together;
   o.seed = 5;
   fewstep::policy_gradient trainer(backend, model,
-                                   fewstep::policy_gradient_parts{.reward_fn = reward_fn,
-                                                                  .advantage_of = std::move(advantage_of),
-                                                                  .objective_of = value,
-                                                                  .rule = recorder{&made.gradients}},
+                                   fewstep::policy_gradient_parts{.reward = reward,
+                                                                  .advantage = std::move(advantage),
+                                                                  .objective = value,
+                                                                  .optimizer = recorder{&made.gradients}},
                                    o);
   for (int k = 0; k < updates; ++k) made.reports.push_back(trainer.update(drawn_from));
   return made;
@@ -121,10 +121,10 @@ constexpr fewstep::reward_check leave_out{.when_not_finite = non_finite::leave_o
 const std::set<index_t> half{0, 1, 2, 5, 6, 8, 11, 15}, few{3, 4, 9};
 
 template <class Advantage>
-void learns_without(const Advantage& advantage_of) {
+void learns_without(const Advantage& advantage) {
   for (const float worth : {not_a_number, infinity, -infinity}) {
-    const outcome made = train({half, worth}, advantage_of, {.rewards = leave_out}, 3);
-    const outcome exact = train({half, 0}, without<Advantage>{advantage_of, half}, {}, 3);
+    const outcome made = train({half, worth}, advantage, {.rewards = leave_out}, 3);
+    const outcome exact = train({half, 0}, without<Advantage>{advantage, half}, {}, 3);
     for (std::size_t k = 0; k < 3; ++k) {
       CHECK(same_bits(made.gradients[k], exact.gradients[k]));  // a power of 2 fewer rows
       CHECK(made.reports[k].left_out == 8);
@@ -133,8 +133,8 @@ void learns_without(const Advantage& advantage_of) {
       CHECK(std::isfinite(made.reports[k].loss));
     }
   }
-  const outcome made = train({few}, advantage_of, {.rewards = leave_out}, 2);
-  const outcome exact = train({few, 0}, without<Advantage>{advantage_of, few}, {}, 2);
+  const outcome made = train({few}, advantage, {.rewards = leave_out}, 2);
+  const outcome exact = train({few, 0}, without<Advantage>{advantage, few}, {}, 2);
   for (std::size_t k = 0; k < 2; ++k)
     CHECK(fewstep::test::largest_difference(made.gradients[k], exact.gradients[k]) < 1e-6);
 }
@@ -167,7 +167,7 @@ TEST_CASE("samples left out are in no figure of the report") {
     cpu_backend backend({.threads = 1});
     mlp model = make_model(backend);
     fewstep::policy_gradient trainer(
-        backend, model, fewstep::policy_gradient_parts{.reward_fn = judge{}, .rule = fewstep::sgd{}},
+        backend, model, fewstep::policy_gradient_parts{.reward = reward{}, .optimizer = fewstep::sgd{}},
         {.horizon = horizon, .prompts_per_update = prompts, .samples_per_prompt = together, .seed = 5});
     trainer.sample(contexts());
     rewards.assign(trainer.rewards().begin(), trainer.rewards().end());
@@ -245,11 +245,11 @@ TEST_CASE("a reference holds the samples that are not left out, and no others") 
     const fewstep::reward_check check{.when_not_finite = non_finite::leave_out, .at_most = 1};
     fewstep::policy_gradient trainer(
         backend, model,
-        fewstep::policy_gradient_parts{.reward_fn = judge{bad},
-                                       .advantage_of = nothing{},
-                                       .objective_of = fewstep::clipped_surrogate{0.1f},
-                                       .regularize = fewstep::kl_to_reference<mlp>(reference, {.coefficient = 1}),
-                                       .rule = recorder{&gradients}},
+        fewstep::policy_gradient_parts{.reward = reward{bad},
+                                       .advantage = nothing{},
+                                       .objective = fewstep::clipped_surrogate{0.1f},
+                                       .regularizer = fewstep::kl_to_reference<mlp>(reference, {.coefficient = 1}),
+                                       .optimizer = recorder{&gradients}},
         {.horizon = horizon,
          .prompts_per_update = prompts,
          .samples_per_prompt = together,
@@ -296,17 +296,17 @@ TEST_CASE("an update after one that left samples out has all of them") {
   mlp model = make_model(backend);
   std::vector<std::vector<float>> gradients;
   fewstep::policy_gradient trainer(backend, model,
-                                   fewstep::policy_gradient_parts{.reward_fn = judge{few},
-                                                                  .advantage_of = fewstep::batch_advantage{},
-                                                                  .objective_of = fewstep::reinforce{},
-                                                                  .rule = recorder{&gradients}},
+                                   fewstep::policy_gradient_parts{.reward = reward{few},
+                                                                  .advantage = fewstep::batch_advantage{},
+                                                                  .objective = fewstep::reinforce{},
+                                                                  .optimizer = recorder{&gradients}},
                                    {.horizon = horizon,
                                     .prompts_per_update = prompts,
                                     .samples_per_prompt = together,
                                     .rewards = leave_out,
                                     .seed = 5});
   CHECK(trainer.update(contexts()).left_out == 3);
-  trainer.parts().reward_fn.bad = {};
+  trainer.parts().reward.bad = {};
   CHECK(trainer.update(contexts()).left_out == 0);
   const outcome untroubled = train({}, fewstep::batch_advantage{}, {}, 2);
   CHECK_FALSE(same_bits(gradients[0], untroubled.gradients[0]));

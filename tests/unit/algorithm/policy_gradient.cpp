@@ -67,24 +67,24 @@ std::vector<float> parameters_of(Generator& model) {
 }
 
 template <class Reward, class Objective, class Generator, class Optimizer = fewstep::adam>
-auto make_trainer(cpu_backend& backend, Generator& model, Reward reward_fn, Objective objective_of,
-                  fewstep::policy_gradient_options o, Optimizer rule = {.learning_rate = 1e-2f},
+auto make_trainer(cpu_backend& backend, Generator& model, Reward reward, Objective objective,
+                  fewstep::policy_gradient_options o, Optimizer optimizer = {.learning_rate = 1e-2f},
                   std::vector<float> times = {}) {
   using parts = fewstep::policy_gradient_parts<fewstep::consistency_sampler, Reward, fewstep::prompt_buffer_advantage,
                                                Objective, fewstep::no_regularizer, Optimizer>;
   return fewstep::policy_gradient<cpu_backend, Generator, parts>(
       backend, model,
       parts{{.times = std::move(times), .last = fewstep::last_step::mask},
-            std::move(reward_fn),
+            std::move(reward),
             {.min_count = 4},
-            objective_of,
+            objective,
             {},
-            rule},
+            optimizer},
       o);
 }
 
 constexpr fewstep::policy_gradient_options small{
-    .horizon = 3, .prompts_per_update = 7, .samples_per_prompt = 5, .average_decay = 0.9f, .seed = 9};
+    .horizon = 3, .prompts_per_update = 7, .samples_per_prompt = 5, .ema_decay = 0.9f, .seed = 9};
 
 }  // namespace
 
@@ -113,7 +113,7 @@ TEST_CASE("a state is whole but between sampling and the end of training") {
   for (std::size_t i = 0; i < 35; ++i) CHECK(trainer.prompts()[i] == trainer.prompts()[i / 5 * 5]);
   trainer.train();
   CHECK(trainer.is_whole());
-  trainer.parts().reward_fn.error = "ill";
+  trainer.parts().reward.error = "ill";
   CHECK_THROWS_WITH(trainer.update(contexts), "ill");
   CHECK(trainer.is_whole());
 }
@@ -165,9 +165,9 @@ TEST_CASE("a failure of a reward in the background is told once and leaves nothi
                               fewstep::reinforce{}, small);
   trainer.update(contexts);
   const auto before = state_of(trainer);
-  trainer.parts().reward_fn.inner().error = "the judge is ill";
+  trainer.parts().reward.inner().error = "the judge is ill";
   CHECK_THROWS_WITH(trainer.update(contexts), contains("the judge is ill"));
-  trainer.parts().reward_fn.inner().error.reset();
+  trainer.parts().reward.inner().error.reset();
   CHECK(state_of(trainer) == before);
   CHECK_NOTHROW(trainer.update(contexts));
 }
@@ -178,7 +178,7 @@ TEST_CASE("a reward that is not finite stops the update before anything has chan
   auto trainer = make_trainer(backend, model, first_values{}, fewstep::reinforce{}, small);
   trainer.update(contexts);
   const auto before = state_of(trainer);
-  first_values& judge = trainer.parts().reward_fn;
+  first_values& judge = trainer.parts().reward;
   SECTION("not a number") {
     judge.bad = std::numeric_limits<float>::quiet_NaN();
     CHECK_THROWS_WITH(trainer.update(contexts), contains("the reward of sample 11 of 35 is nan"));
@@ -225,7 +225,7 @@ TEST_CASE("policy_gradient refuses what cannot be learned from") {
   CHECK_THROWS_WITH(with({.samples_per_prompt = -1}), contains("samples_per_prompt is -1"));
   CHECK_THROWS_WITH(with({.inner_epochs = 0}), contains("inner_epochs is 0"));
   CHECK_THROWS_WITH(with({.optimizer_steps = 0}), contains("optimizer_steps is 0"));
-  CHECK_THROWS_WITH(with({.average_decay = 1}), contains("average_decay is 1"));
+  CHECK_THROWS_WITH(with({.ema_decay = 1}), contains("ema_decay is 1"));
   CHECK_THROWS_WITH(with({.horizon = 2, .prompts_per_update = 3, .optimizer_steps = 4}),
                     contains("4 optimizer steps but only 3 rows"));
   CHECK_THROWS_WITH(with({.memory_budget = 100}), contains("memory_budget: 100 bytes are too few"));

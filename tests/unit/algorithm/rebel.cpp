@@ -186,7 +186,7 @@ TEST_CASE("REBEL's ratios are exactly 1 with one optimizer step per rollout") {
   auto trainer = mlp_trainer(backend, model, {.horizon = 3});
   CHECK(trainer.options().samples_per_prompt == 2);
   CHECK(trainer.options().max_gradient_norm == 0);
-  CHECK(trainer.parts().objective_of.eta == 1);
+  CHECK(trainer.parts().objective.eta == 1);
   for (int k = 0; k < 3; ++k) {
     const auto report = trainer.update(contexts);
     CHECK(report.ratio_mean == 1.0);

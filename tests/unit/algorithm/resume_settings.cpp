@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/settings.hpp"
-#include "support/tiny_judges.hpp"
+#include "support/tiny_reward_models.hpp"
 #include "test.hpp"
 
 #include <fewstep/fewstep.hpp>
 #include <fewstep/io/checkpoint.hpp>
-#include <fewstep/judge/contrastive_training.hpp>
-#include <fewstep/judge/preference_training.hpp>
+#include <fewstep/reward_model/contrastive_training.hpp>
+#include <fewstep/reward_model/preference_training.hpp>
 
 #include <unistd.h>
 
@@ -75,7 +75,7 @@ constexpr policy_gradient_options few{.horizon = 4,
                                       .prompts_per_update = 2,
                                       .samples_per_prompt = 2,
                                       .schedule = {.warmup = 1, .hold = 2, .total = 9, .final = 0.1f},
-                                      .average_decay = 0.5f};
+                                      .ema_decay = 0.5f};
 
 /// A policy gradient of these parts, with the options.
 template <class Parts, class Model>
@@ -92,7 +92,7 @@ void with_parts(Parts object, Model& model, cpu_backend& backend, const std::str
 TEST_CASE("a resumed policy gradient has the options that it had") {
   cpu_backend backend({.threads = 1});
   small_model model(backend, {.network = {.hidden = {4}}});
-  const policy_gradient_parts parts{.reward_fn = nearness{}, .rule = adam{}};
+  const policy_gradient_parts parts{.reward = nearness{}, .optimizer = adam{}};
   compares_all_of(few, [&](const policy_gradient_options& o, const auto& then) {
     policy_gradient<cpu_backend, small_model, std::remove_const_t<decltype(parts)>> trainer(backend, model, parts, o);
     then(trainer);
@@ -105,21 +105,21 @@ TEST_CASE("a resumed policy gradient has the parts that it had with the same set
     small_model model(backend, {.network = {.hidden = {4}}}), other(backend, {.network = {.hidden = {4}}});
     auto guide = guided(backend, other, {.scale = 2});
     with_parts(policy_gradient_parts{.sampler = consistency_sampler{.times = {4, 3, 2, 1}},
-                                     .reward_fn = nearness{},
-                                     .advantage_of = prompt_buffer_advantage{.min_count = 8},
-                                     .objective_of = clipped_surrogate{0.25f},
-                                     .regularize = no_regularizer{},
-                                     .rule = adam{},
-                                     .also = auxiliary_losses(last_step_reward(backend, nearness{}, {.margin = 3}),
-                                                              consistency_regularizer(backend, {.weight = 1}))},
+                                     .reward = nearness{},
+                                     .advantage = prompt_buffer_advantage{.min_count = 8},
+                                     .objective = clipped_surrogate{0.25f},
+                                     .regularizer = no_regularizer{},
+                                     .optimizer = adam{},
+                                     .auxiliary = auxiliary_losses(last_step_reward(backend, nearness{}, {.margin = 3}),
+                                                                   consistency_regularizer(backend, {.weight = 1}))},
                model, backend, "sampler.last");
     // The reference cannot be set through the parts, which hold it by pointer.
     const auto path = std::filesystem::temp_directory_path() / ("fewstep-resume-" + std::to_string(::getpid()));
     const auto with_scale = [&](float scale, float coefficient, const auto& then) {
       guided reference(backend, other, {.scale = scale});
-      policy_gradient_parts parts{.reward_fn = nearness{},
-                                  .regularize = kl_to_reference(reference, {.coefficient = coefficient}),
-                                  .rule = adam{}};
+      policy_gradient_parts parts{.reward = nearness{},
+                                  .regularizer = kl_to_reference(reference, {.coefficient = coefficient}),
+                                  .optimizer = adam{}};
       policy_gradient<cpu_backend, small_model, decltype(parts)> trainer(backend, model, std::move(parts), few);
       then(trainer);
     };
@@ -138,30 +138,30 @@ TEST_CASE("a resumed policy gradient has the parts that it had with the same set
   SECTION("a flow with a group's advantage and a sliding window") {
     mlp_generator<cpu_backend, flow_matching> model(backend, {.network = {.hidden = {4}}, .preconditioner = {}});
     with_parts(policy_gradient_parts{.sampler = flow_sde_sampler{.times = {0.9f, 0.6f, 0.4f, 0.2f}},
-                                     .reward_fn = nearness{},
-                                     .advantage_of = group_advantage{},
-                                     .objective_of = guarded_surrogate{},
-                                     .rule = sgd{},
-                                     .select = sliding_window{.length = 1}},
+                                     .reward = nearness{},
+                                     .advantage = group_advantage{},
+                                     .objective = guarded_surrogate{},
+                                     .optimizer = sgd{},
+                                     .selection = sliding_window{.length = 1}},
                model, backend);
     with_parts(policy_gradient_parts{.sampler = dance_sde_sampler{},
-                                     .reward_fn = nearness{},
-                                     .advantage_of = batch_advantage{},
-                                     .objective_of = divergence_mask{},
-                                     .rule = adamw{},
-                                     .select = random_window{.length = 1}},
+                                     .reward = nearness{},
+                                     .advantage = batch_advantage{},
+                                     .objective = divergence_mask{},
+                                     .optimizer = adamw{},
+                                     .selection = random_window{.length = 1}},
                model, backend);
   }
   SECTION("other samplers and REBEL") {
     mlp_generator<cpu_backend, lcm> model(backend, {.network = {.hidden = {4}}, .preconditioner = {}});
     with_parts(policy_gradient_parts{.sampler = lcm_sampler{.last = last_step::stochastic},
-                                     .reward_fn = nearness{},
-                                     .objective_of = reward_regression{},
-                                     .rule = adam{}},
+                                     .reward = nearness{},
+                                     .objective = reward_regression{},
+                                     .optimizer = adam{}},
                model, backend);
-    with_parts(policy_gradient_parts{.sampler = ddim_sampler{.eta = 0.5f}, .reward_fn = nearness{}, .rule = adam{}},
+    with_parts(policy_gradient_parts{.sampler = ddim_sampler{.eta = 0.5f}, .reward = nearness{}, .optimizer = adam{}},
                model, backend);
-    with_parts(policy_gradient_parts{.sampler = cps_sampler{.noise = 0.5f}, .reward_fn = nearness{}, .rule = adam{}},
+    with_parts(policy_gradient_parts{.sampler = cps_sampler{.noise = 0.5f}, .reward = nearness{}, .optimizer = adam{}},
                model, backend);
   }
 }
@@ -170,8 +170,8 @@ TEST_CASE("a resumed run is refused other parts by their names") {
   cpu_backend backend({.threads = 1});
   small_model model(backend, {.network = {.hidden = {4}}});
   const auto path = std::filesystem::temp_directory_path() / ("fewstep-resume-" + std::to_string(::getpid()));
-  const auto with = [&](auto objective, auto rule, const auto& then) {
-    policy_gradient_parts parts{.reward_fn = nearness{}, .objective_of = objective, .rule = rule};
+  const auto with = [&](auto objective, auto optimizer, const auto& then) {
+    policy_gradient_parts parts{.reward = nearness{}, .objective = objective, .optimizer = optimizer};
     policy_gradient<cpu_backend, small_model, decltype(parts)> trainer(backend, model, std::move(parts), few);
     then(trainer);
   };
@@ -195,7 +195,7 @@ TEST_CASE("a resumed direct reward gradient has the options and parts that it ha
                                                .jump_from = 2,
                                                .loss = {.margin = 2},
                                                .prompts_per_update = 2,
-                                               .average_decay = 0.5f};
+                                               .ema_decay = 0.5f};
   compares_all_of(options, [&](const direct_reward_gradient_options& o, const auto& then) {
     direct_reward_gradient<cpu_backend, small_model, parts_type> trainer(backend, model, parts_type{}, o);
     then(trainer);

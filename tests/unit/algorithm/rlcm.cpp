@@ -34,18 +34,18 @@ TEST_CASE("rlcm's defaults are the published settings, but for the last step and
   CHECK(trainer.options().horizon == 8);
   CHECK(trainer.options().prompts_per_update == 16);
   CHECK(trainer.options().samples_per_prompt == 1);
-  CHECK(trainer.options().over == fewstep::reduction::mean);
+  CHECK(trainer.options().reduction == fewstep::reduction::mean);
   CHECK(trainer.options().inner_epochs == 1);
   CHECK(trainer.options().optimizer_steps == 1);
   CHECK(trainer.options().max_gradient_norm == 5.0f);
-  CHECK(trainer.parts().rule.learning_rate == 1e-4f);
-  CHECK(trainer.parts().advantage_of.capacity == 16);
-  CHECK(trainer.parts().advantage_of.min_count == 16);
-  CHECK(trainer.parts().advantage_of.clip == 10.0f);
+  CHECK(trainer.parts().optimizer.learning_rate == 1e-4f);
+  CHECK(trainer.parts().advantage.capacity == 16);
+  CHECK(trainer.parts().advantage.min_count == 16);
+  CHECK(trainer.parts().advantage.clip == 10.0f);
   CHECK(trainer.table().trained == 7);
   CHECK(trainer.table().result == fewstep::emitted::clean);
   // Three dimensions.
-  CHECK(trainer.parts().objective_of.clip_range == Approx(std::log(1.2) / 3));
+  CHECK(trainer.parts().objective.clip_range == Approx(std::log(1.2) / 3));
 }
 
 TEST_CASE("rlcm takes the published clip range and last step where they are asked for") {
@@ -53,7 +53,7 @@ TEST_CASE("rlcm takes the published clip range and last step where they are aske
   gaussian_consistency model;
   auto trainer = fewstep::rlcm(backend, model, judge, fewstep::adam{},
                                {.clip_range = 1e-4f, .last = fewstep::last_step::reference});
-  CHECK(trainer.parts().objective_of.clip_range == 1e-4f);
+  CHECK(trainer.parts().objective.clip_range == 1e-4f);
   CHECK(trainer.table().trained == 8);
   CHECK_THROWS_WITH(fewstep::rlcm(backend, model, judge, fewstep::adam{}, {.clip_range = 1.5f}),
                     contains("clip_range is 1.5"));
@@ -103,12 +103,12 @@ TEST_CASE("with one optimizer step per rollout rlcm makes the bits of REINFORCE,
   for (const int optimizer_steps : {1, 4}) {
     cpu_backend backend({.threads = 1});
     gaussian_consistency clipped, plain;
-    const fewstep::adam rule{.learning_rate = 0.05f};
+    const fewstep::adam optimizer{.learning_rate = 0.05f};
     const fewstep::rlcm_options o{.horizon = 4, .samples_per_prompt = 4, .optimizer_steps = optimizer_steps, .seed = 3};
-    auto trainer = fewstep::rlcm(backend, clipped, judge, rule, o);
+    auto trainer = fewstep::rlcm(backend, clipped, judge, optimizer, o);
     fewstep::policy_gradient reference(
         backend, plain,
-        fewstep::policy_gradient_parts{.reward_fn = judge, .objective_of = fewstep::reinforce{}, .rule = rule},
+        fewstep::policy_gradient_parts{.reward = reward, .objective = fewstep::reinforce{}, .optimizer = optimizer},
         fewstep::detail::common_options(o));
     for (int k = 0; k < 5; ++k) {
       const auto report = trainer.update(contexts);

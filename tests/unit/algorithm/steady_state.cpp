@@ -79,7 +79,7 @@ TEMPLATE_TEST_CASE("after its first update a trainer allocates nothing", "", mlp
   cpu_backend backend({.threads = threads});
   auto model = TestType::make(backend), reference = TestType::make(backend);
   auto trainer =
-      make_trainer<TestType>(backend, model, reference, {.optimizer_steps = optimizer_steps, .average_decay = 0.9f});
+      make_trainer<TestType>(backend, model, reference, {.optimizer_steps = optimizer_steps, .ema_decay = 0.9f});
   const auto contexts = TestType::contexts();
   trainer.update(contexts);
   for (int k = 0; k < 5; ++k) {

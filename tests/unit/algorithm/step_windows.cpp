@@ -40,8 +40,8 @@ using judge = fewstep::per_sample<quadratic_reward>;
 
 /// The closed form of the gradient in a window, measured in runs of its own.
 template <class Sampler, class Selection>
-void compare_gradients(const Sampler& sampler, process of, int horizon, const Selection& select, int updates_per_place,
-                       std::uint64_t seed) {
+void compare_gradients(const Sampler& sampler, process of, int horizon, const Selection& selection,
+                       int updates_per_place, std::uint64_t seed) {
   constexpr double theta = 0.3, target = 1;
   constexpr int samples = 512;
   cpu_backend backend({.threads = 1});
@@ -50,7 +50,8 @@ void compare_gradients(const Sampler& sampler, process of, int horizon, const Se
       fewstep::policy_gradient_parts<Sampler, judge, fewstep::test::raw_advantage, fewstep::reinforce,
                                      fewstep::no_regularizer, fewstep::sgd, fewstep::identity_decoder, Selection>;
   fewstep::policy_gradient<cpu_backend, affine_toy, parts> trainer(
-      backend, model, parts{.sampler = sampler, .reward_fn = judge(quadratic_reward{}), .rule = {0}, .select = select},
+      backend, model,
+      parts{.sampler = sampler, .reward = reward(quadratic_reward{}), .optimizer = {0}, .selection = selection},
       {.horizon = horizon, .prompts_per_update = 1, .samples_per_prompt = samples, .seed = seed});
   const auto places = sampler.table(model.preconditioner(), horizon).trained - trainer.table().trained + 1;
   std::vector<std::vector<double>> gradients(static_cast<std::size_t>(places));
@@ -74,7 +75,7 @@ void compare_gradients(const Sampler& sampler, process of, int horizon, const Se
   }
 }
 
-using flow_mlp = fewstep::mlp_generator<cpu_backend, fewstep::straight_line<fewstep::edm_denoiser>>;
+using flow_mlp = fewstep::mlp_generator<cpu_backend, fewstep::rectified_flow<fewstep::edm_denoiser>>;
 
 flow_mlp make_mlp(cpu_backend& backend, std::uint64_t seed) {
   return {backend, {.network = {.dimension = 3, .classes = 4}, .seed = seed}};
@@ -128,10 +129,10 @@ TEST_CASE("a random window trains the window and nothing else") {
 
 TEST_CASE("a run on a window that is resumed in the middle goes on bit for bit") {
   const fewstep::grpo_options o{.horizon = 6, .prompts_per_update = 3, .samples_per_prompt = 5, .seed = 7};
-  const auto check = [&](const auto& select) {
+  const auto check = [&](const auto& selection) {
     const auto make = [&](cpu_backend& backend, flow_mlp& model) {
       return fewstep::grpo(backend, model, judge(quadratic_reward{}), fewstep::adam{.learning_rate = 1e-2f}, o,
-                           fewstep::cps_sampler{}, fewstep::clipped_surrogate{1e-3f}, select);
+                           fewstep::cps_sampler{}, fewstep::clipped_surrogate{1e-3f}, selection);
     };
     const temporary_directory folder;
     cpu_backend backend({.threads = 1}), other({.threads = 2});

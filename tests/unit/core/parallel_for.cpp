@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test.hpp"
 
-#include <fewstep/detail/parallel_for.hpp>
+#include <fewstep/core/parallel_for.hpp>
 
 #include <algorithm>
 #include <atomic>

@@ -5,16 +5,16 @@
 #include "test.hpp"
 
 #include <fewstep/fewstep.hpp>
-#include <fewstep/generator/check_generator.hpp>
 #include <fewstep/image/jpeg_reward.hpp>
 #include <fewstep/io/checkpoint.hpp>
-#include <fewstep/io/svg_plot.hpp>
-#include <fewstep/judge/contrastive_training.hpp>
-#include <fewstep/judge/labelling_rule.hpp>
-#include <fewstep/judge/preference_reward.hpp>
-#include <fewstep/judge/preference_training.hpp>
+#include <fewstep/log/svg_plot.hpp>
 #include <fewstep/monitor/bootstrap.hpp>
-#include <fewstep/reward/process_reward.hpp>
+#include <fewstep/process/external_reward.hpp>
+#include <fewstep/reward_model/contrastive_training.hpp>
+#include <fewstep/reward_model/labelling_rule.hpp>
+#include <fewstep/reward_model/preference_reward.hpp>
+#include <fewstep/reward_model/preference_training.hpp>
+#include <fewstep/testing/check_generator.hpp>
 
 #include <unistd.h>
 
@@ -168,7 +168,7 @@ TEST_CASE("settings: no member of a struct that is set is forgotten") {
   names_all_of<lcm>();
   names_all_of<flow_matching>();
   names_all_of<variance_preserving<edm_denoiser>>();
-  names_all_of<straight_line<edm_denoiser>>();
+  names_all_of<rectified_flow<edm_denoiser>>();
   names_all_of<mlp_network<float>::options>();
   names_all_of<small_model::options>();
   names_all_of<unet_options>();
@@ -235,7 +235,7 @@ TEST_CASE("settings: NaN and infinity and what is out of range are refused in ev
   refuses_in(velocity_prediction{});
   refuses_in(lcm{});
   refuses_in(variance_preserving<edm_denoiser>{});
-  refuses_in(straight_line<edm_denoiser>{});
+  refuses_in(rectified_flow<edm_denoiser>{});
   refuses_in(small_model::options{});
   refuses_in(
       unet_model::options{.network = {.unet = {}, .vocabulary = 9, .frequencies = {1, 2}}, .lora = lora_options{}});

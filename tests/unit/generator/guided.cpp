@@ -5,11 +5,11 @@
 #include "test.hpp"
 
 #include <fewstep/algorithm/policy_gradient.hpp>
-#include <fewstep/generator/check_generator.hpp>
 #include <fewstep/generator/guided.hpp>
 #include <fewstep/generator/mlp_generator.hpp>
 #include <fewstep/optimizer/adam.hpp>
 #include <fewstep/reward/per_sample.hpp>
+#include <fewstep/testing/check_generator.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -205,7 +205,8 @@ namespace {
 auto make_trainer(cpu_backend& backend, guided<cpu_backend, class_case::generator_type>& model, std::size_t budget) {
   const auto judge = fewstep::per_sample([](vec<const float> x, std::int32_t) { return x[0] - x[1] * x[1]; });
   return fewstep::policy_gradient(
-      backend, model, fewstep::policy_gradient_parts{.reward_fn = judge, .rule = fewstep::adam{.learning_rate = 1e-2f}},
+      backend, model,
+      fewstep::policy_gradient_parts{.reward = reward, .optimizer = fewstep::adam{.learning_rate = 1e-2f}},
       {.horizon = 4, .prompts_per_update = 20, .samples_per_prompt = 3, .memory_budget = budget});
 }
 

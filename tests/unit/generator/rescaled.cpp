@@ -15,9 +15,9 @@
 using fewstep::ddim_sampler;
 using fewstep::edm_consistency;
 using fewstep::edm_denoiser;
+using fewstep::rectified_flow;
 using fewstep::step_row;
 using fewstep::step_table;
-using fewstep::straight_line;
 using fewstep::variance_preserving;
 
 namespace {
@@ -62,7 +62,7 @@ void check_same_law(const step_table& edm, const step_table& scaled, const P& p)
 
 TEST_CASE("a variance-preserving state has unit noise and signal together, a flow's sum up") {
   const variance_preserving<edm_denoiser> preserving;
-  const straight_line<edm_denoiser> straight;
+  const rectified_flow<edm_denoiser> straight;
   for (const float sigma : {0.002f, 0.0292f, 0.7f, 14.6f, 80.0f}) {
     const auto vp = preserving.exact_level(sigma), flow = straight.exact_level(sigma);
     CHECK(vp.signal * vp.signal + vp.noise * vp.noise == Approx(1).epsilon(1e-14));
@@ -88,7 +88,7 @@ TEST_CASE("a rescaled network gives the prediction that it gives in its own proc
     CHECK(p.noise_floor() == 0.01f);
   };
   check_process(variance_preserving<edm_consistency>{base});
-  check_process(straight_line<edm_consistency>{base});
+  check_process(rectified_flow<edm_consistency>{base});
 }
 
 TEST_CASE("a variance-preserving EDM network has the timesteps and deviations of DDPO") {
@@ -119,7 +119,7 @@ TEST_CASE("one network sampled in three processes is the same law") {
   const float lowest = variance_preserving<edm_denoiser>{}.time_of_timestep(0);
   const edm_denoiser base{.sigma_data = 0.5f, .sigma_min = lowest, .sigma_max = 80};
   const variance_preserving<edm_denoiser> preserving{base};
-  const straight_line<edm_denoiser> straight{base};
+  const rectified_flow<edm_denoiser> straight{base};
   std::vector<float> times;
   for (const auto& row : ddim_sampler{}.table(preserving, 20).rows) times.push_back(row.time);
   for (const float eta : {0.0f, 0.6f, 1.0f}) {
@@ -151,12 +151,12 @@ TEST_CASE("a rescaled consistency model keeps its floor: the noise added is that
     CHECK(table.rows[3].b == own.rows[3].b);  // f is not scaled
   };
   check_process(variance_preserving<edm_consistency>{base});
-  check_process(straight_line<edm_consistency>{base});
+  check_process(rectified_flow<edm_consistency>{base});
 }
 
 TEST_CASE("a rescaled process begins at its own variance and spreads its times in its own clock") {
   const variance_preserving<edm_denoiser> preserving;
-  const straight_line<edm_denoiser> straight{{.sigma_max = 79}};
+  const rectified_flow<edm_denoiser> straight{{.sigma_max = 79}};
   CHECK(fewstep::initial_sigma(preserving, 14.0f) == 1.0f);
   CHECK(fewstep::initial_sigma(straight, 1.0f) == 0.5f);
   const auto steps = fewstep::default_times(preserving, 4);

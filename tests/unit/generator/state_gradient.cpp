@@ -5,9 +5,9 @@
 #include "support/tiny_text_unet.hpp"
 #include "test.hpp"
 
-#include <fewstep/generator/check_generator.hpp>
 #include <fewstep/generator/mlp_generator.hpp>
 #include <fewstep/generator/rescaled.hpp>
+#include <fewstep/testing/check_generator.hpp>
 
 #include <vector>
 

@@ -313,8 +313,8 @@ TEST_CASE("safetensors: a checksum that stands in a file is checked", "[io]") {
 
 TEST_CASE("safetensors: the models that come with the library have checksums", "[io]") {
   const auto examples = std::filesystem::path(__FILE__).parent_path() / "../../../examples";
-  for (const std::string model : {"judges/preference", "judges/two_tower", "paper/consistency", "paper/denoiser",
-                                  "text_to_emoji/base", "text_to_emoji/denoiser"}) {
+  for (const std::string model : {"reward_models/preference", "reward_models/two_tower", "paper/consistency",
+                                  "paper/denoiser", "text_to_emoji/base", "text_to_emoji/denoiser"}) {
     CAPTURE(model);
     CHECK(safetensors_file::load(examples / (model + ".safetensors")).has_checksum());
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fewstep/optimizer/finite_parameters.hpp>
 
-#include "support/tiny_judges.hpp"
+#include "support/tiny_reward_models.hpp"
 #include "test.hpp"
 
 #include <fewstep/algorithm/consistency_training.hpp>
@@ -10,10 +10,10 @@
 #include <fewstep/backend/cpu/backend.hpp>
 #include <fewstep/generator/mlp_generator.hpp>
 #include <fewstep/io/checkpoint.hpp>
-#include <fewstep/judge/preference_training.hpp>
 #include <fewstep/optimizer/adam.hpp>
 #include <fewstep/optimizer/sgd.hpp>
 #include <fewstep/reward/per_sample.hpp>
+#include <fewstep/reward_model/preference_training.hpp>
 
 #include <unistd.h>
 
@@ -150,8 +150,8 @@ TEST_CASE("a policy gradient never saves parameters that are not finite and name
   }
   SECTION("the average") {
     auto trainer = fewstep::rlcm(backend, model, nearness{}, spoils_one{.bad = 9},
-                                 {.horizon = 2, .prompts_per_update = 2, .average_decay = 0.5f});
-    const_cast<float&>(trainer.average()[3]) = not_a_number;
+                                 {.horizon = 2, .prompts_per_update = 2, .ema_decay = 0.5f});
+    const_cast<float&>(trainer.ema()[3]) = not_a_number;
     CHECK_THROWS_WITH(fewstep::save_checkpoint(file.path, trainer), contains("1 of ") && contains("not finite"));
   }
   SECTION("a generator that comes so") {
@@ -216,8 +216,8 @@ TEST_CASE("a sample that is not finite is called that and the reward is not blam
       decoded(3, 1) = not_a_number;
     }
   };
-  const auto with = [&](auto reward_fn) {
-    fewstep::policy_gradient_parts parts{.reward_fn = reward_fn, .rule = fewstep::adam{}, .decode = breaks_one{}};
+  const auto with = [&](auto reward) {
+    fewstep::policy_gradient_parts parts{.reward = reward, .optimizer = fewstep::adam{}, .decoder = breaks_one{}};
     return fewstep::policy_gradient<cpu_backend, mlp, decltype(parts)>(
         backend, model, std::move(parts), {.horizon = 2, .prompts_per_update = 2, .samples_per_prompt = 4});
   };
@@ -233,8 +233,8 @@ TEST_CASE("a sample that is not finite is called that and the reward is not blam
       [](fewstep::vec<const float>, std::int32_t) -> float { throw std::runtime_error("no judge"); }));
   CHECK_THROWS_WITH(blamed.update(contexts), contains("value 1 of sample 3 of 8 is nan"));
   fewstep::policy_gradient_parts sound{
-      .reward_fn = fewstep::per_sample([](fewstep::vec<const float>, std::int32_t) { return not_a_number; }),
-      .rule = fewstep::adam{}};
+      .reward = fewstep::per_sample([](fewstep::vec<const float>, std::int32_t) { return not_a_number; }),
+      .optimizer = fewstep::adam{}};
   fewstep::policy_gradient<cpu_backend, mlp, decltype(sound)> of_sound(backend, model, std::move(sound),
                                                                        {.horizon = 2, .prompts_per_update = 2});
   CHECK_THROWS_WITH(of_sound.update(contexts), contains("the reward of sample 0 of 2 is nan"));

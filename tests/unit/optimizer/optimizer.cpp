@@ -81,46 +81,46 @@ namespace {
 
 /// Parameters and average after a few steps on a backend of so many threads.
 template <class Optimizer>
-std::vector<float> stepped(const Optimizer& rule, int threads) {
+std::vector<float> stepped(const Optimizer& optimizer, int threads) {
   cpu_backend backend({.threads = threads});
   constexpr index_t n = 50001;
-  auto parameters = fewstep::test::normals<float>(n, 1), average = parameters;
-  auto state = rule.make_state(backend, n);
+  auto parameters = fewstep::test::normals<float>(n, 1), ema = parameters;
+  auto state = optimizer.make_state(backend, n);
   for (std::uint64_t step = 0; step < 3; ++step) {
     const auto gradient = fewstep::test::normals<float>(n, 2 + step);
-    rule.update(backend, state,
-                {as_vec(std::span(parameters)), as_vec(std::span(gradient)), as_vec(std::span(average)), 0.9f},
-                {1.0f, 0.5f});
+    optimizer.update(backend, state,
+                     {as_vec(std::span(parameters)), as_vec(std::span(gradient)), as_vec(std::span(ema)), 0.9f},
+                     {1.0f, 0.5f});
   }
-  parameters.insert(parameters.end(), average.begin(), average.end());
+  parameters.insert(parameters.end(), ema.begin(), ema.end());
   return parameters;
 }
 
 }  // namespace
 
 TEST_CASE("an optimizer step has the same bits for any number of threads") {
-  const auto check = [](const auto& rule) { CHECK(same_bits(stepped(rule, 1), stepped(rule, 2))); };
+  const auto check = [](const auto& optimizer) { CHECK(same_bits(stepped(optimizer, 1), stepped(optimizer, 2))); };
   check(fewstep::sgd{.momentum = 0.9f});
   check(fewstep::adam{});
   check(fewstep::adamw{});
 }
 
 TEST_CASE("an element's step depends neither on where it stands nor on whether an average is kept") {
-  const auto check = [](const auto& rule) {
+  const auto check = [](const auto& optimizer) {
     cpu_backend backend({.threads = 1});
     constexpr index_t n = 77, steps = 50;
     const auto start = fewstep::test::normals<float>(1, 1), gradients = fewstep::test::normals<float>(steps, 2);
-    std::vector<float> parameters(n, start[0]), alone = parameters, average = parameters;
-    auto state = rule.make_state(backend, n), state_alone = rule.make_state(backend, n);
+    std::vector<float> parameters(n, start[0]), alone = parameters, ema = parameters;
+    auto state = optimizer.make_state(backend, n), state_alone = optimizer.make_state(backend, n);
     for (const float g : gradients) {
       const std::vector<float> gradient(n, g);
-      rule.update(backend, state,
-                  {as_vec(std::span(parameters)), as_vec(std::span(gradient)), as_vec(std::span(average)), 0.9f},
-                  {1.0f, 0.7f});
-      rule.update(backend, state_alone, {as_vec(std::span(alone)), as_vec(std::span(gradient))}, {1.0f, 0.7f});
+      optimizer.update(backend, state,
+                       {as_vec(std::span(parameters)), as_vec(std::span(gradient)), as_vec(std::span(ema)), 0.9f},
+                       {1.0f, 0.7f});
+      optimizer.update(backend, state_alone, {as_vec(std::span(alone)), as_vec(std::span(gradient))}, {1.0f, 0.7f});
     }
     CHECK(same_bits(parameters, std::vector<float>(n, parameters[0])));
-    CHECK(same_bits(average, std::vector<float>(n, average[0])));
+    CHECK(same_bits(ema, std::vector<float>(n, ema[0])));
     CHECK(same_bits(parameters, alone));
   };
   check(fewstep::sgd{.momentum = 0.9f});
@@ -129,13 +129,13 @@ TEST_CASE("an element's step depends neither on where it stands nor on whether a
 }
 
 TEST_CASE("a rate of 0 moves nothing") {
-  const auto check = [](const auto& rule) {
+  const auto check = [](const auto& optimizer) {
     cpu_backend backend({.threads = 1});
     const auto initial = fewstep::test::normals<float>(100, 1), gradient = fewstep::test::normals<float>(100, 2);
     auto parameters = initial;
-    auto state = rule.make_state(backend, 100);
+    auto state = optimizer.make_state(backend, 100);
     for (int step = 0; step < 3; ++step)
-      rule.update(backend, state, {as_vec(std::span(parameters)), as_vec(std::span(gradient))}, {0.0f, 1.0f});
+      optimizer.update(backend, state, {as_vec(std::span(parameters)), as_vec(std::span(gradient))}, {0.0f, 1.0f});
     CHECK(same_bits(parameters, initial));
   };
   check(fewstep::sgd{.momentum = 0.9f});

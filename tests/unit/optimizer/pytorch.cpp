@@ -21,14 +21,14 @@ constexpr fewstep::rate_schedule decay{.total = steps};
 
 /// Runs the steps and compares the parameters after each; returns the last average.
 template <class Optimizer>
-void check_against(const std::string& name, const Optimizer& rule, float average_decay = 0,
+void check_against(const std::string& name, const Optimizer& optimizer, float ema_decay = 0,
                    const std::string& average_name = {}) {
   const fewstep::test::pytorch_reference file("optimizers.safetensors");
   cpu_backend backend({.threads = 1});
-  auto parameters = file.flat<float>("initial"), average = parameters;
+  auto parameters = file.flat<float>("initial"), ema = parameters;
   const auto gradients = file.flat<float>("gradients"), expected = file.flat<float>(name + ".parameters"),
              norms = file.flat<float>("gradient_norm"), rates = file.flat<float>(name + ".learning_rate");
-  auto state = rule.make_state(backend, count);
+  auto state = optimizer.make_state(backend, count);
   std::vector<float> expected_average;
   if (!average_name.empty()) expected_average = file.flat<float>(average_name);
 
@@ -38,16 +38,16 @@ void check_against(const std::string& name, const Optimizer& rule, float average
     const double norm = gradient_norm(backend, gradient);
     CAPTURE(name, step);
     CHECK(norm == Approx(norms[static_cast<std::size_t>(step)]).epsilon(1e-6));
-    CHECK(rule.learning_rate * decay(step) == Approx(rates[static_cast<std::size_t>(step)]).epsilon(1e-6));
-    rule.update(backend, state,
-                {fewstep::as_vec(std::span(parameters)), gradient,
-                 average_name.empty() ? fewstep::vec<float>{} : fewstep::as_vec(std::span(average)), average_decay},
-                {decay(step), fewstep::clip_factor(norm, 1.0f)});
+    CHECK(optimizer.learning_rate * decay(step) == Approx(rates[static_cast<std::size_t>(step)]).epsilon(1e-6));
+    optimizer.update(backend, state,
+                     {fewstep::as_vec(std::span(parameters)), gradient,
+                      average_name.empty() ? fewstep::vec<float>{} : fewstep::as_vec(std::span(ema)), ema_decay},
+                     {decay(step), fewstep::clip_factor(norm, 1.0f)});
     const std::vector<float> now(&expected[first], &expected[first] + count);
     CHECK(fewstep::test::largest_difference(parameters, now) < 2e-6);
     if (average_name.empty()) continue;
     const std::vector<float> average_now(&expected_average[first], &expected_average[first] + count);
-    CHECK(fewstep::test::largest_difference(average, average_now) < 2e-6);
+    CHECK(fewstep::test::largest_difference(ema, average_now) < 2e-6);
   }
 }
 

@@ -100,7 +100,7 @@ TEST_CASE("a copy of kl_to_reference has its reference and options and is prepar
   regularizer.prepare(backend, 2);
   auto trainer = fewstep::rlcm(backend, model, judge, fewstep::sgd{}, {.horizon = 2},
                                fewstep::prompt_buffer_advantage{}, regularizer);
-  CHECK(trainer.parts().regularize.coefficient() == 0.5f);
+  CHECK(trainer.parts().regularizer.coefficient() == 0.5f);
   model.mean = anchor.mean + 1;
   CHECK(trainer.update(std::vector<std::int32_t>{0}).reference_kl > 0);
 }

@@ -90,7 +90,7 @@ TEST_CASE("a step to the floor draws nothing, so neither it nor the call there i
     }
   };
   check_process(fewstep::edm_consistency{});
-  check_process(fewstep::straight_line<fewstep::edm_consistency>{});
+  check_process(fewstep::rectified_flow<fewstep::edm_consistency>{});
   // Where the schedule begins below the network, the floor is the network's, scaled with the state.
   check_process(fewstep::variance_preserving<fewstep::edm_consistency>{.base = {.sigma_min = 0.1f}});
 }

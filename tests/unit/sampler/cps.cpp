@@ -48,7 +48,7 @@ TEST_CASE("cps_sampler has the published steps of a flow") {
 }
 
 TEST_CASE("cps_sampler has the same steps for an EDM network as a flow") {
-  const fewstep::straight_line<fewstep::edm_denoiser> p{{.sigma_data = 0.5f, .sigma_min = 0.01f, .sigma_max = 40}};
+  const fewstep::rectified_flow<fewstep::edm_denoiser> p{{.sigma_data = 0.5f, .sigma_min = 0.01f, .sigma_max = 40}};
   for (const auto& expected : published_tables("cps", "edm")) {
     const auto table = cps_sampler{.noise = expected.level, .times = expected.times()}.table(
         p, static_cast<int>(expected.rows.size()));
@@ -68,7 +68,7 @@ TEST_CASE("with noise 1 cps_sampler is the consistency sampler, to the bit") {
     check_consistency_sampler(fewstep::velocity_prediction{}, calls);
     check_consistency_sampler(flow_matching{}, calls);
     check_consistency_sampler(fewstep::variance_preserving<fewstep::edm_consistency>{}, calls);
-    check_consistency_sampler(fewstep::straight_line<fewstep::edm_consistency>{}, calls);
+    check_consistency_sampler(fewstep::rectified_flow<fewstep::edm_consistency>{}, calls);
   }
   check_consistency_sampler(fewstep::edm_consistency{}, 3, {40.0f, 3.0f, 0.003f});
 }
@@ -129,7 +129,7 @@ TEST_CASE("a cps_sampler step to the floor draws nothing, so it is not trained")
     CHECK(table.result == fewstep::emitted::clean);
   };
   check_process(fewstep::edm_consistency{}, {60, 1, 0.002f});
-  check_process(fewstep::straight_line<fewstep::edm_consistency>{}, {60, 1, 0.002f});
+  check_process(fewstep::rectified_flow<fewstep::edm_consistency>{}, {60, 1, 0.002f});
   check_process(flow_matching{}, {1, 0.5f, 0});
 }
 

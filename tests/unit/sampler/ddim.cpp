@@ -139,7 +139,7 @@ TEST_CASE("ddim_sampler does not train a last call that stands at timestep 0, wh
     check_standing_end({.eta = eta, .times = {999, 500, 0}}, fewstep::velocity_prediction{}, 3, 2);
     check_standing_end({.eta = eta, .steps_offset = 0}, fewstep::variance_preserving<fewstep::edm_denoiser>{}, 50, 49);
     check_standing_end({.eta = eta, .times = {80, 1, 0.002f}}, fewstep::edm_consistency{}, 3, 2);
-    check_standing_end({.eta = eta, .times = {80, 1, 0.002f}}, fewstep::straight_line<fewstep::edm_denoiser>{}, 3, 2);
+    check_standing_end({.eta = eta, .times = {80, 1, 0.002f}}, fewstep::rectified_flow<fewstep::edm_denoiser>{}, 3, 2);
     // A flow has no noise left at 0, so that the step which leads there has none either.
     check_standing_end({.eta = eta, .times = {1, 0.5f, 0.25f, 0}}, fewstep::flow_matching{}, 4, 2);
   }

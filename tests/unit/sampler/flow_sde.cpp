@@ -15,7 +15,7 @@ using fewstep::last_step;
 using fewstep::test::check_rows;
 using fewstep::test::published_tables;
 
-using straight = fewstep::straight_line<fewstep::edm_denoiser>;
+using straight = fewstep::rectified_flow<fewstep::edm_denoiser>;
 
 TEST_CASE("flow_sde_sampler has the steps of Flow-GRPO") {
   for (const auto& expected : published_tables("flow_sde", "flow")) {
@@ -91,8 +91,8 @@ TEST_CASE("flow_sde_sampler keeps the marginal of a Gaussian data law") {
 
 TEST_CASE("flow_sde_sampler refuses what it cannot do, by name") {
   CHECK_THROWS_WITH(flow_sde_sampler{}.table(fewstep::edm_denoiser{}, 4),
-                    contains("flow_sde_sampler: at time 80") && contains("straight_line<P>"));
-  CHECK_THROWS_WITH(flow_sde_sampler{}.table(fewstep::epsilon_prediction{}, 4), contains("straight_line<P>"));
+                    contains("flow_sde_sampler: at time 80") && contains("rectified_flow<P>"));
+  CHECK_THROWS_WITH(flow_sde_sampler{}.table(fewstep::epsilon_prediction{}, 4), contains("rectified_flow<P>"));
   CHECK_THROWS_WITH(flow_sde_sampler{.noise = -1}.table(flow_matching{}, 4), contains("noise is -1"));
   CHECK_THROWS_WITH(flow_sde_sampler{.noise = std::numeric_limits<float>::infinity()}.table(flow_matching{}, 4),
                     contains("noise is inf"));

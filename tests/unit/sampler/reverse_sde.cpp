@@ -71,5 +71,5 @@ TEST_CASE("a call at the cleanest time moves nothing: the last step of the rever
     }
   };
   check_process(fewstep::flow_matching{}, {1, 0.75f, 0.5f, 0});
-  check_process(fewstep::straight_line<fewstep::edm_denoiser>{}, {60, 3, 1, 0.002f});
+  check_process(fewstep::rectified_flow<fewstep::edm_denoiser>{}, {60, 3, 1, 0.002f});
 }

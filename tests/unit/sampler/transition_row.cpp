@@ -53,7 +53,7 @@ TEST_CASE("two levels have one noise if they differ by the rounding of double, n
   for (const float time : {0.002f, 0.5f, 1.0f}) {
     check_process(fewstep::flow_matching{}, time);
     check_process(fewstep::edm_denoiser{}, time);
-    check_process(fewstep::straight_line<fewstep::edm_denoiser>{}, time);
+    check_process(fewstep::rectified_flow<fewstep::edm_denoiser>{}, time);
     check_process(fewstep::variance_preserving<fewstep::edm_denoiser>{}, time);
   }
   CHECK(fewstep::same_noise(fewstep::exact_level(fewstep::flow_matching{}, 0), {1.0, 0.0}));

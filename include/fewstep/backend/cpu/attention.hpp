@@ -3,8 +3,8 @@
 
 #include <fewstep/backend/cpu/executor.hpp>
 #include <fewstep/backend/cpu/product.hpp>
+#include <fewstep/backend/operation_shapes.hpp>
 #include <fewstep/core/elementary.hpp>
-#include <fewstep/nn/shapes.hpp>
 
 #include <algorithm>
 #include <cmath>

@@ -9,8 +9,8 @@
 #include <fewstep/backend/cpu/norm.hpp>
 #include <fewstep/backend/cpu/product.hpp>
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/parallel_for.hpp>
 #include <fewstep/core/tensor.hpp>
-#include <fewstep/detail/parallel_for.hpp>
 
 #include <algorithm>
 #include <cstring>

@@ -4,7 +4,7 @@
 #include <fewstep/backend/cpu/executor.hpp>
 #include <fewstep/backend/cpu/product.hpp>
 #include <fewstep/backend/cpu/winograd.hpp>
-#include <fewstep/nn/shapes.hpp>
+#include <fewstep/backend/operation_shapes.hpp>
 
 #include <algorithm>
 #include <type_traits>

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <fewstep/backend/cpu/executor.hpp>
+#include <fewstep/backend/operation_shapes.hpp>
 #include <fewstep/core/elementary.hpp>
-#include <fewstep/nn/shapes.hpp>
 
 #include <algorithm>
 #include <cmath>

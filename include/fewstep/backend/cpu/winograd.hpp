@@ -3,7 +3,7 @@
 
 #include <fewstep/backend/cpu/executor.hpp>
 #include <fewstep/backend/cpu/tile.hpp>
-#include <fewstep/nn/shapes.hpp>
+#include <fewstep/backend/operation_shapes.hpp>
 
 #include <algorithm>
 #include <cstddef>

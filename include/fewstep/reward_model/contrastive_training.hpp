@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/backend/mirror.hpp>
+#include <fewstep/core/settings.hpp>
+#include <fewstep/core/sizes.hpp>
+#include <fewstep/loss/contrastive_loss.hpp>
+#include <fewstep/loss/example_source.hpp>
+#include <fewstep/reward_model/reward_model_update.hpp>
+#include <fewstep/reward_model/two_tower.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace fewstep {
+
+/// What one step did.
+struct contrastive_training_report {
+  std::int64_t step = 0;
+  double loss = 0, gradient_norm = 0;
+  double accuracy = 0;  ///< share of the batch's pictures whose own text is the nearest
+  double scale = 0;     ///< factor on the similarities, exp(logit_scale)
+};
+
+struct contrastive_training_options {
+  std::int64_t steps = 1000;
+  index_t batch = 64;           ///< pairs
+  float max_gradient_norm = 1;  ///< 0: gradients are not clipped
+  float ema_decay = 0;          ///< of the exponential moving average of the parameters; 0: there is none
+  rate_schedule schedule{};
+
+  static constexpr std::string_view name = "contrastive_training";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit.not_compared("steps", steps, at_least(1));
+    visit("batch", batch, at_least(1));
+    visit("max_gradient_norm", max_gradient_norm, at_least(0).or_infinite().remark("0: no clipping"));
+    visit("ema_decay", ema_decay, at_least(0).below(1));
+    visit("schedule", schedule);
+  }
+};
+
+/// Numbers captions so that equal ones have equal numbers. Texts are bags of words: their order counts for nothing.
+inline void number_captions(std::span<const token_list> texts, std::span<index_t> numbers) {
+  std::map<std::array<std::int32_t, token_list::length>, index_t> first;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    auto words = texts[i].ids;
+    std::sort(words.begin(), words.end());
+    numbers[i] = first.try_emplace(words, static_cast<index_t>(i)).first->second;
+  }
+}
+
+namespace detail {
+
+/// data[i] = min(data[i], most).
+struct keep_at_most {
+  float* data;
+  float most;
+  FEWSTEP_HD void operator()(index_t i) const { data[i] = data[i] < most ? data[i] : most; }
+};
+
+}  // namespace detail
+
+/// Contrastive training of pictures and their texts (CLIP: Radford et al. 2021, arXiv:2103.00020, section 2.3) by
+/// contrastive_loss, in which pairs of one caption are masked. The factor on similarities is learned as
+/// exp(logit_scale) and kept at or below 100, as published. An example_source gives pictures and token lists.
+template <class Backend, class Optimizer>
+class contrastive_training {
+ public:
+  using options = contrastive_training_options;
+  using report = contrastive_training_report;
+
+  contrastive_training(Backend& backend, two_tower<Backend>& model, Optimizer optimizer, const options& o)
+      : backend_(backend),
+        model_(model),
+        options_(checked(o)),
+        update_(backend, options::name, model.parameters(), std::move(optimizer), o),
+        batch_(o.batch),
+        workspace_(model.make_workspace(backend, o.batch)),
+        pictures_(backend, length_product(o.batch, model.sample_size())),
+        texts_(backend, o.batch),
+        outputs_(backend, length_product(o.batch, model.outputs())),
+        slopes_(backend, length_product(o.batch, model.outputs())),
+        captions_(static_cast<std::size_t>(o.batch)) {}
+
+  [[nodiscard]] std::int64_t index() const { return update_.index(); }
+  [[nodiscard]] bool finished() const { return update_.finished(); }
+  /// Exponential moving average of the parameters; empty without one.
+  [[nodiscard]] vec<const float> ema() const& { return update_.ema(); }
+  needs_a_named_object ema() const&& = delete;
+
+  /// One optimizer step on one batch from the source.
+  template <class Source>
+  report step(Source& source) {
+    const array_extents<2> of_pictures{batch_, model_.sample_size()}, of_outputs{batch_, model_.outputs()};
+    if constexpr (detail::require_example_source<Source, token_list>())
+      source(index(), matrix<float>{pictures_.host().data(), of_pictures}, texts_.host());
+    model_.expect_known(texts_.host());
+    number_captions(texts_.host(), captions_);
+    pictures_.upload(backend_);
+    texts_.upload(backend_);
+    const reward_model_rows<float> rows{{pictures_.device(), of_pictures}, token_matrix(texts_.view())};
+    model_.forward(backend_, rows, {outputs_.device(), of_outputs}, workspace_);
+    outputs_.download(backend_);
+
+    float log_scale = 0;
+    const vec<float> at = model_.parameters().subview(model_.network().logit_scale(), 1);
+    backend_.copy_to_host(at.data, &log_scale, 1);
+    const auto [loss, scale_gradient, accuracy] =
+        contrastive_loss<float>(matrix<const float>{outputs_.host().data(), of_outputs}, static_cast<double>(log_scale),
+                                captions_, {slopes_.host().data(), of_outputs});
+    slopes_.upload(backend_);
+    const vec<float> g = model_.gradients();
+    backend_.for_each(g.size(), detail::fill<float>{g.data, 0.0f});
+    model_.backward(backend_, {slopes_.device(), of_outputs}, workspace_);
+    backend_.for_each(1,
+                      detail::fill<float>{g.data + model_.network().logit_scale(), static_cast<float>(scale_gradient)});
+
+    const std::int64_t step = index();
+    const double norm = update_.step(model_.parameters(), g, loss);
+    backend_.for_each(1, detail::keep_at_most{at.data, largest_log_scale});
+    return {step, loss, norm, accuracy, std::exp(static_cast<double>(log_scale))};
+  }
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    match_settings(archive, options_);
+    match_part(archive, "model", model_);
+    update_.serialize(archive, model_.parameters());
+  }
+
+ private:
+  static constexpr float largest_log_scale = 4.605170185988092f;  // ln 100
+
+  Backend& backend_;
+  two_tower<Backend>& model_;
+  options options_;
+  reward_model_update<Backend, Optimizer> update_;
+  index_t batch_;
+  typename two_tower<Backend>::workspace workspace_;
+  mirrored<float, Backend> pictures_;
+  mirrored<token_list, Backend> texts_;
+  mirrored<float, Backend> outputs_, slopes_;
+  std::vector<index_t> captions_;
+};
+
+}  // namespace fewstep
