@@ -167,7 +167,7 @@ TEST_CASE("samples left out are in no figure of the report") {
     cpu_backend backend({.threads = 1});
     mlp model = make_model(backend);
     fewstep::policy_gradient trainer(
-        backend, model, fewstep::policy_gradient_parts{.reward = reward{}, .optimizer = fewstep::sgd{}},
+        backend, model, fewstep::policy_gradient_parts{.reward = judge{}, .optimizer = fewstep::sgd{}},
         {.horizon = horizon, .prompts_per_update = prompts, .samples_per_prompt = together, .seed = 5});
     trainer.sample(contexts());
     rewards.assign(trainer.rewards().begin(), trainer.rewards().end());
@@ -245,7 +245,7 @@ TEST_CASE("a reference holds the samples that are not left out, and no others") 
     const fewstep::reward_check check{.when_not_finite = non_finite::leave_out, .at_most = 1};
     fewstep::policy_gradient trainer(
         backend, model,
-        fewstep::policy_gradient_parts{.reward = reward{bad},
+        fewstep::policy_gradient_parts{.reward = judge{bad},
                                        .advantage = nothing{},
                                        .objective = fewstep::clipped_surrogate{0.1f},
                                        .regularizer = fewstep::kl_to_reference<mlp>(reference, {.coefficient = 1}),
@@ -296,7 +296,7 @@ TEST_CASE("an update after one that left samples out has all of them") {
   mlp model = make_model(backend);
   std::vector<std::vector<float>> gradients;
   fewstep::policy_gradient trainer(backend, model,
-                                   fewstep::policy_gradient_parts{.reward = reward{few},
+                                   fewstep::policy_gradient_parts{.reward = judge{few},
                                                                   .advantage = fewstep::batch_advantage{},
                                                                   .objective = fewstep::reinforce{},
                                                                   .optimizer = recorder{&gradients}},

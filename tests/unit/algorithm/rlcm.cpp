@@ -108,7 +108,7 @@ TEST_CASE("with one optimizer step per rollout rlcm makes the bits of REINFORCE,
     auto trainer = fewstep::rlcm(backend, clipped, judge, optimizer, o);
     fewstep::policy_gradient reference(
         backend, plain,
-        fewstep::policy_gradient_parts{.reward = reward, .objective = fewstep::reinforce{}, .optimizer = optimizer},
+        fewstep::policy_gradient_parts{.reward = judge, .objective = fewstep::reinforce{}, .optimizer = optimizer},
         fewstep::detail::common_options(o));
     for (int k = 0; k < 5; ++k) {
       const auto report = trainer.update(contexts);

@@ -51,7 +51,7 @@ void compare_gradients(const Sampler& sampler, process of, int horizon, const Se
                                      fewstep::no_regularizer, fewstep::sgd, fewstep::identity_decoder, Selection>;
   fewstep::policy_gradient<cpu_backend, affine_toy, parts> trainer(
       backend, model,
-      parts{.sampler = sampler, .reward = reward(quadratic_reward{}), .optimizer = {0}, .selection = selection},
+      parts{.sampler = sampler, .reward = judge(quadratic_reward{}), .optimizer = {0}, .selection = selection},
       {.horizon = horizon, .prompts_per_update = 1, .samples_per_prompt = samples, .seed = seed});
   const auto places = sampler.table(model.preconditioner(), horizon).trained - trainer.table().trained + 1;
   std::vector<std::vector<double>> gradients(static_cast<std::size_t>(places));

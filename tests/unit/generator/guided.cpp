@@ -206,7 +206,7 @@ auto make_trainer(cpu_backend& backend, guided<cpu_backend, class_case::generato
   const auto judge = fewstep::per_sample([](vec<const float> x, std::int32_t) { return x[0] - x[1] * x[1]; });
   return fewstep::policy_gradient(
       backend, model,
-      fewstep::policy_gradient_parts{.reward = reward, .optimizer = fewstep::adam{.learning_rate = 1e-2f}},
+      fewstep::policy_gradient_parts{.reward = judge, .optimizer = fewstep::adam{.learning_rate = 1e-2f}},
       {.horizon = 4, .prompts_per_update = 20, .samples_per_prompt = 3, .memory_budget = budget});
 }
 
