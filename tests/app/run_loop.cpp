@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "../../examples/text_to_emoji/run_loop.hpp"
 
+#include "support/temporary_directory.hpp"
 #include "test.hpp"
-#include "unit/io/temporary_directory.hpp"
 
 #include <fewstep/algorithm/rlcm.hpp>
 #include <fewstep/backend/cpu/backend.hpp>

@@ -3,8 +3,8 @@
 #include "paper/study/finished_run.hpp"
 #include "paper/study/plan.hpp"
 #include "paper/study/study_settings.hpp"
+#include "support/temporary_directory.hpp"
 #include "test.hpp"
-#include "unit/io/temporary_directory.hpp"
 
 #include <fewstep/core/error.hpp>
 

@@ -4,8 +4,8 @@
 #include "support/arrays.hpp"
 #include "support/differentiable_gaussian.hpp"
 #include "support/micro_batches.hpp"
+#include "support/temporary_directory.hpp"
 #include "test.hpp"
-#include "unit/io/temporary_directory.hpp"
 
 #include <fewstep/algorithm/draft.hpp>
 #include <fewstep/generator/mlp_generator.hpp>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/arrays.hpp"
 #include "support/gaussian_consistency.hpp"
+#include "support/temporary_directory.hpp"
 #include "test.hpp"
-#include "unit/io/temporary_directory.hpp"
 
 #include <fewstep/advantage/group.hpp>
 #include <fewstep/advantage/prompt_buffer.hpp>

@@ -3,8 +3,8 @@
 #include "support/affine_toy.hpp"
 #include "support/arrays.hpp"
 #include "support/gaussian_consistency.hpp"
+#include "support/temporary_directory.hpp"
 #include "test.hpp"
-#include "unit/io/temporary_directory.hpp"
 
 #include <fewstep/algorithm/grpo.hpp>
 #include <fewstep/algorithm/policy_gradient.hpp>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fewstep/io/atomic_file.hpp>
 
-#include "temporary_directory.hpp"
+#include "support/temporary_directory.hpp"
 #include "test.hpp"
 
 namespace fs = std::filesystem;

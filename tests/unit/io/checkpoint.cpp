@@ -3,7 +3,7 @@
 #include <fewstep/core/archive_within.hpp>
 #include <fewstep/io/checkpoint.hpp>
 
-#include "temporary_directory.hpp"
+#include "support/temporary_directory.hpp"
 #include "test.hpp"
 
 #include <array>

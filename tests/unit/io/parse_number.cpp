@@ -11,7 +11,7 @@
 #include <random>
 #include <string>
 
-#include "temporary_directory.hpp"
+#include "support/temporary_directory.hpp"
 #include "test.hpp"
 
 using fewstep::parse_number;

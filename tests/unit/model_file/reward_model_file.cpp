@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fewstep/model_file/reward_model_file.hpp>
 
+#include "support/temporary_directory.hpp"
 #include "support/tiny_reward_models.hpp"
-#include "temporary_directory.hpp"
 #include "test.hpp"
 
 #include <fewstep/reward_model/alignment_reward.hpp>

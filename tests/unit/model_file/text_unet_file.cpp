@@ -2,8 +2,8 @@
 #include <fewstep/io/file.hpp>
 #include <fewstep/model_file/text_unet_file.hpp>
 
+#include "support/temporary_directory.hpp"
 #include "support/tiny_text_unet.hpp"
-#include "temporary_directory.hpp"
 #include "test.hpp"
 
 #include <cmath>

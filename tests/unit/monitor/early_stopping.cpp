@@ -4,7 +4,7 @@
 #include <fewstep/io/checkpoint.hpp>
 #include <fewstep/monitor/early_stopping.hpp>
 
-#include "unit/io/temporary_directory.hpp"
+#include "support/temporary_directory.hpp"
 
 #include <limits>
 #include <string>

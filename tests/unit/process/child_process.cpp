@@ -2,7 +2,7 @@
 #include <fewstep/process/child_process.hpp>
 
 #include "support/processes.hpp"
-#include "temporary_directory.hpp"
+#include "support/temporary_directory.hpp"
 #include "test.hpp"
 
 #include <csignal>

@@ -3,8 +3,8 @@
 
 #include "support/arrays.hpp"
 #include "support/processes.hpp"
+#include "support/temporary_directory.hpp"
 #include "test.hpp"
-#include "unit/io/temporary_directory.hpp"
 
 #include <fewstep/algorithm/rlcm.hpp>
 #include <fewstep/backend/cpu/backend.hpp>
