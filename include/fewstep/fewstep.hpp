@@ -40,6 +40,7 @@
 #include <fewstep/loss/auxiliary_loss.hpp>
 #include <fewstep/loss/consistency_regularizer.hpp>
 #include <fewstep/loss/last_step_reward.hpp>
+#include <fewstep/mdp/open_rollout.hpp>
 #include <fewstep/mdp/policy.hpp>
 #include <fewstep/mdp/prompts.hpp>
 #include <fewstep/monitor/bootstrap.hpp>

@@ -76,6 +76,37 @@ TEMPLATE_LIST_TEST_CASE("initial states are the CPU's noise, wherever a sample s
   }
 }
 
+TEMPLATE_LIST_TEST_CASE("states that start from data are the CPU's, wherever they stand", "[cuda]", devices) {
+  constexpr index_t rows = 3;
+  for (const index_t dimension : {1, 4, 50, 1028}) {
+    const auto values = normals<float>(rows * dimension, 4);
+    const auto start = [&](auto& backend, index_t shift) {
+      std::vector<float> shifted(static_cast<std::size_t>(shift));
+      shifted.insert(shifted.end(), values.begin(), values.end());
+      const auto data = to_device(backend, shifted);
+      const auto noise = to_device(backend, std::vector<rollout_noise>{source});
+      tensor<float, 1, std::remove_reference_t<decltype(backend)>> x(backend, {rows * dimension + shift});
+      const array_extents<2> shape{rows, dimension};
+      draw_initial_states(backend, initial_states{.x = {x.data() + shift, shape},
+                                                  .sigma = 0.8f,
+                                                  .noise = noise.data(),
+                                                  .first = 7,
+                                                  .step = 2,
+                                                  .data = {data.data() + shift, shape},
+                                                  .signal = 0.6f});
+      return to_host(backend, x.data() + shift, rows * dimension);
+    };
+    cpu_backend cpu({.threads = 1});
+    const auto expected = start(cpu, 0);
+    in_every_order<TestType>([&](TestType& backend) {
+      const auto x = start(backend, 0);
+      CHECK(largest_difference(x, expected) < 5e-6);
+      CHECK(same_bits(start(backend, 1), x));
+      return x;
+    });
+  }
+}
+
 TEMPLATE_LIST_TEST_CASE("a step is the CPU's, with and without noise", "[cuda]", devices) {
   for (const index_t dimension : {1, 5, 16, 18, 300, 516, 4096, 4099, 8196}) {
     const index_t rows = dimension > 1000 ? 2 : 5;

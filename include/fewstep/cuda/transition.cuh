@@ -31,7 +31,7 @@ namespace detail {
   return {{z.z0, z.z1, z.z2, z.z3}};
 }
 
-/// Packet `column` of row `row` of x_0.
+/// Packet `column` of row `row` of the first states.
 struct initial_packet {
   initial_states a;
   bool packets;
@@ -39,8 +39,11 @@ struct initial_packet {
   [[nodiscard]] FEWSTEP_HD index_t columns() const { return (a.x.cols() + 3) / 4; }
   FEWSTEP_HD void operator()(index_t row, index_t column) const {
     const int group = static_cast<int>(column), n = static_cast<int>(a.x.cols());
-    float_packet four = normals_at(*a.noise, stream::initial_noise, a.drawn_as(row), 0, group);
+    float_packet four = normals_at(*a.noise, stream::initial_noise, a.drawn_as(row), a.step, group);
     for (int k = 0; k < 4; ++k) four[k] *= a.sigma;
+    if (a.data.data != nullptr)
+      for (int k = 0; k < 4 && 4 * group + k < n; ++k)
+        four[k] = std::fma(a.signal, a.data.row(row)[4 * group + k], four[k]);
     if (packets)
       store_values<true>(a.x.row(row), 4 * group, n, four);
     else

@@ -22,13 +22,18 @@ struct rollout_noise {
 };
 
 /// x_0 ~ N(0, sigma^2 I) for the rows of x[N, D]. Row r is sample first + r of the batch; the noise is read when the
-/// operation runs. Samples that stand together in groups of `shared` start from the same state.
+/// operation runs. Samples that stand together in groups of `shared` draw the same noise.
+///
+/// With data[N, D] a trajectory starts on the way: x_k = signal data + sigma z, with the noise of (sample, `step`).
 struct initial_states {
   matrix<float> x;
   float sigma = 1;
   const rollout_noise* noise = nullptr;
   index_t first = 0;
   index_t shared = 1;
+  std::uint32_t step = 0;      ///< k
+  matrix<const float> data{};  ///< null: none
+  float signal = 0;
 
   /// Whose numbers row r draws, within the batch.
   [[nodiscard]] FEWSTEP_HD index_t drawn_as(index_t r) const { return (first + r) / shared * shared; }
@@ -63,14 +68,18 @@ void draw_initial_states(Backend& backend, const initial_states& a) {
   const index_t dimension = a.x.cols();
   backend.parallel_for(a.x.rows(), [=](auto&, int, index_t i) {
     float* x = a.x.row(i);
-    fill_normal(source, a.noise->first + static_cast<std::uint64_t>(a.drawn_as(i)), 0, x, dimension);
+    fill_normal(source, a.noise->first + static_cast<std::uint64_t>(a.drawn_as(i)), a.step, x, dimension);
     for (index_t d = 0; d < dimension; ++d) x[d] *= a.sigma;
+    if (a.data.data == nullptr) return;
+    const float* data = a.data.row(i);
+    for (index_t d = 0; d < dimension; ++d) x[d] += a.signal * data[d];
   });
 }
 
+/// Kept out of line, so that whoever takes a step runs the same instructions.
 template <class Backend>
 requires on_host<Backend>
-void take_step(Backend& backend, const transition_step& a) {
+[[gnu::noinline]] void take_step(Backend& backend, const transition_step& a) {
   const random_stream moves{a.noise->seed, stream::noise};
   const std::uint64_t sample = a.noise->first + static_cast<std::uint64_t>(a.first);
   const index_t dimension = a.x.cols();

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "support/affine_predictor.hpp"
 #include "support/arrays.hpp"
 #include "test.hpp"
 
@@ -12,7 +13,6 @@
 #include <span>
 #include <vector>
 
-using fewstep::cpu_backend;
 using fewstep::emitted;
 using fewstep::index_t;
 using fewstep::last_step;
@@ -20,46 +20,13 @@ using fewstep::matrix;
 using fewstep::random_stream;
 using fewstep::reduction;
 using fewstep::step_table;
+using fewstep::test::affine_predictor;
+using fewstep::test::affine_sampling;
 using fewstep::test::same_bits;
 
 namespace {
 
-constexpr index_t dimension = 19;
-
-/// o = 0.3 x + context + 0.1 t.
-struct affine_predictor {
-  using context_type = float;
-  struct workspace_type {};
-  [[nodiscard]] index_t sample_size() const { return dimension; }
-  [[nodiscard]] fewstep::edm_consistency preconditioner() const {
-    return {.sigma_data = 0.5f, .sigma_min = 0.1f, .sigma_max = 4};
-  }
-  [[nodiscard]] workspace_type make_workspace(cpu_backend&, index_t) const { return {}; }
-  [[nodiscard]] std::size_t workspace_bytes(const cpu_backend&, index_t) const { return 0; }
-  void predict(cpu_backend&, fewstep::batch<float> rows, matrix<float> o, workspace_type&) {
-    for (index_t r = 0; r < rows.rows(); ++r)
-      for (index_t d = 0; d < dimension; ++d) o(r, d) = 0.3f * rows.x(r, d) + rows.contexts[r] + 0.1f * rows.times[r];
-  }
-};
-static_assert(fewstep::predictor<affine_predictor, cpu_backend>);
-
-struct sampled {
-  cpu_backend backend;
-  affine_predictor model;
-  affine_predictor::workspace_type workspace;
-  fewstep::trajectory<cpu_backend, float> path;
-  std::vector<float> o;
-
-  sampled(const step_table& table, index_t samples, int threads = 1)
-      : backend({.threads = threads}),
-        path(backend, table, samples, dimension),
-        o(static_cast<std::size_t>(samples * dimension)) {
-    for (index_t r = 0; r < samples; ++r) path.set_context(r, 0.25f * static_cast<float>(r % 3));
-  }
-  void run(fewstep::rollout_noise noise, index_t first, index_t count, reduction over = reduction::mean) {
-    rollout(backend, model, workspace, path, {o.data(), {count, dimension}}, noise, over, first, count);
-  }
-};
+constexpr index_t dimension = affine_predictor::dimension;
 
 /// The trajectory in double precision, from the numbers of the noise streams.
 struct closed_form {
@@ -96,7 +63,7 @@ struct closed_form {
 void check_closed_form(const step_table& table, reduction over = reduction::mean) {
   constexpr std::uint64_t seed = 11, first = 40;
   constexpr index_t samples = 6;
-  sampled s(table, samples);
+  affine_sampling s(table, samples);
   s.run({seed, first}, 0, samples, over);
   for (index_t r = 0; r < samples; ++r) {
     const closed_form expected(table, 0.25 * static_cast<double>(r % 3), seed, first + static_cast<std::uint64_t>(r),
@@ -112,16 +79,6 @@ void check_closed_form(const step_table& table, reduction over = reduction::mean
     const std::vector<float> result(s.path.result().row(r), s.path.result().row(r) + dimension);
     CHECK(fewstep::test::largest_difference(result, expected.result) < 1e-5);
   }
-}
-
-std::vector<float> everything(sampled& s) {
-  const matrix<const float> states = s.path.states();
-  std::vector<float> all(states.begin(), states.end());
-  const matrix<float> result = s.path.result();
-  all.insert(all.end(), result.begin(), result.end());
-  for (index_t row = 0; row < s.path.trained_rows(); ++row)
-    all.push_back(static_cast<float>(s.path.log_probability(row)));
-  return all;
 }
 
 }  // namespace
@@ -143,7 +100,7 @@ TEST_CASE("steps before the first that is trained are sampled alike and have no 
   table.first_trained = 1;
   table.trained = 2;
   check_closed_form(table);
-  sampled s(table, 4);
+  affine_sampling s(table, 4);
   s.run({3, 0}, 0, 4, reduction::mean);
   CHECK(s.path.first_trained_row() == 4);
   CHECK(s.path.trained_rows() == 8);
@@ -159,7 +116,7 @@ TEST_CASE("a rollout follows DDIM's table, whose result is the last state") {
 
 TEST_CASE("the last state of a masked step is the clean prediction") {
   const auto table = fewstep::consistency_sampler{.times = {4, 1}}.table(affine_predictor{}.preconditioner(), 2);
-  sampled s(table, 3);
+  affine_sampling s(table, 3);
   s.run({1, 0}, 0, 3);
   CHECK(same_bits(s.path.state(2).data, s.path.result().data, 3 * dimension));
 }
@@ -168,21 +125,21 @@ TEST_CASE("a rollout in parts, in any order and on any number of threads, has th
   const auto table = fewstep::consistency_sampler{.times = {4, 2, 1}, .last = last_step::reference}.table(
       affine_predictor{}.preconditioner(), 3);
   constexpr index_t samples = 35;
-  sampled whole(table, samples);
+  affine_sampling whole(table, samples);
   whole.run({5, 70}, 0, samples);
-  const auto expected = everything(whole);
+  const auto expected = whole.everything();
 
-  sampled parts(table, samples, GENERATE(1, 2));
+  affine_sampling parts(table, samples, GENERATE(1, 2));
   const index_t part = GENERATE(1, 3, 7, 34);
   for (index_t first = samples / part * part; first >= 0; first -= part)
     if (first < samples) parts.run({5, 70}, first, std::min(part, samples - first));
   CAPTURE(part, parts.backend.threads());
-  CHECK(same_bits(everything(parts), expected));
+  CHECK(same_bits(parts.everything(), expected));
 }
 
 TEST_CASE("noise belongs to the sample's number in the run, not to its place in the batch") {
   const auto table = fewstep::consistency_sampler{.times = {4, 2, 1}}.table(affine_predictor{}.preconditioner(), 3);
-  sampled early(table, 6), late(table, 6), other(table, 6);
+  affine_sampling early(table, 6), late(table, 6), other(table, 6);
   early.run({5, 0}, 0, 6);
   late.run({5, 3}, 0, 6);
   other.run({6, 0}, 0, 6);
@@ -194,7 +151,7 @@ TEST_CASE("noise belongs to the sample's number in the run, not to its place in 
 
 TEST_CASE("a trajectory shows a replayed step its state, time and context") {
   const auto table = fewstep::consistency_sampler{.times = {4, 2, 1}}.table(affine_predictor{}.preconditioner(), 3);
-  sampled s(table, 5);
+  affine_sampling s(table, 5);
   s.run({5, 0}, 0, 5);
   CHECK(s.path.trained_rows() == 10);
   const auto rows = s.path.rows(0, 15);
@@ -206,7 +163,7 @@ TEST_CASE("a trajectory shows a replayed step its state, time and context") {
       CHECK(s.path.times()[5 * k + r] == table.rows[static_cast<std::size_t>(k)].time);
     }
   // States and results, log-probabilities, times and contexts; and the table, twice where a device has its own.
-  CHECK(fewstep::trajectory<cpu_backend, float>::bytes(3, 5, dimension) ==
+  CHECK(fewstep::trajectory<fewstep::cpu_backend, float>::bytes(3, 5, dimension) ==
         (4 + 1) * 5 * dimension * sizeof(float) + 3 * 5 * (sizeof(double) + 2 * sizeof(float)) +
             3 * 2 * sizeof(fewstep::step_row));
 }
