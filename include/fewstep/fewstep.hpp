@@ -10,6 +10,7 @@
 #include <fewstep/backend/backend.hpp>
 #include <fewstep/decoder/decoder.hpp>
 #include <fewstep/generator/generator.hpp>
+#include <fewstep/mdp/particle_process.hpp>
 #include <fewstep/objective/objective.hpp>
 #include <fewstep/objective/trajectory_objective.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
@@ -40,6 +41,7 @@
 #include <fewstep/loss/auxiliary_loss.hpp>
 #include <fewstep/loss/consistency_regularizer.hpp>
 #include <fewstep/loss/last_step_reward.hpp>
+#include <fewstep/mdp/generator_particles.hpp>
 #include <fewstep/mdp/open_rollout.hpp>
 #include <fewstep/mdp/policy.hpp>
 #include <fewstep/mdp/prompts.hpp>
