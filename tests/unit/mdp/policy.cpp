@@ -27,18 +27,18 @@ namespace {
 struct observation {
   float position[2], goal[2];
 };
-using policy =
+using network =
     fewstep::mlp_generator<cpu_backend, fewstep::edm_consistency, fewstep::observation_conditioning<observation>>;
-using policy = fewstep::policy<cpu_backend, policy>;
+using policy = fewstep::policy<cpu_backend, network>;
 
 static_assert(noexcept(std::declval<policy&>().act(observation{}, 3)));
 
 constexpr index_t dimension = 21;
 
-policy make_policy(cpu_backend& backend) {
+network make_network(cpu_backend& backend) {
   return {backend, {.network = {.dimension = dimension, .hidden = {33, 20}}, .seed = 4}};
 }
-step_table three_calls(const policy& p) { return fewstep::consistency_sampler{}.table(p.preconditioner(), 3); }
+step_table three_calls(const network& p) { return fewstep::consistency_sampler{}.table(p.preconditioner(), 3); }
 
 observation observe(index_t n) {
   const auto x = static_cast<float>(n);
@@ -68,7 +68,7 @@ struct troubled {
 
 TEST_CASE("a plan has the bits of the rollout's sample of that number") {
   cpu_backend control({.threads = 1}), backend({.threads = GENERATE(1, 2)});
-  policy model = make_policy(backend);
+  network model = make_network(backend);
   const auto p = model.preconditioner();
   const auto table = GENERATE_COPY(
       fewstep::consistency_sampler{}.table(p, 3), fewstep::consistency_sampler{}.table(p, 2),
@@ -94,7 +94,7 @@ TEST_CASE("a plan has the bits of the rollout's sample of that number") {
 
 TEST_CASE("a plan is a function of observation, sample number and seed") {
   cpu_backend backend({.threads = 1});
-  policy model = make_policy(backend);
+  network model = make_network(backend);
   policy one(backend, model, three_calls(model), 5), other(backend, model, three_calls(model), 6);
   const auto expected = copy(one.act(observe(1)));
   const auto elsewhere = copy(one.act(observe(2))), fresh = copy(one.act(observe(1), 1));
@@ -107,7 +107,7 @@ TEST_CASE("a plan is a function of observation, sample number and seed") {
 
 TEST_CASE("a policy follows the training of its generator") {
   cpu_backend backend({.threads = 1});
-  policy model = make_policy(backend);
+  network model = make_network(backend);
   policy one(backend, model, three_calls(model));
   const auto before = copy(one.act(observe(1)));
   for (float& parameter : model.parameters()) parameter *= 1.25f;
@@ -119,7 +119,7 @@ TEST_CASE("a policy follows the training of its generator") {
 
 TEST_CASE("an observation that is not finite does not make a plan that is") {
   cpu_backend backend({.threads = 1});
-  policy model = make_policy(backend);
+  network model = make_network(backend);
   policy one(backend, model, three_calls(model));
   observation broken = observe(1);
   broken.goal[1] = GENERATE(NAN, INFINITY, -INFINITY);
@@ -147,7 +147,7 @@ TEST_CASE("a plan is made by the thread that asks for it") {
 
 TEST_CASE("what could throw in a plan throws in the constructor") {
   cpu_backend one({.threads = 1}), two({.threads = 2});
-  policy model = make_policy(one);
+  network model = make_network(one);
   CHECK_THROWS_WITH(policy(two, model, three_calls(model)), contains("policy: the backend has 2 threads"));
   CHECK_THROWS_WITH(policy(one, model, step_table{}), contains("there are no rows"));
   troubled broken{.throws = true};
@@ -159,7 +159,7 @@ TEST_CASE("what could throw in a plan throws in the constructor") {
 
 TEST_CASE("a plan allocates nothing, from the first one on") {
   cpu_backend backend({.threads = 1});
-  policy model = make_policy(backend);
+  network model = make_network(backend);
   policy one(backend, model, three_calls(model));
   const std::size_t before = fewstep::test::allocations;
   for (index_t n = 0; n < 100; ++n) static_cast<void>(one.act(observe(n), static_cast<std::uint64_t>(n)));
