@@ -43,7 +43,7 @@ class library_product {
     if (halves)
       for (auto* array : {&a_, &b_}) {
         backend.for_each(side * side, round_to_bf16{array->data(), reinterpret_cast<__nv_bfloat16*>(c_.data())});
-        backend.copy_on_device(c_.data(), array->data(), side * side / 2);
+        backend.copy(c_.data(), array->data(), side * side / 2);
       }
     detail::check_cublas(
         cublasLtMatmulDescInit(

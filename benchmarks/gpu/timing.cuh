@@ -237,7 +237,7 @@ class copies {
   }
   void by_driver(index_t call) {
     const auto [from, to] = pair(call);
-    backend_.copy_on_device(from, to, 4 * packets_);
+    backend_.copy(from, to, 4 * packets_);
   }
 
  private:

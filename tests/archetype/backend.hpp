@@ -23,6 +23,7 @@ enum class drop {
   sum_type,
   copy_to_host,
   copy_to_device,
+  copy,
   synchronize
 };
 
@@ -62,6 +63,8 @@ struct archetype : executor_of<D> {
   void copy_to_host(const T*, T*, index_t) requires(D != drop::copy_to_host);
   template <class T>
   void copy_to_device(const T*, T*, index_t) requires(D != drop::copy_to_device);
+  template <class T>
+  void copy(const T*, T*, index_t) requires(D != drop::copy);
   void synchronize() requires(D != drop::synchronize);
 };
 

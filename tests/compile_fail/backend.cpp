@@ -20,4 +20,5 @@ using without_copy_to_host =
     with_backend<archetype<drop::copy_to_host>>;  // error: fewstep::backend: void copy_to_host or copy_to_device
 using without_copy_to_device =
     with_backend<archetype<drop::copy_to_device>>;  // error: fewstep::backend: void copy_to_host or copy_to_device
+using without_copy = with_backend<archetype<drop::copy>>;                // error: fewstep::backend: void copy\(
 using without_synchronize = with_backend<archetype<drop::synchronize>>;  // error: fewstep::backend: void synchronize

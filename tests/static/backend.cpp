@@ -19,6 +19,7 @@ static_assert(!fewstep::backend<archetype<drop::sum>>);
 static_assert(!fewstep::backend<archetype<drop::sum_type>>, "sums are taken in double");
 static_assert(!fewstep::backend<archetype<drop::copy_to_host>>);
 static_assert(!fewstep::backend<archetype<drop::copy_to_device>>);
+static_assert(!fewstep::backend<archetype<drop::copy>>);
 static_assert(!fewstep::backend<archetype<drop::synchronize>>);
 
 static_assert(fewstep::backend<fewstep::cpu_backend>);

@@ -51,6 +51,10 @@ concept has_copies = requires(B& b, const float* from, float* to, index_t n) {
   { b.copy_to_device(from, to, n) } -> std::same_as<void>;
 };
 template <class B>
+concept has_copy = requires(B& b, const float* from, float* to, index_t n) {
+  { b.copy(from, to, n) } -> std::same_as<void>;
+};
+template <class B>
 concept has_synchronize = requires(B& b) {
   { b.synchronize() } -> std::same_as<void>;
 };
@@ -76,16 +80,18 @@ concept on_host = detail::arrays_on_host<B>();
 ///   parallel_for(tasks, f)    f(executor, thread, i) for independent tasks, each on one executor at a time
 ///   for_each(n, f)            f(i) for a trivially copyable element kernel (FEWSTEP_HD where the backend has a device)
 ///   sum(n, term)              sum of term(i) in double, the same bits for any number of threads
-///   copy_to_host, copy_to_device, synchronize
+///   copy_to_host, copy_to_device, copy(from, to, n)
+///                             n elements from array to array: to the host's memory, from it, and within the backend;
+///                             arrays may not overlap
+///   synchronize()             waits for what was enqueued
 ///   executor_type             runs network operations (fewstep/nn) one after the other; the operations are free
 ///                             functions found by argument-dependent lookup: product, conv2d_forward, ...
 ///
 /// The compiler cannot check: no result depends on threads(); nothing but the first use of a size allocates.
-///
-/// Models here: cpu_backend.
 template <class B>
-concept backend = detail::has_executors<B> && detail::has_allocate<B> && detail::has_parallel_for<B> &&
-    detail::has_for_each<B> && detail::has_sum<B> && detail::has_copies<B> && detail::has_synchronize<B>;
+concept backend =
+    detail::has_executors<B> && detail::has_allocate<B> && detail::has_parallel_for<B> && detail::has_for_each<B> &&
+    detail::has_sum<B> && detail::has_copies<B> && detail::has_copy<B> && detail::has_synchronize<B>;
 
 namespace detail {
 
@@ -101,6 +107,8 @@ consteval bool require_backend() {
   static_assert(has_sum<B>, "fewstep::backend: double sum(index_t n, const Term&) is missing");
   static_assert(has_copies<B>,
                 "fewstep::backend: void copy_to_host or copy_to_device(const T* from, T* to, index_t n) is missing");
+  static_assert(has_copy<B>,
+                "fewstep::backend: void copy(const T* from, T* to, index_t n), within the backend, is missing");
   static_assert(has_synchronize<B>, "fewstep::backend: void synchronize() is missing");
   return backend<B>;
 }

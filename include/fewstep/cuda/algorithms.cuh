@@ -171,8 +171,8 @@ void sort_by_key(device_backend<Device>& backend, input<vec<const Key>> keys, in
                                              backend.device().stream());
     });
   } else {
-    backend.copy_on_device(keys.data, sorted_keys.data, keys.size());
-    backend.copy_on_device(values.data, sorted_values.data, values.size());
+    backend.copy(keys.data, sorted_keys.data, keys.size());
+    backend.copy(values.data, sorted_values.data, values.size());
     backend.device().submit([=](const auto& policy) {
       thrust::stable_sort_by_key(policy, sorted_keys.begin(), sorted_keys.end(), sorted_values.begin());
     });

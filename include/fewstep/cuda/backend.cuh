@@ -94,7 +94,7 @@ class device_backend {
     device_->copy(device, host, static_cast<std::size_t>(n) * sizeof(T), cudaMemcpyHostToDevice);
   }
   template <class T>
-  void copy_on_device(const T* from, T* to, index_t n) {
+  void copy(const T* from, T* to, index_t n) {
     device_->copy(to, from, static_cast<std::size_t>(n) * sizeof(T), cudaMemcpyDeviceToDevice);
   }
   void synchronize() { device_->synchronize(); }

@@ -15,12 +15,14 @@
 #include <sys/mman.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <iterator>
 #include <map>
 #include <memory>
 #include <new>
 #include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -47,7 +49,8 @@ class recorded_work {
 
 /// Stands in for a GPU where there is none: the same kernels, run on the CPU one thread after the other, and Thrust's
 /// algorithms on OpenMP. It is there to be strict and not to be fast. Its memory can be touched by kernels and copies
-/// only (a host that does ends with a segmentation fault), and a write beyond the end of an array ends the program.
+/// only (a host that does ends with a segmentation fault), a write beyond the end of an array ends the program, and a
+/// copy whose arrays do not lie where its direction says is refused.
 class emulated_device {
  public:
   /// Recorded work, with copies of all arguments as a CUDA graph has them.
@@ -79,6 +82,8 @@ class emulated_device {
   [[nodiscard]] std::size_t shared_memory() const { return std::size_t{163} << 10; }
   /// Kernels that were run so far.
   [[nodiscard]] std::int64_t launches() const { return launches_; }
+  /// Bytes that were copied to the host so far.
+  [[nodiscard]] std::int64_t bytes_to_host() const { return bytes_to_host_; }
 
   template <block_kernel Kernel>
   void launch(index_t blocks, const Kernel& kernel) {
@@ -135,7 +140,13 @@ class emulated_device {
   void copy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
     if (recording_ && kind == cudaMemcpyHostToDevice && !is_pinned(from))
       throw std::logic_error("emulated_device: a copy from pageable host memory cannot be recorded; use `mirrored`");
-    enqueue([=] { std::memmove(to, from, bytes); });
+    if (bytes == 0) return;
+    expect_place("to", to, bytes, kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice, kind);
+    expect_place("from", from, bytes, kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice, kind);
+    enqueue([this, to, from, bytes, kind] {
+      std::memmove(to, from, bytes);
+      if (kind == cudaMemcpyDeviceToHost) bytes_to_host_ += static_cast<std::int64_t>(bytes);
+    });
   }
   void synchronize() {
     if (recording_) throw std::runtime_error("emulated_device: the host cannot wait for work that is being recorded");
@@ -175,6 +186,29 @@ class emulated_device {
     return after != pinned_.begin() && address < std::prev(after)->first + std::prev(after)->second;
   }
 
+  /// Bytes from `memory` on to the end of the array of this device that it points into; 0 where it points into none.
+  [[nodiscard]] std::size_t room_at(const void* memory) const {
+    const auto after = areas_.upper_bound(const_cast<void*>(memory));
+    if (after == areas_.begin()) return 0;
+    const area& a = std::prev(after)->second;
+    const auto* address = static_cast<const std::byte*>(memory);
+    const auto* end = static_cast<const std::byte*>(a.base) + a.usable;
+    return address < end ? static_cast<std::size_t>(end - address) : 0;
+  }
+  /// One end of a copy lies on the device, or outside of it, as the direction of the copy says.
+  void expect_place(const char* end, const void* memory, std::size_t bytes, bool on_device, cudaMemcpyKind kind) const {
+    const std::size_t room = room_at(memory);
+    if (on_device ? room >= bytes : room == 0) return;
+    const char* direction = kind == cudaMemcpyHostToDevice     ? "the host to the device"
+                            : kind == cudaMemcpyDeviceToHost   ? "the device to the host"
+                            : kind == cudaMemcpyDeviceToDevice ? "device to device"
+                                                               : "an unknown place to another";
+    throw std::logic_error(message("emulated_device: a copy of ", bytes, " bytes goes from ", direction,
+                                   ", but the memory it is ", end, " ", room == 0 ? "is not" : "is", " the device's",
+                                   room > 0 && room < bytes ? message(", with room for ", room) : std::string(),
+                                   "; use copy_to_host, copy_to_device, or copy within the device"));
+  }
+
   template <class Work>
   void enqueue(Work work) {
     if (recording_) {
@@ -203,7 +237,7 @@ class emulated_device {
   std::map<void*, area> areas_;
   std::map<std::byte*, std::size_t> pinned_;
   std::vector<detail::recorded_work> recorded_;
-  std::int64_t launches_ = 0;
+  std::int64_t launches_ = 0, bytes_to_host_ = 0;
   bool recording_ = false;
 };
 

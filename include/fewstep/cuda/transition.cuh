@@ -185,7 +185,7 @@ void emit_result(device_backend<Device>& backend, const rollout_result& a) {
   if (a.clean)
     backend.for_each(a.to.size(), detail::clean_prediction{a.x.data, a.o.data, a.to.data, a.skip, a.out});
   else
-    backend.copy_on_device(a.next.data, a.to.data, a.to.size());
+    backend.copy(a.next.data, a.to.data, a.to.size());
 }
 
 }  // namespace fewstep

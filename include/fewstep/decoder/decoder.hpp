@@ -80,12 +80,12 @@ struct identity_decoder {
   [[nodiscard]] index_t decoded_size(index_t sample_size) const { return sample_size; }
   template <class Backend>
   void operator()(Backend& backend, matrix<const float> samples, matrix<float> decoded) const {
-    backend.copy_to_host(samples.data, decoded.data, samples.size());
+    backend.copy(samples.data, decoded.data, samples.size());
   }
   template <class Backend>
-  void backward(Backend& backend, matrix<const float> samples, matrix<const float> decoded_gradient,
+  void backward(Backend& backend, matrix<const float>, matrix<const float> decoded_gradient,
                 matrix<float> sample_gradient) const {
-    backend.for_each(samples.size(), detail::copy<float>{decoded_gradient.data, sample_gradient.data});
+    backend.copy(decoded_gradient.data, sample_gradient.data, decoded_gradient.size());
   }
 };
 

@@ -147,13 +147,17 @@ TEST_CASE("cpu_tensor may be empty, and moves without copying") {
   CHECK(b.data() == memory);
 }
 
-TEST_CASE("cpu_backend copies to and from host arrays") {
+TEST_CASE("cpu_backend copies to and from host arrays, and from array to array") {
   cpu_backend backend;
   const auto values = normals<float>(77, 2);
   fewstep::cpu_tensor<float, 1> t(backend, {77});
   std::vector<float> back(77);
   backend.copy_to_device(values.data(), t.data(), 77);
   backend.copy_to_host(t.data(), back.data(), 77);
+  fewstep::cpu_tensor<float, 1> other(backend, {77});
+  backend.copy(t.data() + 1, other.data(), 76);
+  CHECK(std::equal(values.begin() + 1, values.end(), other.data()));
+  CHECK(other.data()[76] == 0);
   CHECK(back == values);
 }
 

@@ -104,6 +104,10 @@ class cpu_backend {
   void copy_to_device(const T* host, T* device, index_t n) {
     std::memmove(device, host, static_cast<std::size_t>(n) * sizeof(T));
   }
+  template <class T>
+  void copy(const T* from, T* to, index_t n) {
+    std::memmove(to, from, static_cast<std::size_t>(n) * sizeof(T));
+  }
   void synchronize() {}
 
  private:
