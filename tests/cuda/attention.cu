@@ -125,9 +125,9 @@ TEMPLATE_LIST_TEST_CASE("attention agrees with the CPU's, forward and backward",
 }
 
 TEMPLATE_LIST_TEST_CASE("attention takes many queries, and many keys, at a time", "[cuda]", devices) {
-  // The three sizes of a block's tile: by the number of queries, and by how much memory their scores take.
-  for (const attention_shape& s :
-       {attention_shape{1, 4100, 3, 1, 4}, attention_shape{1, 18, 1300, 1, 4}, attention_shape{1, 18, 3001, 1, 5}}) {
+  // The sizes of a block's tile, by the number of queries and by how much memory their scores take; at last, too much.
+  for (const attention_shape& s : {attention_shape{1, 4100, 3, 1, 4}, attention_shape{1, 18, 1300, 1, 4},
+                                   attention_shape{1, 18, 3001, 1, 5}, attention_shape{1, 18, 5184, 1, 5}}) {
     CAPTURE(s.queries, s.keys);
     const auto a = random_case(s);
     TestType backend;
@@ -200,12 +200,64 @@ TEMPLATE_LIST_TEST_CASE("attention_backward: no bit depends on how many heads ar
   for (const index_t most : {index_t{1}, index_t{4 * 30}}) {
     auto gq = to_device(backend, a.q), gk = to_device(backend, a.k), gv = to_device(backend, a.v);
     const index_t c = s.channels();
-    detail::attention_backward_in_parts(backend.executor(0), s, {q.data(), c}, {k.data(), c}, {v.data(), c}, p.data(),
-                                        gy.data(), {gq.data(), c}, {gk.data(), c}, {gv.data(), c}, most);
+    detail::attention_backward_in_parts(detail::plan_of(s, backend.device().shared_memory()), backend.executor(0), s,
+                                        {q.data(), c}, {k.data(), c}, {v.data(), c}, p.data(), gy.data(),
+                                        {gq.data(), c}, {gk.data(), c}, {gv.data(), c}, most);
     CHECK(same_bits(to_host(backend, gq), whole.gq));
     CHECK(same_bits(to_host(backend, gk), whole.gk));
     CHECK(same_bits(to_host(backend, gv), whole.gv));
   }
+}
+
+TEMPLATE_LIST_TEST_CASE("attention: the bits are those of scores in shared memory where there is no room for them",
+                        "[cuda]", devices) {
+  for (const attention_shape& s : {attention_shape{2, 35, 70, 1, 512},  // the middle of a picture's decoder, made small
+                                   attention_shape{1, 33, 68, 2, 64}, attention_shape{1, 1, 1, 1, 1},
+                                   attention_shape{1, 70, 5, 3, 7}, attention_shape{1, 9, 130, 1, 67}}) {
+    CAPTURE(s.queries, s.keys, s.heads, s.width);
+    const auto a = random_case(s);
+    const auto expected = on_cpu(a);
+    const auto by = [&](TestType& backend, const detail::attention_plan& plan) {
+      const auto q = to_device(backend, a.q), k = to_device(backend, a.k), v = to_device(backend, a.v);
+      const auto gy = to_device(backend, a.gy);
+      auto y = to_device(backend, a.gy), p = to_device(backend, values(size_of_probabilities(s)));
+      auto gq = to_device(backend, a.q), gk = to_device(backend, a.k), gv = to_device(backend, a.v);
+      const index_t c = s.channels();
+      detail::attention_forward_by(plan, backend.executor(0), s, {q.data(), c}, {k.data(), c}, {v.data(), c}, p.data(),
+                                   y.data());
+      const float* kept = p.data();
+      detail::attention_backward_in_parts(plan, backend.executor(0), s, {q.data(), c}, {k.data(), c}, {v.data(), c},
+                                          kept, gy.data(), {gq.data(), c}, {gk.data(), c}, {gv.data(), c}, 1);
+      return attention_result{to_host(backend, y), to_host(backend, p), to_host(backend, gq), to_host(backend, gk),
+                              to_host(backend, gv)};
+    };
+    in_every_order<TestType>([&](TestType& backend) {
+      const auto streamed = by(backend, {8, true});
+      CHECK(same_bits(streamed.all(), by(backend, {2, false}).all()));
+      CHECK(relative_error(streamed.y, expected.y) < tolerance);
+      CHECK(relative_error(streamed.gv, expected.gv) < tolerance);
+      if (s.keys > 1) {
+        CHECK(relative_error(streamed.gq, expected.gq) < tolerance);
+        CHECK(relative_error(streamed.gk, expected.gk) < tolerance);
+      }
+      return streamed.all();
+    });
+  }
+}
+
+TEST_CASE("attention: where scores do not fit into shared memory, tiles of them do", "[cuda]") {
+  const std::size_t memory = emulated_device().shared_memory();
+  const auto plan = [&](index_t queries, index_t keys, index_t heads, index_t width) {
+    return detail::plan_of({1, queries, keys, heads, width}, memory);
+  };
+  // Of 8 queries: 4 (8 (4096 + 512) + 64 x 68) = 164,864 bytes, of which there are 163,840.
+  CHECK(plan(64 * 64, 64 * 64, 1, 512).streamed);
+  CHECK(!plan(64 * 64, 64 * 64, 1, 256).streamed);
+  // Pictures of 576 x 576, whose latents have 72 x 72 places, and words as keys.
+  CHECK(plan(72 * 72, 72 * 72, 8, 40).streamed);
+  CHECK(plan(72 * 72, 77, 8, 40).per_warp == 8);
+  CHECK(!plan(72 * 72, 77, 8, 40).streamed);
+  CHECK(detail::attention_rows<8, false, true>::shared_bytes_of(1 << 28, 1 << 14) == 4 * (32 * 64 + 64 * 68));
 }
 
 TEMPLATE_LIST_TEST_CASE("attention: scores far apart do not overflow, and too many keys are refused", "[cuda]",
@@ -222,6 +274,7 @@ TEMPLATE_LIST_TEST_CASE("attention: scores far apart do not overflow, and too ma
     CHECK(sum == Approx(1).epsilon(1e-6));
   }
   CHECK(relative_error(r.y, on_cpu(a).y) < tolerance);
-  CHECK_THROWS_WITH(attention_forward(backend.executor(0), {1, 1, 7000, 1, 8}, {}, {}, {}, nullptr, nullptr),
-                    contains("7000 keys"));
+  CHECK_THROWS_WITH(
+      attention_forward(backend.executor(0), {1, 1, index_t{1} << 30, 1, 8}, {}, {}, {}, nullptr, nullptr),
+      contains("1073741824 keys"));
 }

@@ -27,7 +27,6 @@ namespace fewstep {
 ///       std::copy(rewards.begin(), rewards.end(), out.begin());
 ///     }
 ///   };
-/// Models here: prompt_buffer_advantage, group_advantage, batch_advantage.
 template <class A>
 concept advantage = requires(A& a, std::span<const float> rewards, std::span<const std::int32_t> prompts,
                              std::span<float> out) {

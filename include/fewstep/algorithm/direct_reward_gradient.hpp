@@ -207,7 +207,8 @@ class direct_reward_gradient {
     return {.prompts = options_.prompts_per_update,
             .samples_per_prompt = options_.samples_per_prompt,
             .shared_initial_noise = options_.shared_initial_noise,
-            .rewards = options_.loss.rewards};
+            .rewards = options_.loss.rewards,
+            .caller = direct_reward_gradient_options::name};
   }
 
   /// The sampler's steps, or those up to each call that may be jumped from, the whole last. No step is an action, so

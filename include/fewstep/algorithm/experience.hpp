@@ -22,6 +22,7 @@
 #include <limits>
 #include <span>
 #include <stdexcept>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -40,7 +41,8 @@ struct experience_options {
   bool shared_initial_noise = false;  ///< the samples of a prompt start from the same state
   bool keeps_outputs = false;         ///< see trajectory_options
   reward_check rewards{};
-  int least_together = 1;  ///< samples of a prompt that can be learned from; fewer are left out too
+  int least_together = 1;                  ///< samples of a prompt that can be learned from; fewer are left out too
+  std::string_view caller = "experience";  ///< the trainer that complaints are made in the name of
 };
 
 /// What one update learns from: `prompts` prompts drawn with replacement, `samples_per_prompt` trajectories of each,
@@ -59,6 +61,7 @@ class experience {
         least_together_(o.least_together),
         shared_(o.shared_initial_noise ? o.samples_per_prompt : 1),
         check_(o.rewards),
+        caller_(o.caller),
         path_(backend, std::move(table), prompts_ * samples_per_prompt_, dimension, {.keeps_outputs = o.keeps_outputs}),
         decoded_(backend, {decodes ? path_.samples() : 0, decoder.decoded_size(dimension)}),
         seen_(backend, length_product(path_.samples(), decoder.decoded_size(dimension))),
@@ -147,9 +150,9 @@ class experience {
   [[nodiscard]] matrix<const float> judged() const { return decodes ? decoded_.view() : path_.result(); }
 
   void draw_prompts(std::span<const Context> contexts, experience_key key) {
-    expects(!contexts.empty(), "policy_gradient: there are no prompts; give at least one");
+    expects(!contexts.empty(), [&] { return message(caller_, ": there are no prompts; give at least one"); });
     expects(std::in_range<std::int32_t>(contexts.size()), [&] {
-      return message("policy_gradient: there are ", contexts.size(),
+      return message(caller_, ": there are ", contexts.size(),
                      " prompts, which have numbers of 32 bits; draw from a part of them at a time");
     });
     const random_stream source{key.seed, stream::prompts};
@@ -216,6 +219,7 @@ class experience {
   index_t prompts_, samples_per_prompt_, least_together_;
   index_t shared_;  // samples that start from the same state
   reward_check check_;
+  std::string_view caller_;
   trajectory<Backend, Context> path_;
   tensor<float, 2, Backend> decoded_;
   fetched<float, Backend> seen_;

@@ -64,7 +64,8 @@ class policy_gradient {
         model_(model),
         parts_(checked(std::move(parts))),
         options_(affordable(checked(o))),
-        steps_(parts_.sampler, model.preconditioner(), o.horizon, o.first_trained, parts_.selection),
+        steps_(parts_.sampler, model.preconditioner(), o.horizon, o.first_trained, parts_.selection,
+               policy_gradient_options::name),
         plan_(plan(steps_.at(0, o.seed))),
         experience_(backend, steps_.at(0, o.seed), experience_settings(), model.sample_size(), parts_.decoder),
         gradient_(backend, model, experience_.path(), replay_of(plan_.rows)),
@@ -236,7 +237,8 @@ class policy_gradient {
             .shared_initial_noise = options_.shared_initial_noise,
             .keeps_outputs = detail::needs_old_outputs<typename gradient_type::transition_objective_type>,
             .rewards = options_.rewards,
-            .least_together = std::max(least_samples(parts_.advantage), least_samples(parts_.objective))};
+            .least_together = std::max(least_samples(parts_.advantage), least_samples(parts_.objective)),
+            .caller = policy_gradient_options::name};
   }
   [[nodiscard]] replay_settings replay_of(index_t rows) const {
     return {.minibatches = options_.optimizer_steps,

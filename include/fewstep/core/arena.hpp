@@ -5,16 +5,15 @@
 #include <fewstep/core/sizes.hpp>
 #include <fewstep/core/view.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <stdexcept>
 
 namespace fewstep {
 
-/// Bump allocator over borrowed memory: networks take their activations from it and give all of them back at once.
-/// A measuring arena has no memory; it hands out null pointers and counts, so that a dry run of the very same network
-/// code tells the exact number of bytes before anything is allocated.
+/// Bump allocator over borrowed memory: networks take their activations from it, and all are given back at once with
+/// the arena. A measuring arena has no memory; it hands out null pointers and counts, so that a dry run of the very
+/// same network code tells the exact number of bytes before anything is allocated.
 class arena {
  public:
   static constexpr std::size_t alignment = 64;
@@ -30,7 +29,6 @@ class arena {
     const std::size_t bytes = (static_cast<std::size_t>(n) * sizeof(T) + alignment - 1) / alignment * alignment;
     const std::size_t first = used_;
     used_ += bytes;
-    peak_ = std::max(peak_, used_);
     if (used_ > capacity_)
       throw std::length_error(
           message("arena: ", used_, " bytes are needed but only ", capacity_, " were planned for this network"));
@@ -42,10 +40,8 @@ class arena {
     return {allocate<T>(base_ == nullptr ? length_of(shape) : tensor_view<T, Rank>(nullptr, shape).size()), shape};
   }
 
-  [[nodiscard]] std::size_t used() const { return used_; }
-  [[nodiscard]] std::size_t peak() const { return peak_; }
-  /// Gives back everything allocated since `used()` was `mark`.
-  void rewind(std::size_t mark = 0) { used_ = mark; }
+  /// Bytes that were allocated, which are what a network needs: nothing is given back before the end.
+  [[nodiscard]] std::size_t peak() const { return used_; }
 
  private:
   /// Counts bytes that may be more than can be had.
@@ -53,14 +49,12 @@ class arena {
   T* measure(index_t n) {
     const std::size_t blocks = (saturated_size(n) * sizeof(T) + (alignment - 1)).value() / alignment;
     used_ = (saturated_size(used_) + saturated_size(blocks) * alignment).value();
-    peak_ = std::max(peak_, used_);
     return nullptr;
   }
 
   std::byte* base_ = nullptr;
   std::size_t capacity_ = 0;
   std::size_t used_ = 0;
-  std::size_t peak_ = 0;
 };
 
 }  // namespace fewstep

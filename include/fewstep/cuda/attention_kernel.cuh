@@ -20,8 +20,9 @@
 #include <type_traits>
 
 /// Attention on a device. A block has a few queries of one sample and head, and their scores stay in shared memory from
-/// the first product over the softmax to the second one. Every element of a product is one chain of multiply-adds, so a
-/// sample's bits are the same however many there are.
+/// the first product over the softmax to the second one; where there is no room for them, they pass through global
+/// memory, in the arrays that keep them for the backward pass anyway. Every element of a product is one chain of
+/// multiply-adds, so a sample's bits are the same however many there are, and wherever the scores are.
 
 namespace fewstep::detail {
 
@@ -76,16 +77,18 @@ struct attention_sizes {
 };
 
 /// rows = transform(left first^T), out = rows second: with (q, k, v) and the softmax this is attention; with (gy, v, k)
-/// and the softmax's derivative it is the gradient of the queries.
-template <int PerWarp, bool Backward>
+/// and the softmax's derivative it is the gradient of the queries. Streamed: scores are in global memory, and all that
+/// is in shared memory are tiles, whatever the numbers of keys and channels.
+template <int PerWarp, bool Backward, bool Streamed = false>
 struct attention_rows {
   static constexpr int threads = attention_block::threads;
   static constexpr int tile = attention_block::groups * PerWarp;  ///< queries of a block
 
   attention_sizes s;
   float scale;
-  bool packets;    ///< all rows lie on 16-byte boundaries
-  int first_unit;  ///< of this launch; a unit is a head of a sample
+  bool packets;         ///< all rows lie on 16-byte boundaries
+  bool weight_packets;  ///< so do the rows of probabilities and score gradients
+  int first_unit;       ///< of this launch; a unit is a head of a sample
   strided_rows<const float> left, first, second;
   float* probabilities;
   float* score_gradients;  ///< [units of this launch, queries, keys]; backward only
@@ -94,16 +97,18 @@ struct attention_rows {
   [[nodiscard]] int tiles() const { return (s.queries + tile - 1) / tile; }
   [[nodiscard]] static std::size_t shared_bytes_of(index_t keys, index_t width) {
     const auto whole = [](index_t n) { return static_cast<std::size_t>((n + 3) / 4 * 4); };
-    return sizeof(float) * (tile * (whole(keys) + whole(width)) + attention_block::tile * attention_block::pitch);
+    const std::size_t own = Streamed ? attention_block::tile : whole(keys) + whole(width);
+    return sizeof(float) * (tile * own + attention_block::tile * attention_block::pitch);
   }
   [[nodiscard]] std::size_t shared_bytes() const { return shared_bytes_of(s.keys, s.width); }
 
   template <class Block>
   FEWSTEP_HD void operator()(Block& block) const {
     constexpr int step = attention_block::tile, pitch = attention_block::pitch;
-    const int score_pitch = whole_packets(s.keys), left_pitch = whole_packets(s.width);
-    float* scores = block.template shared<float>(tile * score_pitch);
-    float* own = block.template shared<float>(tile * left_pitch);
+    const int score_pitch = Streamed ? s.keys : whole_packets(s.keys);
+    const int own_pitch = Streamed ? step : whole_packets(s.width);
+    float* scores = Streamed ? nullptr : block.template shared<float>(tile * score_pitch);
+    float* own = block.template shared<float>(tile * own_pitch);  // rows of `left`, then, if streamed, of the scores
     float* staged = block.template shared<float>(step * pitch);
 
     const int tiles_of_unit = (s.queries + tile - 1) / tile, index = static_cast<int>(block.index());
@@ -111,17 +116,22 @@ struct attention_rows {
     const int first_query = index % tiles_of_unit * tile;
     const int count = s.queries - first_query < tile ? s.queries - first_query : tile;
     const int n = unit / s.heads, column_of_head = unit % s.heads * s.width;
+    float* const p = probabilities + (index_t{unit} * s.queries + first_query) * s.keys;
+    float* const kept = Backward ? score_gradients + (index_t{local} * s.queries + first_query) * s.keys : p;
+    if constexpr (Streamed) scores = kept;
 
     const int lane = block.thread() % warp_size, warp = block.thread() / warp_size;
     const int row = warp / 2 * PerWarp, column = warp % 2 * warp_size + lane;  // of what this thread adds up
 
-    stage_rows(block, tile, left.data + (index_t{n} * s.queries + first_query) * left.stride + column_of_head,
-               left.stride, count, s.width, packets, own, left_pitch);
+    const float* own_rows = left.data + (index_t{n} * s.queries + first_query) * left.stride + column_of_head;
+    if constexpr (!Streamed) stage_rows(block, tile, own_rows, left.stride, count, s.width, packets, own, own_pitch);
     for (int key = 0; key < s.keys; key += step) {
       float sum[PerWarp] = {};
       for (int c = 0; c < s.width; c += step) {
         const int depth = s.width - c < step ? s.width - c : step;
         block.sync();
+        if constexpr (Streamed)
+          stage_rows(block, tile, own_rows + c, left.stride, count, depth, packets, own, own_pitch);
         stage_rows(block, step, first.data + (index_t{n} * s.keys + key) * first.stride + column_of_head + c,
                    first.stride, s.keys - key, depth, packets, staged, pitch);
         block.sync();
@@ -129,26 +139,24 @@ struct attention_rows {
         for (int d = 0; d < depth; d += 4) {
           const float_packet b = load_packet(staged + column * pitch + d);
           for (int r = 0; r < PerWarp; ++r) {
-            const float_packet a = load_packet(own + (row + r) * left_pitch + c + d);
+            const float_packet a = load_packet(own + (row + r) * own_pitch + (Streamed ? 0 : c) + d);
             sum[r] = std::fma(a[3], b[3], std::fma(a[2], b[2], std::fma(a[1], b[1], std::fma(a[0], b[0], sum[r]))));
           }
         }
       }
       if (key + column < s.keys)
-        for (int r = 0; r < PerWarp; ++r) scores[(row + r) * score_pitch + key + column] = sum[r];
+        for (int r = 0; r < PerWarp; ++r)
+          if (!Streamed || row + r < count) scores[index_t{row + r} * score_pitch + key + column] = sum[r];
     }
     block.sync();
 
     for (int r = warp; r < tile; r += attention_block::warps) {
       const bool real = r < count;
-      float* values = scores + r * score_pitch;
-      const index_t row_of_unit = static_cast<index_t>(first_query) + r;
-      float* p = probabilities + (index_t{unit} * s.queries + row_of_unit) * s.keys;
+      float* values = scores + index_t{r} * score_pitch;
       if constexpr (Backward)
-        differentiate_softmax(block, real, p, values,
-                              score_gradients + (index_t{local} * s.queries + row_of_unit) * s.keys);
+        differentiate_softmax(block, real, p + index_t{r} * s.keys, values, kept + index_t{r} * s.keys);
       else
-        softmax(block, real, values, p);
+        softmax(block, real, values, kept + index_t{r} * s.keys);
       for (int j = s.keys + lane; j < score_pitch; j += warp_size) values[j] = 0.0f;
     }
 
@@ -158,6 +166,8 @@ struct attention_rows {
       for (int key = 0; key < s.keys; key += step) {
         const int depth = s.keys - key < step ? s.keys - key : step;
         block.sync();
+        if constexpr (Streamed)
+          stage_rows(block, tile, scores + key, s.keys, count, depth, weight_packets, own, own_pitch);
         stage_rows(block, step, second.data + (index_t{n} * s.keys + key) * second.stride + column_of_head + c,
                    second.stride, depth, columns, packets, staged, pitch);
         block.sync();
@@ -166,7 +176,8 @@ struct attention_rows {
           float b[4];
           for (int l = 0; l < 4; ++l) b[l] = staged[(d + l) * pitch + column];
           for (int r = 0; r < PerWarp; ++r) {
-            const float_packet a = load_packet(scores + (row + r) * score_pitch + key + d);
+            const float_packet a =
+                load_packet(Streamed ? own + (row + r) * own_pitch + d : scores + (row + r) * score_pitch + key + d);
             sum[r] = std::fma(a[3], b[3], std::fma(a[2], b[2], std::fma(a[1], b[1], std::fma(a[0], b[0], sum[r]))));
           }
         }
@@ -185,16 +196,16 @@ struct attention_rows {
   FEWSTEP_HD void softmax(Block& block, bool real, float* values, float* kept) const {
     const int lane = block.thread() % warp_size;
     float largest = -infinity, sum = 0;
-    for (int j = lane; j < s.keys; j += warp_size) largest = values[j] > largest ? values[j] : largest;
+    for (int j = lane; real && j < s.keys; j += warp_size) largest = values[j] > largest ? values[j] : largest;
     largest = block.warp_max(largest);
-    for (int j = lane; j < s.keys; j += warp_size) {
+    for (int j = lane; real && j < s.keys; j += warp_size) {
       values[j] = exp_float(scale * (values[j] - largest));
       sum += values[j];
     }
     const float inverse = 1.0f / block.warp_sum(sum);
-    for (int j = lane; j < s.keys; j += warp_size) {
+    for (int j = lane; real && j < s.keys; j += warp_size) {
       values[j] *= inverse;
-      if (real) kept[j] = values[j];
+      kept[j] = values[j];
     }
   }
   template <class Block>

@@ -37,7 +37,6 @@ concept has_decoder_backward = requires(D& d, Backend& backend, matrix<const flo
 ///     index_t decoded_size(index_t d) const { return d; }
 ///     void operator()(cpu_backend&, matrix<const float> x, matrix<float> y) const { ... }
 ///   };
-/// Models here: identity_decoder.
 template <class D, class Backend>
 concept decoder = detail::has_decoded_size<D> && detail::has_decode<D, Backend>;
 
@@ -47,7 +46,6 @@ concept decoder = detail::has_decoded_size<D> && detail::has_decode<D, Backend>;
 ///
 /// Smallest model: the decoder `doubled` above with
 ///   void backward(cpu_backend&, matrix<const float> x, matrix<const float> gy, matrix<float> gx) const { ... }
-/// Models here: identity_decoder.
 template <class D, class Backend>
 concept differentiable_decoder = decoder<D, Backend> && detail::has_decoder_backward<D, Backend>;
 

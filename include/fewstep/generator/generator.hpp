@@ -107,7 +107,6 @@ concept has_gradients = requires(G& g) {
 ///     std::size_t workspace_bytes(const cpu_backend&, index_t) const { return 0; }
 ///     void predict(cpu_backend&, batch<int> rows, matrix<float> o, workspace_type&) { ... }
 ///   };
-/// Models here: mlp_generator, text_unet.
 template <class G, class Backend>
 concept predictor = detail::has_context_type<G> && detail::has_workspace_type<G> && detail::has_sample_size<G> &&
     detail::has_preconditioner<G> && preconditioning<detail::preconditioning_of<G>> &&
@@ -132,7 +131,7 @@ concept generator = predictor<G, Backend> && detail::has_forward<G, Backend> && 
 /// Smallest model: a generator with
 ///   void backward(cpu_backend&, batch<int> rows, matrix<const float> o_gradient, matrix<float> x_gradient,
 ///                 workspace_type&) { ... }
-/// Models here: mlp_generator, text_unet. check_generator compares it with central differences.
+/// check_generator compares it with central differences.
 template <class G, class Backend>
 concept differentiable_generator = generator<G, Backend> && detail::has_state_gradient<G, Backend>;
 

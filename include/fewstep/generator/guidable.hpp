@@ -26,7 +26,6 @@ concept has_unconditional = has_context_type<G> && requires(const G& g) {
 ///   struct with_a_class_for_all : my_generator {
 ///     int unconditional() const { return 0; }
 ///   };
-/// Models here: text_unet, mlp_generator.
 template <class G>
 concept guidable = detail::has_unconditional<G>;
 

@@ -68,8 +68,7 @@ concept has_max_time = requires(const P p) {
 ///     FEWSTEP_HD float min_time() const { return 0; }
 ///     FEWSTEP_HD float max_time() const { return 1; }
 ///   };
-/// Models here: edm_consistency, edm_denoiser, lcm, epsilon_prediction, velocity_prediction, flow_matching; and
-/// variance_preserving and rectified_flow (generator/rescaled.hpp), other processes for a network of the first two.
+/// generator/rescaled.hpp has other processes for a network of EDM's.
 template <class P>
 concept preconditioning = std::is_trivially_copyable_v<P> && detail::has_coefficients<P> && detail::has_level<P> &&
     detail::has_noise_floor<P> && detail::has_min_time<P> && detail::has_max_time<P>;

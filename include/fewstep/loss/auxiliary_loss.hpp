@@ -64,8 +64,7 @@ concept has_add_gradient = requires(L& l, Backend& backend, Generator& model,
 ///     double add_gradient(cpu_backend&, model_type&, model_type::workspace_type&,
 ///                         const trajectory<cpu_backend, int>&, auxiliary_key) { return 0; }
 ///   };
-/// Models here: no_auxiliary_loss (recognised at compile time, costs nothing), last_step_reward,
-/// consistency_regularizer, auxiliary_losses (several).
+/// auxiliary_losses makes one of several.
 template <class L, class Backend, class Generator>
 concept auxiliary_loss = detail::has_prepare<L, Backend, Generator> &&
     detail::has_auxiliary_bytes<L, Backend, Generator> && detail::has_add_gradient<L, Backend, Generator>;
@@ -95,7 +94,7 @@ concept adds_nothing = requires {
 
 }  // namespace detail
 
-/// There is no other loss.
+/// There is no other loss. Recognised at compile time; it costs nothing.
 struct no_auxiliary_loss {
   static constexpr bool is_none = true;
   static constexpr std::string_view name = "no_auxiliary_loss";

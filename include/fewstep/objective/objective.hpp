@@ -37,7 +37,6 @@ struct surrogate {
 ///   struct plain_ascent {
 ///     FEWSTEP_HD surrogate operator()(transition t) const { return {t.log_ratio * t.advantage, t.advantage}; }
 ///   };
-/// Models here: reinforce, clipped_surrogate, guarded_surrogate, divergence_mask.
 template <class O>
 concept objective = std::is_trivially_copyable_v<O> && requires(const O o, transition t) {
   { o(t) } -> std::same_as<surrogate>;

@@ -26,7 +26,6 @@ namespace fewstep {
 ///       return std::inner_product(...) / log_ratios.size();
 ///     }
 ///   };
-/// Models here: reward_regression.
 template <class O>
 concept trajectory_objective = requires(const O& o, std::span<const double> log_ratios,
                                         std::span<const float> advantages, int samples_per_prompt,

@@ -60,7 +60,6 @@ concept has_update = requires(const O& o, Backend& backend, typename O::template
 ///     template <class Backend>
 ///     void update(Backend& backend, state<Backend>&, const optimizer_arrays& a, step_scale s) const { ... }
 ///   };
-/// Models here: sgd, adam, adamw.
 template <class O, class Backend>
 concept optimizer =
     detail::has_state<O, Backend> && detail::has_make_state<O, Backend> && detail::has_update<O, Backend>;

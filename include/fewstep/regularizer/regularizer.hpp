@@ -45,7 +45,6 @@ concept has_reference_output = requires(R& r, Backend& backend, batch<Context> r
 ///     void prepare(cpu_backend&, index_t) {}
 ///     void reference_output(cpu_backend&, batch<int>, matrix<float> o) { std::fill(o.begin(), o.end(), 0.0f); }
 ///   };
-/// Models here: no_regularizer (recognised at compile time, costs nothing), kl_to_reference.
 template <class R, class Backend, class Context>
 concept regularizer = detail::has_reference_flag<R> && detail::has_coefficient<R> &&
     detail::has_regularizer_memory<R, Backend> && detail::has_reference_output<R, Backend, Context>;
@@ -68,7 +67,7 @@ consteval bool require_regularizer() {
 
 }  // namespace detail
 
-/// Nothing holds the policy back, as RLCM and DDPO were published.
+/// Nothing holds the policy back, as RLCM and DDPO were published. Recognised at compile time; it costs nothing.
 struct no_regularizer {
   static constexpr bool has_reference = false;
   static constexpr std::string_view name = "no_regularizer";

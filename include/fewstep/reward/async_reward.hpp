@@ -44,7 +44,7 @@ concept has_waits = requires(R& r, typename R::ticket ticket) {
 ///  - what the reward threw is thrown by wait, in order of submission.
 ///
 /// Smallest model: a reward whose submit judges at once and whose wait does nothing.
-/// Models here: async.
+/// async makes one of any reward.
 ///
 /// Source: rewards run on a thread pool beside sampling in the reference implementation of Black et al. 2023.
 template <class R, class Context>

@@ -39,7 +39,8 @@ concept has_value_and_gradient = requires(std::unwrap_reference_t<R>& r, matrix<
 ///     void value_and_gradient(matrix<const float> samples, std::span<const Context> contexts, std::span<float> out,
 ///                             matrix<float> gradient) const { ... }
 ///   };
-/// Models here: differentiable_per_sample (a lambda on one sample), weighted_sum of such; std::ref of any.
+/// differentiable_per_sample makes one of a function of one sample, weighted_sum one of several; std::ref of any is
+/// one.
 ///
 /// Source: the differentiable rewards of Clark et al. 2023, "Directly Fine-Tuning Diffusion Models on Differentiable
 /// Rewards" (arXiv:2309.17400).

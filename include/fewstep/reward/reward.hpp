@@ -26,8 +26,7 @@ namespace fewstep {
 ///       for (std::size_t i = 0; i < out.size(); ++i) out[i] = *samples.row(static_cast<index_t>(i));
 ///     }
 ///   };
-/// Models here: per_sample (a lambda on one sample), weighted_sum, async, jpeg_compressibility,
-/// jpeg_incompressibility, external_reward; std::ref of any reward.
+/// per_sample makes one of a function of one sample, weighted_sum one of several; std::ref of any reward is one.
 ///
 /// Source: the terminal reward r(x_0, c) of Black et al. 2023, "Training Diffusion Models with Reinforcement
 /// Learning", section 4, and of Oertell et al. 2024, "RL for Consistency Models", section 4.

@@ -20,7 +20,7 @@ namespace fewstep {
 ///   struct recorded {
 ///     void operator()(std::int64_t step, matrix<float> winners, matrix<float> losers, std::span<token_list> contexts);
 ///   };
-/// Models here: none; lambdas of this signature.
+/// A lambda of this signature is one.
 ///
 /// Source: the database of comparisons of Christiano et al. 2017, arXiv:1706.03741, section 2.2.2.
 template <class S, class Context>

@@ -23,8 +23,7 @@ namespace fewstep {
 ///               .result = emitted::state, .initial_sigma = initial_sigma(p, t)};
 ///     }
 ///   };
-/// Models here: consistency_sampler, lcm_sampler, cps_sampler, ddim_sampler; for straight-line flows flow_sde_sampler
-/// and dance_sde_sampler. The last four have without_noise(): the deterministic sampler of the same times.
+/// A sampler may have without_noise(), the deterministic sampler of the same times, which windows of steps ask for.
 template <class S, class P>
 concept sampler = preconditioning<P> && requires(const S& s, const P& p, int network_calls) {
   { s.table(p, network_calls) } -> std::same_as<step_table>;

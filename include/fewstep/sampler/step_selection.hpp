@@ -41,7 +41,6 @@ concept has_noise_elsewhere = requires {
 ///     static constexpr bool noise_elsewhere = true;
 ///     step_window window(std::int64_t, int, std::uint64_t) const { return {0, 1}; }
 ///   };
-/// Models here: all_steps, sliding_window, random_window.
 template <class S>
 concept step_selection = detail::has_step_window<S> && detail::has_noise_elsewhere<S>;
 

@@ -10,6 +10,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 #include <utility>
 
 namespace fewstep {
@@ -44,20 +45,21 @@ consteval bool require_steps() {
 template <step_selection Selection>
 class windowed_table {
  public:
-  /// Steps before `first_trained` are never trained.
+  /// Steps before `first_trained` are never trained. Complaints are made in the name of `caller`.
   template <class Sampler, preconditioning P>
-  windowed_table(const Sampler& sampler, const P& p, int horizon, int first_trained, Selection selection)
+  windowed_table(const Sampler& sampler, const P& p, int horizon, int first_trained, Selection selection,
+                 std::string_view caller = "windowed_table")
       : full_(sampler.table(p, horizon)), selection_(std::move(selection)) {
     check(full_);
     expects(full_.trained > 0, [&] {
-      return message("policy_gradient: none of the ", full_.horizon(),
+      return message(caller, ": none of the ", full_.horizon(),
                      " steps is stochastic, so nothing can be learned; use a horizon of at least 2, "
                      "last_step::stochastic, or a sampler with noise (eta > 0)");
     });
     const int end = full_.first_trained + full_.trained;
     expects(first_trained >= 0 && first_trained < end, [&] {
-      return message("policy_gradient: first_trained is ", first_trained, " but the last step that can be ",
-                     "trained is ", end - 1, " (counted from 0); use at most that");
+      return message(caller, ": first_trained is ", first_trained, " but the last step that can be ", "trained is ",
+                     end - 1, " (counted from 0); use at most that");
     });
     full_.first_trained = std::max(full_.first_trained, first_trained);
     full_.trained = end - full_.first_trained;

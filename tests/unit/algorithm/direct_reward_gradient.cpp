@@ -327,6 +327,8 @@ TEST_CASE("a direct gradient refuses what it cannot follow") {
   CHECK_THROWS_WITH(make({.horizon = 2, .memory_budget = 100}), contains("memory_budget: 100"));
   CHECK_THROWS_WITH(draft(backend, plain, quadratic_reward{}, sgd{}, {.times = {4, 3, 2, 1}}, ddim_sampler{}),
                     contains("give them to the sampler"));
+  auto trainer = draft(backend, plain, quadratic_reward{}, sgd{}, {.horizon = 2});
+  CHECK_THROWS_WITH(trainer.update({}), contains("direct_reward_gradient: there are no prompts"));
 }
 
 TEST_CASE("a direct update that fails leaves the parameters and says whether the state is whole") {

@@ -234,13 +234,13 @@ TEST_CASE("policy_gradient refuses what cannot be learned from") {
   CHECK_THROWS_WITH(with({.memory_budget = 9100}), contains("memory_budget: 9100 bytes are too few") &&
                                                        contains("the smallest micro-batch (32 rows) needs"));
   auto trainer = with({});
-  CHECK_THROWS_WITH(trainer.update({}), contains("there are no prompts; give at least one"));
+  CHECK_THROWS_WITH(trainer.update({}), contains("policy_gradient: there are no prompts; give at least one"));
 
   using deterministic = fewstep::policy_gradient_parts<fewstep::ddim_sampler, first_values, fewstep::group_advantage,
                                                        fewstep::reinforce, fewstep::no_regularizer, fewstep::sgd>;
   CHECK_THROWS_WITH((fewstep::policy_gradient<cpu_backend, gaussian_consistency, deterministic>(
                         backend, model, {{.eta = 0}, {}, {}, {}, {}, {}}, {.horizon = 4})),
-                    contains("none of the 4 steps is stochastic"));
+                    contains("policy_gradient: none of the 4 steps is stochastic"));
 
   using grouped = fewstep::policy_gradient_parts<fewstep::consistency_sampler, first_values, fewstep::group_advantage,
                                                  fewstep::reinforce, fewstep::no_regularizer, fewstep::sgd>;
