@@ -93,7 +93,7 @@ bool train(fewstep::cpu_backend& host, const pretrain_settings& s, const emoji_d
               static_cast<long long>(trainer.index()));
   std::fflush(stdout);
 
-  const std::vector<std::string> columns{"stage", "loss", "gradient_norm"};
+  const auto columns = fewstep::figure_names<fewstep::consistency_training_report>();
   auto table = trainer.index() > 0 ? fewstep::metrics_csv::resume_at(folder / "loss.csv", columns, trainer.index())
                                    : fewstep::metrics_csv(folder / "loss.csv", columns);
   text_to_emoji::warn_of_gap(folder / "loss.csv", table);
@@ -104,7 +104,7 @@ bool train(fewstep::cpu_backend& host, const pretrain_settings& s, const emoji_d
         trainer, p.steps, s.checkpoint_every,
         [&] {
           const auto report = trainer.step(source);
-          table.append(trainer.index(), report.stage, report.loss, report.gradient_norm);
+          table.append(trainer.index(), report);
           bar.update(trainer.index(), {{"stage", report.stage}, {"loss", report.loss}});
         },
         [&] {

@@ -23,25 +23,6 @@ namespace fs = std::filesystem;
 using json = nlohmann::ordered_json;
 using fewstep::update_report;
 
-struct metric {
-  const char* name;
-  double update_report::*value;
-};
-constexpr std::array metrics = {metric{"reward_mean", &update_report::reward_mean},
-                                metric{"reward_error", &update_report::reward_error},
-                                metric{"zero_variance", &update_report::zero_variance},
-                                metric{"loss", &update_report::loss},
-                                metric{"ratio_mean", &update_report::ratio_mean},
-                                metric{"ratio_deviation", &update_report::ratio_deviation},
-                                metric{"clip_fraction", &update_report::clip_fraction},
-                                metric{"clip_asymmetry", &update_report::clip_asymmetry},
-                                metric{"approximate_kl", &update_report::approximate_kl},
-                                metric{"policy_kl", &update_report::policy_kl},
-                                metric{"reference_kl", &update_report::reference_kl},
-                                metric{"gradient_norm", &update_report::gradient_norm},
-                                metric{"sampling_seconds", &update_report::sampling_seconds},
-                                metric{"update_seconds", &update_report::training_seconds}};
-
 const std::vector<std::string> cost_columns{"training_seconds", "reward_queries", "network_calls", "training_calls"};
 
 std::vector<double> costs(std::int64_t index, double seconds, const update_cost& cost) {
@@ -51,7 +32,8 @@ std::vector<double> costs(std::int64_t index, double seconds, const update_cost&
 
 std::vector<std::string> curve_columns() {
   auto columns = cost_columns;
-  for (const auto& m : metrics) columns.emplace_back(m.name);
+  for (const auto& f : update_report::figures())  // seconds of the whole run are a cost
+    columns.push_back(f.unit == "s" ? fewstep::message("update_", f.name) : std::string(f.name));
   return columns;
 }
 
@@ -138,7 +120,8 @@ run_tables::run_tables(const fs::path& folder, std::int64_t index)
 
 void run_tables::add(std::int64_t index, double seconds, const update_cost& cost, const update_report& report) {
   auto row = costs(index, seconds, cost);
-  for (const auto& m : metrics) row.push_back(report.*m.value);
+  const auto figures = fewstep::figure_values(report);
+  row.insert(row.end(), figures.begin(), figures.end());
   curve_.append(index, row);
 }
 

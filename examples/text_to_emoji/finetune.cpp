@@ -33,23 +33,6 @@ namespace {
 using fewstep::message;
 using fewstep::update_report;
 
-struct metric {
-  const char* name;
-  double update_report::*value;
-};
-constexpr std::array metrics = {metric{"reward_mean", &update_report::reward_mean},
-                                metric{"reward_error", &update_report::reward_error},
-                                metric{"zero_variance", &update_report::zero_variance},
-                                metric{"loss", &update_report::loss},
-                                metric{"ratio_mean", &update_report::ratio_mean},
-                                metric{"ratio_deviation", &update_report::ratio_deviation},
-                                metric{"clip_fraction", &update_report::clip_fraction},
-                                metric{"approximate_kl", &update_report::approximate_kl},
-                                metric{"reference_kl", &update_report::reference_kl},
-                                metric{"gradient_norm", &update_report::gradient_norm},
-                                metric{"sampling_seconds", &update_report::sampling_seconds},
-                                metric{"training_seconds", &update_report::training_seconds}};
-
 /// The double that is written as the float is.
 double as_written(float value) {
   std::string text;
@@ -161,8 +144,7 @@ void train(const finetune_settings& s, const emoji_data& data, finetuning& task)
   std::vector<fewstep::token_list> contexts;
   for (const auto name : data.tuning)
     contexts.push_back(task.after().encode(data.names[static_cast<std::size_t>(name)]));
-  std::vector<std::string> columns;
-  for (const auto& m : metrics) columns.emplace_back(m.name);
+  const auto columns = fewstep::figure_names<update_report>();
 
   const std::int64_t start = task.index();
   auto table = start > 0 ? fewstep::metrics_csv::resume_at(s.output / "metrics.csv", columns, start)
@@ -174,11 +156,8 @@ void train(const finetune_settings& s, const emoji_data& data, finetuning& task)
   const auto step = [&] {
     const update_report report = task.update(contexts);
     const std::int64_t done = task.index();
-    std::array<double, metrics.size()> row{};
-    std::transform(metrics.begin(), metrics.end(), row.begin(), [&](const metric& m) { return report.*m.value; });
-    table.append(done, row);
-    for (std::size_t i = 0; i < metrics.size(); ++i)
-      board.add_scalar(message("train/", metrics[i].name), static_cast<float>(row[i]), done);
+    table.append(done, report);
+    board.add("train", report, done);
     bar.update(done, {{"reward", report.reward_mean},
                       {"ratio", report.ratio_mean},
                       {"clip", report.clip_fraction},

@@ -94,7 +94,7 @@ int pretrain(const pretrain_settings& s) {
               static_cast<long long>(task->index()), s.output.c_str());
   std::fflush(stdout);
 
-  const std::vector<std::string> columns{"stage", "loss", "gradient_norm"};
+  const auto columns = fewstep::figure_names<fewstep::consistency_training_report>();
   auto table = task->index() > 0 ? fewstep::metrics_csv::resume_at(s.output / "loss.csv", columns, task->index())
                                  : fewstep::metrics_csv(s.output / "loss.csv", columns);
   warn_of_gap(s.output / "loss.csv", table);
@@ -105,7 +105,7 @@ int pretrain(const pretrain_settings& s) {
     const auto step = [&] {
       const auto report = task->step(source);
       const std::int64_t done = task->index();
-      table.append(done, report.stage, report.loss, report.gradient_norm);
+      table.append(done, report);
       if (done == denoiser_steps) task->save_average(s.output / "denoiser.safetensors");
       bar.update(done, {{"stage", report.stage}, {"loss", report.loss}, {"gradient", report.gradient_norm}});
     };

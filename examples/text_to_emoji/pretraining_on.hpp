@@ -36,10 +36,7 @@ class pretraining_on final : public pretraining {
 
   [[nodiscard]] fewstep::index_t parameters() const override { return model_->parameters().size(); }
   [[nodiscard]] std::int64_t index() const override { return trainer_.index(); }
-  step_report step(const emoji_examples& source) override {
-    const auto report = trainer_.step(source);
-    return {report.stage, report.loss, report.gradient_norm};
-  }
+  fewstep::consistency_training_report step(const emoji_examples& source) override { return trainer_.step(source); }
   void save_checkpoint(const std::filesystem::path& path) override { fewstep::save_checkpoint(path, content()); }
   void load_checkpoint(const std::filesystem::path& path) override { fewstep::load_checkpoint(path, content()); }
   void save_average(const std::filesystem::path& path) override {

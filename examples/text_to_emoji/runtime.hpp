@@ -4,6 +4,7 @@
 #include "emoji_data.hpp"
 #include "settings.hpp"
 
+#include <fewstep/algorithm/consistency_training_report.hpp>
 #include <fewstep/algorithm/memory_plan.hpp>
 #include <fewstep/algorithm/update_report.hpp>
 #include <fewstep/core/view.hpp>
@@ -69,13 +70,9 @@ class pretraining {
  public:
   virtual ~pretraining() = default;
 
-  struct step_report {
-    int stage = 0;
-    double loss = 0, gradient_norm = 0;
-  };
   [[nodiscard]] virtual fewstep::index_t parameters() const = 0;
   [[nodiscard]] virtual std::int64_t index() const = 0;
-  virtual step_report step(const emoji_examples& source) = 0;
+  virtual fewstep::consistency_training_report step(const emoji_examples& source) = 0;
   virtual void save_checkpoint(const std::filesystem::path& path) = 0;
   virtual void load_checkpoint(const std::filesystem::path& path) = 0;
   /// The moving average of the generator, as a file and to draw with; the latter ends the training.

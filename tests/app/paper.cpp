@@ -31,7 +31,8 @@ std::map<std::string, std::vector<std::string>> columns_of(const fs::path& table
 
 auto columns_without_times(const fs::path& table) {
   auto columns = columns_of(table);
-  for (const char* time : {"training_seconds", "sampling_seconds", "update_seconds"}) columns.erase(time);
+  for (const char* time : {"training_seconds", "update_sampling_seconds", "update_training_seconds"})
+    columns.erase(time);
   return columns;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/algorithm/consistency_training_report.hpp>
 #include <fewstep/backend/mirror.hpp>
 #include <fewstep/backend/staged_archive.hpp>
 #include <fewstep/core/archive_within.hpp>
@@ -27,13 +28,6 @@
 #include <utility>
 
 namespace fewstep {
-
-/// What one step did.
-struct consistency_training_report {
-  std::int64_t step = 0;
-  int stage = 0;
-  double loss = 0, gradient_norm = 0;
-};
 
 struct consistency_training_options {
   std::int64_t steps = 5200;

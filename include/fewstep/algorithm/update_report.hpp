@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/figure.hpp>
 #include <fewstep/mdp/score.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <iterator>
@@ -30,7 +32,27 @@ struct update_report {
   double reference_kl = 0;      ///< Gaussian KL to the frozen reference, reduced as the log-probability
   double gradient_norm = 0;     ///< before clipping; the largest of the update's optimizer steps
   double sampling_seconds = 0;  ///< rollout and rewards
-  double training_seconds = 0;
+  double training_seconds = 0;  ///< replay and optimizer steps
+
+  /// All of them by the names that they have in every log.
+  [[nodiscard]] static constexpr auto figures() {
+    using report = update_report;
+    return std::array{figure_of<&report::reward_mean>("reward_mean"),
+                      figure_of<&report::reward_error>("reward_error"),
+                      figure_of<&report::zero_variance>("zero_variance"),
+                      figure_of<&report::left_out>("left_out"),
+                      figure_of<&report::loss>("loss"),
+                      figure_of<&report::ratio_mean>("ratio_mean"),
+                      figure_of<&report::ratio_deviation>("ratio_deviation"),
+                      figure_of<&report::clip_fraction>("clip_fraction"),
+                      figure_of<&report::clip_asymmetry>("clip_asymmetry"),
+                      figure_of<&report::approximate_kl>("approximate_kl"),
+                      figure_of<&report::policy_kl>("policy_kl"),
+                      figure_of<&report::reference_kl>("reference_kl"),
+                      figure_of<&report::gradient_norm>("gradient_norm"),
+                      figure_of<&report::sampling_seconds>("sampling_seconds", "s"),
+                      figure_of<&report::training_seconds>("training_seconds", "s")};
+  }
 
   /// Statistics of the rewards; prompts[i] is the number of sample i's prompt, samples of a prompt standing together.
   [[nodiscard]] static update_report of(std::int64_t index, std::span<const float> rewards,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/figure.hpp>
 #include <fewstep/core/utf8.hpp>
 #include <fewstep/io/atomic_file.hpp>
 #include <fewstep/io/file.hpp>
@@ -66,6 +67,12 @@ class metrics_csv {
   }
   void append(std::int64_t update, std::span<const double> values) { append_span(update, values); }
   void append(std::int64_t update, std::span<const float> values) { append_span(update, values); }
+
+  /// The figures of a report, in a table whose columns are figure_names<Report>().
+  template <reports_figures Report>
+  void append(std::int64_t update, const Report& report) {
+    append_span(update, std::span<const double>(figure_values(report)));
+  }
 
   /// Waits until all rows are on the disk. Throws std::system_error if that fails.
   void synchronise() {

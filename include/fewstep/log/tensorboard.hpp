@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/figure.hpp>
 #include <fewstep/core/utf8.hpp>
 #include <fewstep/io/atomic_file.hpp>
 #include <fewstep/io/crc32c.hpp>
@@ -122,6 +123,13 @@ class tensorboard_writer {
     event.add_integer(step_field, step);
     event.add_bytes(summary_field, summary.bytes());
     write(event);
+  }
+
+  /// One point of each figure of a report, as the curves GROUP/NAME.
+  template <reports_figures Report>
+  void add(std::string_view group, const Report& report, std::int64_t step) {
+    for (const figure<Report>& f : Report::figures())
+      add_scalar(message(group, "/", f.name), static_cast<float>(f.of(report)), step);
   }
 
   /// Waits until all points are on the disk. Throws std::system_error if that fails.

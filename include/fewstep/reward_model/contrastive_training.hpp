@@ -27,6 +27,12 @@ struct contrastive_training_report {
   double loss = 0, gradient_norm = 0;
   double accuracy = 0;  ///< share of the batch's pictures whose own text is the nearest
   double scale = 0;     ///< factor on the similarities, exp(logit_scale)
+
+  [[nodiscard]] static constexpr auto figures() {
+    using report = contrastive_training_report;
+    return std::array{figure_of<&report::loss>("loss"), figure_of<&report::gradient_norm>("gradient_norm"),
+                      figure_of<&report::accuracy>("accuracy"), figure_of<&report::scale>("scale")};
+  }
 };
 
 struct contrastive_training_options {

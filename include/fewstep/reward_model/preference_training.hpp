@@ -10,6 +10,7 @@
 #include <fewstep/reward_model/reward_model_update.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <string_view>
 #include <utility>
@@ -21,6 +22,12 @@ struct preference_training_report {
   std::int64_t step = 0;
   double loss = 0, gradient_norm = 0;
   double accuracy = 0;  ///< share of the batch's pairs whose winner has the higher reward
+
+  [[nodiscard]] static constexpr auto figures() {
+    using report = preference_training_report;
+    return std::array{figure_of<&report::loss>("loss"), figure_of<&report::gradient_norm>("gradient_norm"),
+                      figure_of<&report::accuracy>("accuracy")};
+  }
 };
 
 struct preference_training_options {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fewstep/algorithm/consistency_training_report.hpp>
 #include <fewstep/log/metrics_csv.hpp>
 
 #include "support/temporary_directory.hpp"
@@ -21,6 +22,14 @@ TEST_CASE("metrics_csv writes a header and one row an update", "[io]") {
   table.append(6, std::nan(""), true);
   CHECK(text_of(directory / "m.csv") == "update,mean,count\n0,0.1,3\n1,0.1,1e+300\n5,-0,inf\n6,nan,1\n");
   CHECK(table.last_update() == 6);
+}
+
+TEST_CASE("metrics_csv takes a report by its figures", "[io]") {
+  using report = fewstep::consistency_training_report;
+  const temporary_directory directory;
+  metrics_csv table(directory / "m.csv", fewstep::figure_names<report>());
+  table.append(8, report{.step = 7, .stage = 2, .loss = 0.5, .gradient_norm = 3});
+  CHECK(text_of(directory / "m.csv") == "update,stage,loss,gradient_norm\n8,2,0.5,3\n");
 }
 
 TEST_CASE("metrics_csv numbers read back as the same bits", "[io]") {

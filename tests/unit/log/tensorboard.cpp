@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fewstep/algorithm/consistency_training_report.hpp>
 #include <fewstep/log/tensorboard.hpp>
 
 #include "support/temporary_directory.hpp"
@@ -105,6 +106,21 @@ TEST_CASE("tensorboard_writer: an independent reader finds every scalar", "[io]"
   CHECK(as<std::int64_t>(events[3].at(2)) == std::int64_t{1} << 40);
   CHECK(scalar(3).at(1) == "l\u00e4ngen");
   CHECK(std::isnan(as<float>(scalar(3).at(2))));
+}
+
+TEST_CASE("tensorboard_writer: a report is one curve for each of its figures", "[io]") {
+  const temporary_directory directory;
+  fewstep::tensorboard_writer board(directory / "runs/a");
+  board.add("pretraining", fewstep::consistency_training_report{.step = 7, .stage = 2, .loss = 0.5}, 8);
+  const auto events = events_of(text_of(board.path()));
+  const auto scalar = [&](std::size_t i) { return fields_of(fields_of(events.at(i).at(5)).at(1)); };
+  REQUIRE(events.size() == 4);
+  CHECK(as<std::int64_t>(events[1].at(2)) == 8);
+  CHECK(scalar(1).at(1) == "pretraining/stage");
+  CHECK(as<float>(scalar(1).at(2)) == 2);
+  CHECK(scalar(2).at(1) == "pretraining/loss");
+  CHECK(as<float>(scalar(2).at(2)) == 0.5f);
+  CHECK(scalar(3).at(1) == "pretraining/gradient_norm");
 }
 
 TEST_CASE("tensorboard_writer: golden bytes", "[io]") {
