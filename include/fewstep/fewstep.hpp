@@ -22,6 +22,7 @@
 
 // Their models, and the algorithms.
 #include <fewstep/advantage/batch.hpp>
+#include <fewstep/advantage/gae.hpp>
 #include <fewstep/advantage/group.hpp>
 #include <fewstep/advantage/prompt_buffer.hpp>
 #include <fewstep/algorithm/consistency_training.hpp>
