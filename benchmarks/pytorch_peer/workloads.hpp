@@ -308,7 +308,7 @@ class score_kernel {
     to.add_rows("score.steps", steps, 3);
     to.add("score.loss", loss);
     to.add_rows("score.gradient", gradient_.view());
-    to.add("clip_range", static_cast<double>(settings_.host()[0].value.clip_range));
+    to.add("clip_range", static_cast<double>(settings_.host()[0].value.clip_range.low));
   }
 
  private:
@@ -320,7 +320,7 @@ class score_kernel {
     const step_row& row = table_.host()[at(r)] = table.rows[at(r % table.trained)];
     const index_t first = r * dimension_;
     for (index_t d = first; d < first + dimension_; ++d) next[d] = row.a * x[d] + row.b * o[d] + row.sigma * next[d];
-    const double clip_range = static_cast<double>(settings_.host()[0].value.clip_range);
+    const double clip_range = static_cast<double>(settings_.host()[0].value.clip_range.low);
     const double off = (r % 8 == 0 ? 1.5 : 0.5) * (r % 2 == 0 ? 1 : -1) * clip_range;
     old_.host()[at(r * (batch_size + 1))] =
         log_probability({x + first, next + first, &row}, o + first, dimension_, reduction::mean) - off;

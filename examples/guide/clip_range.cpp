@@ -24,7 +24,7 @@ int main() {
                                    fewstep::group_advantage{});
       fewstep::update_report last;
       for (const auto& update : trainer.run(std::vector<std::int32_t>{0}, 11)) last = update;
-      std::printf("%15d   %10.2f   %6.1f   %7.2f\n", steps, static_cast<double>(trainer.parts().objective.clip_range),
-                  last.reward_mean, last.clip_fraction);
+      std::printf("%15d   %10.2f   %6.1f   %7.2f\n", steps,
+                  static_cast<double>(trainer.parts().objective.clip_range.low), last.reward_mean, last.clip_fraction);
     }
 }

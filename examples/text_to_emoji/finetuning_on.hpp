@@ -38,7 +38,7 @@ class finetuning_on final : public finetuning {
             model_->parameters().size(),
             model_->has_adapters(),
             std::move(times),
-            trainer_.parts().objective.clip_range,
+            trainer_.parts().objective.clip_range.low,
             trainer_.memory()};
   }
   [[nodiscard]] std::int64_t index() const override { return trainer_.index(); }

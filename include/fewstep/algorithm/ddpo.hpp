@@ -26,7 +26,7 @@ struct ddpo_options {
   std::vector<float> times = {};
   int prompts_per_update = 64;
   int samples_per_prompt = 1;
-  float clip_range = automatic;  ///< of ddpo
+  clip_bounds clip_range = automatic;  ///< of ddpo
   fewstep::reduction reduction = fewstep::reduction::mean;
   int inner_epochs = 1;
   int optimizer_steps = 0;  ///< 0: as published, 4 of ddpo and 1 of ddpo_sf

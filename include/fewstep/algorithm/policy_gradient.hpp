@@ -324,7 +324,7 @@ class policy_gradient {
                             {options_.schedule(index_), clip_factor(norm, options_.max_gradient_norm)});
   }
 
-  [[nodiscard]] float clip_range() const {
+  [[nodiscard]] clip_bounds clip_range() const {
     if constexpr (requires { parts_.objective.clip_range; })
       return parts_.objective.clip_range;
     else

@@ -22,7 +22,7 @@ struct rlcm_options {
   int first_trained = 0;  ///< network calls before this one (from 0) are sampled and not trained
   int prompts_per_update = 16;
   int samples_per_prompt = 1;
-  float clip_range = automatic;
+  clip_bounds clip_range = automatic;
   fewstep::reduction reduction = fewstep::reduction::mean;
   last_step last = last_step::mask;
   float final_sigma = 0.05f;      ///< of last_step::stochastic

@@ -3,6 +3,7 @@
 
 #include <fewstep/core/figure.hpp>
 #include <fewstep/mdp/score.hpp>
+#include <fewstep/objective/clip_bounds.hpp>
 
 #include <algorithm>
 #include <array>
@@ -25,8 +26,8 @@ struct update_report {
   double loss = 0;              ///< -surrogate + coefficient KL to the reference
   double ratio_mean = 0;        ///< importance ratio; exactly 1 where there is one optimizer step per rollout
   double ratio_deviation = 0;   ///< largest |ratio - 1|
-  double clip_fraction = 0;     ///< share of |ratio - 1| > clip_range
-  double clip_asymmetry = 0;    ///< share above 1 + clip_range less that below 1 - clip_range
+  double clip_fraction = 0;     ///< share of ratios outside of the clip range
+  double clip_asymmetry = 0;    ///< share above the clip range less that below it
   double approximate_kl = 0;    ///< half the mean square of the log-ratio
   double policy_kl = 0;         ///< Gaussian KL to the policy of the rollout, exact; 0 where its outputs are not kept
   double reference_kl = 0;      ///< Gaussian KL to the frozen reference, reduced as the log-probability
@@ -78,12 +79,12 @@ struct update_report {
   }
 
   /// Adds one transition out of `total` of its optimizer step, but for policy_kl, which few objectives know.
-  void add(const score& s, double total, float clip_range, float coefficient) {
+  void add(const score& s, double total, clip_bounds clip_range, float coefficient) {
     loss += (static_cast<double>(coefficient) * s.reference_kl - static_cast<double>(s.value)) / total;
     const double above = static_cast<double>(s.ratio) - 1.0, off = std::abs(above);
     ratio_mean += static_cast<double>(s.ratio);
     ratio_deviation = std::max(ratio_deviation, off);
-    if (off > static_cast<double>(clip_range)) {
+    if (off > static_cast<double>(above > 0 ? clip_range.high : clip_range.low)) {
       clip_fraction += 1.0;
       clip_asymmetry += above > 0 ? 1.0 : -1.0;
     }

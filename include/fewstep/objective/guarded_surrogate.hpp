@@ -4,6 +4,7 @@
 #include <fewstep/core/config.hpp>
 #include <fewstep/core/elementary.hpp>
 #include <fewstep/core/settings.hpp>
+#include <fewstep/objective/clip_bounds.hpp>
 #include <fewstep/objective/objective.hpp>
 
 #include <string_view>
@@ -14,25 +15,25 @@ namespace fewstep {
 /// -KL(pi, pi_old), which drags ratios below 1, and its deviation grows as the step's noise falls, so that one clip
 /// range is one-sided and suits one step only. Both are taken out, and steps weigh alike whatever their duration:
 ///
-///   rho = exp((log rho + KL(pi, pi_old)) sigma),   value = min(A rho, A clip(rho, 1 - clip_range, 1 + clip_range)) /
-///   dt
+///   rho = exp((log rho + KL(pi, pi_old)) sigma),   value = min(A rho, A clip(rho, 1 - clip_range.low, 1 +
+///   clip_range.high)) / dt
 ///
 /// with dt the duration of the step and sigma the noise that it adds (flow_sde_sampler, dance_sde_sampler).
 struct guarded_surrogate {
   static constexpr bool needs_old_outputs = true, needs_duration = true;
-  float clip_range = 2e-6f;
+  clip_bounds clip_range = 2e-6f;
 
   static constexpr std::string_view name = "guarded_surrogate";
   template <class Visitor>
   void settings(Visitor& visit) const {
-    visit("clip_range", clip_range, above(0).below(1));
+    visit("clip_range", clip_range.low, above(0).below(1));
+    visit("clip_range.high", clip_range.high, above(0));
   }
 
   [[nodiscard]] FEWSTEP_HD constexpr surrogate operator()(const transition& t) const {
     const float ratio = exp_float((t.log_ratio + t.divergence) * t.sigma);
-    const float above = ratio < 1.0f - clip_range ? 1.0f - clip_range : ratio;
-    const float within = above > 1.0f + clip_range ? 1.0f + clip_range : above;
-    const float plain = t.advantage * ratio / t.duration, clipped = t.advantage * within / t.duration;
+    const float plain = t.advantage * ratio / t.duration;
+    const float clipped = t.advantage * clip_range.clipped(ratio) / t.duration;
     if (clipped < plain) return {clipped, 0.0f, 0.0f};
     const float slope = plain * t.sigma;
     return {plain, slope, slope};

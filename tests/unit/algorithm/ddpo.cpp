@@ -238,7 +238,7 @@ TEST_CASE("ddpo's defaults are the published settings, but for the prompts and t
   CHECK(parts.advantage.capacity == 16);
   CHECK(parts.advantage.min_count == 16);
   CHECK(parts.advantage.clip == 5.0f);
-  CHECK(parts.objective.clip_range == Approx(std::log(1.2) / 3));
+  CHECK(parts.objective.clip_range.low == Approx(std::log(1.2) / 3));
   CHECK(parts.optimizer.learning_rate == 3e-4f);
   CHECK(parts.optimizer.weight_decay == 1e-4f);
   CHECK(fewstep::ddpo_sf(backend, model, nearness, fewstep::adamw{}).options().optimizer_steps == 1);

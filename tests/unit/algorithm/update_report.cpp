@@ -51,6 +51,14 @@ TEST_CASE("clip_asymmetry says to which side ratios leave the band") {
   CHECK(report.clip_asymmetry == 0.25);
 }
 
+TEST_CASE("clip_fraction knows a band that is wider above") {
+  update_report report;
+  for (const float ratio : {1.25f, 1.3f, 0.75f, 0.85f}) report.add(score{-1, 0.0f, ratio, 0, 0}, 4, {0.2f, 0.28f}, 0);
+  report.average_over(1, 4);
+  CHECK(report.clip_fraction == 0.5);   // 1.3 and 0.75
+  CHECK(report.clip_asymmetry == 0.0);  // one each
+}
+
 TEST_CASE("ratios of exactly 1 have a mean of exactly 1, whatever their number") {
   update_report report;
   for (int i = 0; i < 1001; ++i) report.add(score{-1, 0.0f, 1.0f, 0.1f, 0}, 1001, 1e-4f, 0);

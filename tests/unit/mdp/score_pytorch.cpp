@@ -50,7 +50,7 @@ struct scored_file {
   }
 
  private:
-  static float clip_of(const fewstep::clipped_surrogate& value) { return value.clip_range; }
+  static float clip_of(const fewstep::clipped_surrogate& value) { return value.clip_range.low; }
   static float clip_of(const fewstep::reinforce&) { return INFINITY; }
 };
 

@@ -31,7 +31,7 @@ TEST_CASE("clipped_surrogate is PPO's bound, with its derivative") {
     for (float log_ratio = -1.01f; log_ratio < 1.0f; log_ratio += 0.07f) {
       CAPTURE(advantage, log_ratio);
       const double l = static_cast<double>(log_ratio), a = static_cast<double>(advantage);
-      const double range = static_cast<double>(o.clip_range), h = 1e-6;
+      const double range = static_cast<double>(o.clip_range.low), h = 1e-6;
       CHECK(o(at(log_ratio, advantage)).value == Approx(bound(l, a, range)).epsilon(1e-6));
       CHECK(o(at(log_ratio, advantage)).slope ==
             Approx((bound(l + h, a, range) - bound(l - h, a, range)) / (2 * h)).margin(1e-5));
@@ -45,6 +45,24 @@ TEST_CASE("clipped_surrogate is pessimistic: it forgives only on the side that w
   CHECK(o(at(-0.5f, -1.0f)).slope == 0.0f);
   CHECK(o(at(-0.5f, 1.0f)).slope == Approx(std::exp(-0.5)));
   CHECK(o(at(0.5f, -1.0f)).slope == Approx(-std::exp(0.5)));
+}
+
+TEST_CASE("clipped_surrogate lets ratios rise further than fall where it is told to") {
+  const clipped_surrogate o{.clip_range = {0.2f, 0.28f}};
+  const auto slope = [&](double ratio, float advantage) {
+    return o(at(static_cast<float>(std::log(ratio)), advantage)).slope;
+  };
+  CHECK(slope(1.27, 1) == Approx(1.27));
+  CHECK(slope(1.29, 1) == 0.0f);
+  CHECK(slope(0.81, -1) == Approx(-0.81));
+  CHECK(slope(0.79, -1) == 0.0f);
+  CHECK(o(at(1.0f, 2.0f)).value == 2.0f * 1.28f);
+  CHECK(o(at(-1.0f, -2.0f)).value == -2.0f * 0.8f);
+  CHECK(o.resolved(192, reduction::mean).clip_range == fewstep::clip_bounds{0.2f, 0.28f});
+  CHECK(clipped_surrogate{{fewstep::automatic, 1.5f}}.resolved(192, reduction::mean).clip_range ==
+        fewstep::clip_bounds{automatic_clip_range(192, reduction::mean), 1.5f});
+  CHECK_THROWS_WITH((clipped_surrogate{{0.2f, -0.5f}}.resolved(192, reduction::mean)),
+                    contains("clip_range.high is -0.5"));
 }
 
 TEST_CASE("on policy, clipped_surrogate and reinforce have slopes of the same bits") {
