@@ -3,11 +3,11 @@
 # already, of a package of its own say, is taken as it is. fewstep::fewstep itself needs
 #   fewstep::threads     OpenMP, or one thread with FEWSTEP_NO_OPENMP=ON; or with AUTO, where there is no OpenMP
 # and ${fewstep_missing} says what it lacks. The components are fewstep::fewstep plus what some of the headers include:
-#   fewstep::io          fewstep/io               nlohmann_json
-#   fewstep::image       fewstep/image            libjpeg, libpng
-#   fewstep::eigen       fewstep/eigen.hpp        Eigen 3.4 or newer
+#   fewstep::io          fewstep/io, model_file           nlohmann_json
+#   fewstep::image       fewstep/image                    libjpeg, libpng
+#   fewstep::eigen       fewstep/eigen.hpp                Eigen 3.4 or newer
 #   fewstep::benchmark   fewstep/testing/benchmark.hpp    Google Benchmark
-#   fewstep::cuda        fewstep/cuda             CUDA's nvcc, libraries and headers
+#   fewstep::cuda        fewstep/cuda                     CUDA's nvcc, libraries and headers
 # There is a target where its packages are found.
 
 set(fewstep_components io image eigen benchmark cuda)

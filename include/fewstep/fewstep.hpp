@@ -2,7 +2,7 @@
 #pragma once
 
 /// Everything that needs a C++20 compiler, OpenMP (or FEWSTEP_NO_OPENMP) and nothing else. Components of their own are
-/// fewstep/io/*.hpp (nlohmann_json), fewstep/image/*.hpp (libjpeg-turbo, libpng) and fewstep/eigen.hpp (Eigen).
+/// fewstep/{io,model_file}/*.hpp (nlohmann_json), fewstep/image/*.hpp (libjpeg, libpng) and fewstep/eigen.hpp (Eigen).
 
 // The concepts.
 #include <fewstep/advantage/advantage.hpp>
