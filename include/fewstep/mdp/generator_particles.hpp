@@ -24,7 +24,7 @@ namespace fewstep {
 namespace detail {
 
 /// to[i] = from[rows[i]].
-struct gather_rows {
+struct gather_particles {
   const index_t* rows;
   matrix<const float> from;
   matrix<float> to;
@@ -126,7 +126,7 @@ class generator_particles {
     for (std::size_t i = 0; i < before.size(); ++i) context_of_[i] = before[static_cast<std::size_t>(ancestors[i])];
     upload_contexts(backend);
     const auto move = [&](tensor<float, 2, Backend>& rows) {
-      backend.for_each(particles(), detail::gather_rows{ancestors_.device(), rows.view(), other_.view()});
+      backend.for_each(particles(), detail::gather_particles{ancestors_.device(), rows.view(), other_.view()});
       std::swap(rows, other_);
     };
     move(x_);
