@@ -8,6 +8,7 @@
 #include <fewstep/core/random.hpp>
 #include <fewstep/mdp/score.hpp>
 #include <fewstep/objective/clipped_surrogate.hpp>
+#include <fewstep/optimizer/gradient_norm.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
 #include <fewstep/sampler/consistency.hpp>
 

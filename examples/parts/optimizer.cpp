@@ -2,6 +2,7 @@
 #include <fewstep/fewstep.hpp>
 
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <vector>
@@ -35,6 +36,9 @@ struct lion {
   template <class Backend>
   state<Backend> make_state(Backend& backend, fewstep::index_t parameters) const {
     return {fewstep::tensor<float, 1, Backend>(backend, {parameters})};
+  }
+  std::size_t state_bytes(fewstep::index_t parameters) const {
+    return static_cast<std::size_t>(parameters) * sizeof(float);
   }
   template <class Backend>
   void update(Backend& backend, state<Backend>& s, const fewstep::optimizer_arrays& a, fewstep::step_scale by) const {

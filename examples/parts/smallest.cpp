@@ -143,6 +143,7 @@ struct plain_descent {
   state<Backend> make_state(Backend&, index_t) const {
     return {};
   }
+  std::size_t state_bytes(index_t) const { return 0; }
   template <class Backend>
   void update(Backend& backend, state<Backend>&, const optimizer_arrays& a, step_scale scale) const {
     const float rate = learning_rate * scale.rate * scale.gradient;

@@ -57,6 +57,7 @@
 #include <fewstep/objective/reinforce.hpp>
 #include <fewstep/objective/reward_regression.hpp>
 #include <fewstep/optimizer/adam.hpp>
+#include <fewstep/optimizer/parameter_update.hpp>
 #include <fewstep/optimizer/sgd.hpp>
 #include <fewstep/regularizer/kl_to_reference.hpp>
 #include <fewstep/reward/async.hpp>

@@ -4,6 +4,7 @@
 #include <fewstep/backend/cpu/backend.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
 
+#include <cstddef>
 #include <type_traits>
 
 /// The smallest model of fewstep::optimizer, and models that lack one requirement each.
@@ -12,7 +13,7 @@ namespace optimizer_archetype {
 using fewstep::cpu_backend;
 using fewstep::index_t;
 
-enum class drop { nothing, state, make_state, state_type, update, const_update, result, scale };
+enum class drop { nothing, state, make_state, state_type, state_bytes, update, const_update, result, scale };
 
 template <class Backend>
 struct memory_of {
@@ -35,6 +36,8 @@ struct archetype : state_of<D> {
   using memory = memory_of<cpu_backend>;
   std::conditional_t<D == drop::state_type, int, memory> make_state(cpu_backend&, index_t) const
       requires(D != drop::make_state);
+
+  std::size_t state_bytes(index_t) const requires(D != drop::state_bytes);
 
   using arrays = fewstep::optimizer_arrays;
   std::conditional_t<D == drop::result, int, void> update(cpu_backend&, memory&, const arrays&,

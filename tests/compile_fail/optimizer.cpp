@@ -11,7 +11,9 @@ using without_state =
 using without_make_state =
     with_optimizer<archetype<drop::make_state>>;  // error: fewstep::optimizer: state<Backend> make_state
 using without_state_type =
-    with_optimizer<archetype<drop::state_type>>;                 // error: fewstep::optimizer: state<Backend> make_state
+    with_optimizer<archetype<drop::state_type>>;  // error: fewstep::optimizer: state<Backend> make_state
+using without_state_bytes =
+    with_optimizer<archetype<drop::state_bytes>>;                // error: fewstep::optimizer: std::size_t state_bytes
 using without_update = with_optimizer<archetype<drop::update>>;  // error: fewstep::optimizer: void update
 using without_const_update = with_optimizer<archetype<drop::const_update>>;  // error: fewstep::optimizer: void update
 using without_result = with_optimizer<archetype<drop::result>>;              // error: fewstep::optimizer: void update

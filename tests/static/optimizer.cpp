@@ -14,6 +14,7 @@ static_assert(fewstep::optimizer<archetype<>, cpu_backend>);
 static_assert(!fewstep::optimizer<archetype<drop::state>, cpu_backend>);
 static_assert(!fewstep::optimizer<archetype<drop::make_state>, cpu_backend>);
 static_assert(!fewstep::optimizer<archetype<drop::state_type>, cpu_backend>);
+static_assert(!fewstep::optimizer<archetype<drop::state_bytes>, cpu_backend>);
 static_assert(!fewstep::optimizer<archetype<drop::update>, cpu_backend>);
 static_assert(!fewstep::optimizer<archetype<drop::const_update>, cpu_backend>, "settings do not change");
 static_assert(!fewstep::optimizer<archetype<drop::result>, cpu_backend>);

@@ -3,8 +3,6 @@
 
 #include <fewstep/algorithm/consistency_training_report.hpp>
 #include <fewstep/backend/mirror.hpp>
-#include <fewstep/backend/staged_archive.hpp>
-#include <fewstep/core/archive_within.hpp>
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/random.hpp>
@@ -15,15 +13,11 @@
 #include <fewstep/loss/consistency_loss.hpp>
 #include <fewstep/loss/consistency_times.hpp>
 #include <fewstep/loss/example_source.hpp>
-#include <fewstep/optimizer/finite_parameters.hpp>
-#include <fewstep/optimizer/optimizer.hpp>
+#include <fewstep/optimizer/parameter_update.hpp>
 
-#include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <span>
-#include <stdexcept>
 #include <string_view>
 #include <utility>
 
@@ -40,7 +34,7 @@ struct consistency_training_options {
   float huber = 0;                  ///< c of the pseudo-Huber distance over the whole sample
   float sigma_data = 0.5f;          ///< of stage 0's weight
   float max_gradient_norm = 1;
-  float ema_decay = 0.999f;
+  float ema_decay = 0.999f;  ///< of the average, which warms up (ema_rule); 0: none is kept
   rate_schedule schedule{};
   std::uint64_t seed = 0;
 
@@ -84,9 +78,12 @@ class consistency_training {
         optimizer_(checked_part(std::move(optimizer))),
         options_(checked(o)),
         size_(model.sample_size()),
-        state_(optimizer_.make_state(backend, model.parameters().size())),
+        update_(backend, model, optimizer_,
+                {.who = consistency_training_options::name,
+                 .max_gradient_norm = o.max_gradient_norm,
+                 .ema = {.decay = o.ema_decay, .warmup = true},
+                 .schedule = o.schedule}),
         workspace_(model.make_workspace(backend, o.batch)),
-        ema_(backend, {model.parameters().size()}),
         clean_(backend, length_product(o.batch, size_)),
         noised_(backend, {o.batch, size_}),
         earlier_(backend, {o.batch, size_}),
@@ -100,15 +97,12 @@ class consistency_training {
     expects(o.steps <= std::numeric_limits<std::int64_t>::max() / (std::int64_t{o.stages} + 1), [&] {
       return message("consistency_training: ", o.steps, " steps in ", o.stages, " stages cannot be counted; use fewer");
     });
-    const vec<float> p = model.parameters();
-    finite_.require(backend, p);
-    backend.for_each(p.size(), detail::copy<float>{p.data, ema_.data()});
   }
 
-  [[nodiscard]] std::int64_t index() const { return index_; }
-  [[nodiscard]] bool finished() const { return index_ >= options_.steps; }
-  /// Exponential moving average of the parameters: what is worth keeping.
-  [[nodiscard]] vec<const float> ema() const& { return ema_.view(); }
+  [[nodiscard]] std::int64_t index() const { return update_.index(); }
+  [[nodiscard]] bool finished() const { return index() >= options_.steps; }
+  /// Exponential moving average of the parameters: what is worth keeping. Empty if ema_decay is 0.
+  [[nodiscard]] vec<const float> ema() const& { return update_.ema(); }
   needs_a_named_object ema() const&& = delete;
   [[nodiscard]] int stage(std::int64_t step) const {
     const int first = options_.first_stage;
@@ -119,10 +113,10 @@ class consistency_training {
   template <class Source>
   report step(Source& source) {
     if constexpr (detail::require_example_source<Source, context_type>())
-      source(index_, matrix<float>{clean_.host().data(), {options_.batch, size_}}, contexts_.host());
+      source(index(), matrix<float>{clean_.host().data(), {options_.batch, size_}}, contexts_.host());
     if constexpr (!on_host<Backend> && requires { model_.expect_known(contexts_.host()); })
       model_.expect_known(contexts_.host());
-    const int stage_now = stage(index_);
+    const int stage_now = stage(index());
     consistency_times{.log_mean = options_.log_time_mean,
                       .log_deviation = options_.log_time_deviation,
                       .q = options_.q,
@@ -130,42 +124,24 @@ class consistency_training {
                       .b = options_.b,
                       .stage = stage_now}
         .draw(model_.preconditioner(), {options_.seed, stream::training_times},
-              static_cast<std::uint64_t>(index_ * options_.batch), times_.host(), earlier_times_.host());
-    noise_.host()[0] = {options_.seed, static_cast<std::uint64_t>(index_ * options_.batch)};
-    const vec<float> gradients = model_.gradients();
+              static_cast<std::uint64_t>(index() * options_.batch), times_.host(), earlier_times_.host());
+    noise_.host()[0] = {options_.seed, static_cast<std::uint64_t>(index() * options_.batch)};
     (stage_now == 0 ? denoising_ : consistent_).run(backend_, [&] { add_gradient(stage_now == 0); });
     losses_.download(backend_);
 
     double loss = 0;
     for (const double value : losses_.host()) loss += value / static_cast<double>(options_.batch);
-    const double norm = gradient_norm(backend_, gradients);
-    if (!std::isfinite(loss) || !std::isfinite(norm)) {
-      finite_.require(backend_, model_.parameters());
-      throw std::runtime_error(message("consistency_training: step ", index_, " has loss ", loss, " and gradient norm ",
-                                       norm, "; nothing was changed; lower the learning rate"));
-    }
-    finite_.moved_by(index_);
-    const float decay = std::min(options_.ema_decay, static_cast<float>(index_ + 1) / static_cast<float>(index_ + 10));
-    optimizer_.update(backend_, state_, {model_.parameters(), gradients, ema_.view(), decay},
-                      {options_.schedule(index_), clip_factor(norm, options_.max_gradient_norm)});
-    return {index_++, stage_now, loss, norm};
+    const report made{index(), stage_now, loss, update_.step(optimizer_, loss)};
+    update_.next();
+    return made;
   }
 
   template <class Archive>
   void serialize(Archive& archive) {
-    if constexpr (detail::saves<Archive>) {
-      finite_.require(backend_, model_.parameters());
-      finite_.require(backend_, ema());
-    }
     match_settings(archive, options_);
     match_part(archive, "optimizer", optimizer_);
     match_part(archive, "generator", model_);
-    auto&& arrays = staged(archive, backend_);
-    arrays("parameters", model_.parameters());
-    arrays("average", ema_.view());
-    arrays("optimizer", state_);
-    detail::archive_count(archive, "step", index_);
-    if constexpr (detail::loads<Archive>) finite_.loaded(index_);
+    update_.serialize(archive);
   }
 
  private:
@@ -197,9 +173,8 @@ class consistency_training {
   Optimizer optimizer_;
   consistency_training_options options_;
   index_t size_;
-  typename Optimizer::template state<Backend> state_;
+  parameter_update<Backend, Generator, Optimizer> update_;
   typename Generator::workspace_type workspace_;
-  tensor<float, 1, Backend> ema_;
   mirrored<float, Backend> clean_;
   tensor<float, 2, Backend> noised_, earlier_, output_, earlier_output_;
   mirrored<float, Backend> times_, earlier_times_;
@@ -207,8 +182,6 @@ class consistency_training {
   mirrored<context_type, Backend> contexts_;
   mirrored<rollout_noise, Backend> noise_;
   repeated<Backend> denoising_, consistent_;
-  finite_parameters finite_{consistency_training_options::name, "step"};
-  std::int64_t index_ = 0;
 };
 
 /// Stands in for a training whose parts do not fit: what is missing has been said, and the compiler need not go on.

@@ -6,8 +6,6 @@
 #include <fewstep/algorithm/memory_plan.hpp>
 #include <fewstep/algorithm/part_of.hpp>
 #include <fewstep/algorithm/update_report.hpp>
-#include <fewstep/backend/staged_archive.hpp>
-#include <fewstep/core/archive_within.hpp>
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/random.hpp>
@@ -19,8 +17,7 @@
 #include <fewstep/loss/reward_loss.hpp>
 #include <fewstep/mdp/prompts.hpp>
 #include <fewstep/mdp/trajectory.hpp>
-#include <fewstep/optimizer/finite_parameters.hpp>
-#include <fewstep/optimizer/optimizer.hpp>
+#include <fewstep/optimizer/parameter_update.hpp>
 #include <fewstep/reward/differentiable_reward.hpp>
 #include <fewstep/sampler/step_table.hpp>
 
@@ -85,8 +82,13 @@ class direct_reward_gradient {
         of_states_(backend, {goes_back ? plan_.rows : 0, model.sample_size()}),
         gradient_(backend, {o.batch(), model.sample_size()}),
         of_decoded_(backend, o.batch(), decoded_size()),
-        state_(parts_.optimizer.make_state(backend, model.parameters().size())),
-        ema_(backend, {o.ema_decay > 0 ? model.parameters().size() : 0}) {
+        update_(backend, model, parts_.optimizer,
+                {.who = direct_reward_gradient_options::name,
+                 .unit = "update",
+                 .count = "index",
+                 .max_gradient_norm = o.max_gradient_norm,
+                 .ema = ema_of(o),
+                 .schedule = o.schedule}) {
     expects(goes_back || o.steps_with_gradient == 1, [&] {
       return message("direct_reward_gradient: steps_with_gradient is ", o.steps_with_gradient,
                      " but the generator gives no gradient by the state; use 1, or add void backward(Backend&, "
@@ -94,12 +96,9 @@ class direct_reward_gradient {
                      "workspace_type&) (fewstep::differentiable_generator)");
     });
     parts_.auxiliary.prepare(backend, model, tables_.back(), o.batch(), plan_.rows);
-    const vec<float> p = model.parameters();
-    finite_.require(backend, p);
-    if (o.ema_decay > 0) backend.for_each(p.size(), detail::copy<float>{p.data, ema_.data()});
   }
 
-  [[nodiscard]] std::int64_t index() const { return index_; }
+  [[nodiscard]] std::int64_t index() const { return update_.index(); }
   /// Whether the state is that after update index() - 1; it is not after an update that failed later than in its
   /// rollout or reward.
   [[nodiscard]] bool is_whole() const { return is_whole_; }
@@ -109,7 +108,7 @@ class direct_reward_gradient {
   [[nodiscard]] Parts& parts() { return parts_; }
   [[nodiscard]] const direct_reward_gradient_options& options() const { return options_; }
   /// Moving average of the parameters; empty unless ema_decay is set.
-  [[nodiscard]] vec<const float> ema() const& { return ema_.view(); }
+  [[nodiscard]] vec<const float> ema() const& { return update_.ema(); }
   needs_a_named_object ema() const&& = delete;
   /// Rewards, prompts and samples of the last rollout.
   [[nodiscard]] std::span<const float> rewards() const& { return experience_.rewards(); }
@@ -128,26 +127,26 @@ class direct_reward_gradient {
     detail::recorded_reward<reward_type> judge{&parts_.reward, of_decoded_.host(options_.batch())};
     try {
       experience_.collect(backend_, model_, workspace_, output_.view(), judge, parts_.decoder, contexts,
-                          {options_.seed, index_}, reduction::mean);
+                          {options_.seed, index()}, reduction::mean);
     } catch (...) {
-      finite_.require(backend_, model_.parameters());  // else they are to blame
+      update_.require_finite();  // else the parameters are to blame
       throw;
     }
     const auto judged = clock::now();
     is_whole_ = false;
-    update_report report = update_report::of(index_, experience_.kept_rewards(), experience_.kept_prompts());
+    update_report report = update_report::of(index(), experience_.kept_rewards(), experience_.kept_prompts());
     report.left_out = static_cast<double>(path().left_out());
     for (const float r : experience_.kept_rewards())
       report.loss += options_.loss.value(r) / static_cast<double>(path().kept());
     const vec<float> g = model_.gradients();
     backend_.for_each(g.size(), detail::fill<float>{g.data, 0.0f});
     add_gradient();
-    report.loss += parts_.auxiliary.add_gradient(backend_, model_, workspace_, path(), {options_.seed, index_, 0});
-    step(report);
+    report.loss += parts_.auxiliary.add_gradient(backend_, model_, workspace_, path(), {options_.seed, index(), 0});
+    report.gradient_norm = update_.step(parts_.optimizer);
     const auto end = clock::now();
     report.sampling_seconds = std::chrono::duration<double>(judged - begin).count();
     report.training_seconds = std::chrono::duration<double>(end - judged).count();
-    ++index_;
+    update_.next();
     is_whole_ = true;
     return report;
   }
@@ -178,31 +177,23 @@ class direct_reward_gradient {
   /// Everything that a resumed run needs, bit for bit. Random numbers have no state but the seed and the index.
   template <class Archive>
   void serialize(Archive& archive) {
-    if constexpr (detail::saves<Archive>) {
-      finite_.require(backend_, model_.parameters());
-      finite_.require(backend_, ema());
-    }
     match_settings(archive, options_);
     match_settings(archive, parts_);
     match_part(archive, "generator", model_);
     match_part(archive, "steps", tables_.back());
-    detail::archive_count(archive, "index", index_);
-    auto&& arrays = staged(archive, backend_);
-    arrays("parameters", model_.parameters());
-    arrays("average", ema_.view());
-    arrays("optimizer", state_);
-    if constexpr (detail::loads<Archive>) finite_.loaded(index_);
+    update_.serialize(archive);
   }
 
  private:
   using reward_type = decltype(Parts::reward);
-  using optimizer_type = decltype(Parts::optimizer);
+  using update_type = parameter_update<Backend, Generator, decltype(Parts::optimizer)>;
   using decoder_type = decltype(Parts::decoder);
   using experience_type = experience<Backend, context_type, detail::recorded_reward<reward_type>, decoder_type>;
 
   [[nodiscard]] const trajectory<Backend, context_type>& path() const { return experience_.path(); }
   [[nodiscard]] index_t decoded_size() const { return parts_.decoder.decoded_size(model_.sample_size()); }
   [[nodiscard]] index_t sampled_at_once() const { return experience_type::rows_at_once(options_.batch()); }
+  [[nodiscard]] static ema_rule ema_of(const direct_reward_gradient_options& o) { return {.decay = o.ema_decay}; }
   [[nodiscard]] experience_options experience_settings() const {
     return {.prompts = options_.prompts_per_update,
             .samples_per_prompt = options_.samples_per_prompt,
@@ -237,7 +228,7 @@ class direct_reward_gradient {
   /// One of n possibilities of this update.
   [[nodiscard]] std::size_t drawn(std::size_t n, std::uint64_t which) const {
     const random_stream source{options_.seed, stream::steps};
-    return source.below(static_cast<std::uint32_t>(n), static_cast<std::uint64_t>(index_), 0, which);
+    return source.below(static_cast<std::uint32_t>(n), static_cast<std::uint64_t>(index()), 0, which);
   }
   /// Network calls that the gradient goes through.
   [[nodiscard]] int calls_back() const {
@@ -274,20 +265,6 @@ class direct_reward_gradient {
     }
   }
 
-  /// Moves the parameters along the generator's gradients.
-  void step(update_report& report) {
-    const vec<float> g = model_.gradients();
-    report.gradient_norm = gradient_norm(backend_, g);
-    if (!std::isfinite(report.gradient_norm)) {
-      finite_.require(backend_, model_.parameters());
-      throw std::runtime_error(message("direct_reward_gradient: update ", index_, " has the gradient norm ",
-                                       report.gradient_norm, "; the parameters were not moved by it"));
-    }
-    finite_.moved_by(index_);
-    parts_.optimizer.update(backend_, state_, {model_.parameters(), g, ema_.view(), options_.ema_decay},
-                            {options_.schedule(index_), clip_factor(report.gradient_norm, options_.max_gradient_norm)});
-  }
-
   /// The options, unless their trajectories and tables alone are beyond the budget; before the tables are made.
   [[nodiscard]] direct_reward_gradient_options affordable(const direct_reward_gradient_options& o) const {
     const experience_options some{.prompts = o.prompts_per_update, .samples_per_prompt = o.samples_per_prompt};
@@ -300,11 +277,9 @@ class direct_reward_gradient {
   }
   /// Made before anything is allocated.
   [[nodiscard]] memory_plan plan() const {
-    const saturated_size p = model_.parameters().size();
-    const std::size_t copies = 4 + (options_.ema_decay > 0 ? 1 : 0);  // parameters, gradients, two moments
     const index_t samples = options_.batch(), size = model_.sample_size();
     const saturated_size path = experience_type::bytes(options_.horizon, experience_settings(), size, decoded_size());
-    const memory_plan fixed{.parameters = (copies * p * sizeof(float)).value(),
+    const memory_plan fixed{.parameters = update_type::bytes(model_, parts_.optimizer, ema_of(options_)),
                             .trajectory = (path + saturated_size(samples) * size * sizeof(float) +
                                            decoded_gradient<Backend, decoder_type>::bytes(samples, decoded_size()))
                                               .value()};
@@ -327,10 +302,7 @@ class direct_reward_gradient {
   tensor<float, 2, Backend> output_, of_states_;  // of a micro-batch: network outputs, gradients by the states
   tensor<float, 2, Backend> gradient_;            // of the loss by the state of every sample
   decoded_gradient<Backend, decoder_type> of_decoded_;
-  typename optimizer_type::template state<Backend> state_;
-  tensor<float, 1, Backend> ema_;
-  finite_parameters finite_{direct_reward_gradient_options::name, "update"};
-  std::int64_t index_ = 0;
+  update_type update_;
   bool is_whole_ = true;
 };
 

@@ -10,13 +10,10 @@
 #include <fewstep/algorithm/replayed_gradient.hpp>
 #include <fewstep/algorithm/update_report.hpp>
 #include <fewstep/backend/mirror.hpp>
-#include <fewstep/backend/staged_archive.hpp>
-#include <fewstep/core/archive_within.hpp>
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/settings.hpp>
 #include <fewstep/core/sizes.hpp>
-#include <fewstep/core/tensor.hpp>
 #include <fewstep/decoder/decoder.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/loss/auxiliary_loss.hpp>
@@ -25,8 +22,7 @@
 #include <fewstep/mdp/trajectory.hpp>
 #include <fewstep/objective/objective.hpp>
 #include <fewstep/objective/trajectory_objective.hpp>
-#include <fewstep/optimizer/finite_parameters.hpp>
-#include <fewstep/optimizer/optimizer.hpp>
+#include <fewstep/optimizer/parameter_update.hpp>
 #include <fewstep/regularizer/regularizer.hpp>
 #include <fewstep/reward/reward.hpp>
 #include <fewstep/sampler/sampler.hpp>
@@ -35,7 +31,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
@@ -69,8 +64,13 @@ class policy_gradient {
         plan_(plan(steps_.at(0, o.seed))),
         experience_(backend, steps_.at(0, o.seed), experience_settings(), model.sample_size(), parts_.decoder),
         gradient_(backend, model, experience_.path(), replay_of(plan_.rows)),
-        state_(parts_.optimizer.make_state(backend, model.parameters().size())),
-        ema_(backend, {o.ema_decay > 0 ? model.parameters().size() : 0}) {
+        update_(backend, model, parts_.optimizer,
+                {.who = policy_gradient_options::name,
+                 .unit = "update",
+                 .count = "index",
+                 .max_gradient_norm = o.max_gradient_norm,
+                 .ema = ema_of(o),
+                 .schedule = o.schedule}) {
     require_samples_per_prompt(parts_.advantage, "advantage");
     require_samples_per_prompt(parts_.objective, "objective");
     require_durations();
@@ -80,12 +80,9 @@ class policy_gradient {
       parts_.regularizer.expect_same_outputs(model, table());
     parts_.regularizer.prepare(backend, plan_.rows);
     parts_.auxiliary.prepare(backend, model, steps_.full(), o.batch(), plan_.rows);
-    const vec<float> p = model.parameters();
-    finite_.require(backend, p);
-    if (o.ema_decay > 0) backend.for_each(p.size(), detail::copy<float>{p.data, ema_.data()});
   }
 
-  [[nodiscard]] std::int64_t index() const { return index_; }
+  [[nodiscard]] std::int64_t index() const { return update_.index(); }
   /// Whether the state is that after update index() - 1. It is not between sample() and train(), nor after an update
   /// that failed later than in its rollout or reward: a checkpoint of that would not resume bit for bit.
   [[nodiscard]] bool is_whole() const { return is_whole_; }
@@ -94,7 +91,7 @@ class policy_gradient {
   [[nodiscard]] Parts& parts() { return parts_; }
   [[nodiscard]] const policy_gradient_options& options() const { return options_; }
   /// Moving average of the parameters; empty unless ema_decay is set.
-  [[nodiscard]] vec<const float> ema() const& { return ema_.view(); }
+  [[nodiscard]] vec<const float> ema() const& { return update_.ema(); }
   needs_a_named_object ema() const&& = delete;
   /// Rewards, prompts and samples of the last rollout.
   [[nodiscard]] std::span<const float> rewards() const& { return experience_.rewards(); }
@@ -141,7 +138,7 @@ class policy_gradient {
 
   /// The rollout of the next update and its rewards and advantages; the same again until train() has been called.
   void sample(std::span<const context_type> contexts) {
-    collect(contexts, index_);
+    collect(contexts, index());
     is_whole_ = false;
     weigh();
   }
@@ -173,25 +170,25 @@ class policy_gradient {
 
   /// The optimizer steps on the last rollout.
   update_report train() {
-    update_report report = update_report::of(index_, experience_.kept_rewards(), experience_.kept_prompts());
+    update_report report = update_report::of(index(), experience_.kept_rewards(), experience_.kept_prompts());
     report.left_out = static_cast<double>(path().left_out());
     const double passes = static_cast<double>(options_.inner_epochs);
     for (int epoch = 0; epoch < options_.inner_epochs; ++epoch) {
       gradient_.begin_pass(backend_, path(), options_.seed,
-                           static_cast<std::uint64_t>(index_ * options_.inner_epochs + epoch));
+                           static_cast<std::uint64_t>(index() * options_.inner_epochs + epoch));
       for (int k = 0; k < options_.optimizer_steps; ++k) {
         const std::pair<index_t, index_t> places = gradient_.minibatch(k);
         report.loss -= gradient_.prepare(backend_, model_, path(), places, parts_.objective,
                                          parts_.regularizer.coefficient(), epoch > 0 || k > 0);
         gradient_.replace(backend_, model_, parts_.regularizer, path(), k);
         add_scores(places, report);
-        report.loss += add_auxiliary({options_.seed, index_, epoch * options_.optimizer_steps + k});
-        step(report);
+        report.loss += add_auxiliary({options_.seed, index(), epoch * options_.optimizer_steps + k});
+        report.gradient_norm = std::max(report.gradient_norm, update_.step(parts_.optimizer));
       }
     }
     report.average_over(passes * static_cast<double>(options_.optimizer_steps),
                         passes * static_cast<double>(table().trained * path().kept()));
-    ++index_;
+    update_.next();
     is_whole_ = true;
     return report;
   }
@@ -199,21 +196,12 @@ class policy_gradient {
   /// Everything that a resumed run needs, bit for bit. Random numbers have no state but the seed and the index.
   template <class Archive>
   void serialize(Archive& archive) {
-    if constexpr (detail::saves<Archive>) {
-      finite_.require(backend_, model_.parameters());
-      finite_.require(backend_, ema());
-    }
     match_settings(archive, options_);
     match_settings(archive, parts_);
     match_part(archive, "generator", model_);
     match_part(archive, "steps", steps_.full());
     archive.must_match("trained_at_once", table().trained);
-    detail::archive_count(archive, "index", index_);
-    auto&& arrays = staged(archive, backend_);
-    arrays("parameters", model_.parameters());
-    arrays("average", ema_.view());
-    arrays("optimizer", state_);
-    if constexpr (detail::loads<Archive>) finite_.loaded(index_);
+    update_.serialize(archive);
     if constexpr (requires { parts_.advantage.serialize(archive); }) archive("advantage", parts_.advantage);
   }
 
@@ -221,7 +209,7 @@ class policy_gradient {
   using clock = std::chrono::steady_clock;
   using regularizer_type = decltype(Parts::regularizer);
   using reward_type = decltype(Parts::reward);
-  using optimizer_type = decltype(Parts::optimizer);
+  using update_type = parameter_update<Backend, Generator, decltype(Parts::optimizer)>;
   using decoder_type = decltype(Parts::decoder);
   using objective_type = decltype(Parts::objective);
   using gradient_type = replayed_gradient<Backend, Generator, objective_type, regularizer_type>;
@@ -231,6 +219,7 @@ class policy_gradient {
 
   [[nodiscard]] const trajectory<Backend, context_type>& path() const { return experience_.path(); }
 
+  [[nodiscard]] static ema_rule ema_of(const policy_gradient_options& o) { return {.decay = o.ema_decay}; }
   [[nodiscard]] experience_options experience_settings() const {
     return {.prompts = options_.prompts_per_update,
             .samples_per_prompt = options_.samples_per_prompt,
@@ -275,12 +264,12 @@ class policy_gradient {
 
   /// The rollout and rewards of an update, or of a number below 0.
   void collect(std::span<const context_type> contexts, std::int64_t update) {
-    if constexpr (window_moves) experience_.set_table(backend_, steps_.at(index_, options_.seed));
+    if constexpr (window_moves) experience_.set_table(backend_, steps_.at(index(), options_.seed));
     try {
       experience_.collect(backend_, model_, gradient_.workspace(), gradient_.output(), parts_.reward, parts_.decoder,
                           contexts, {options_.seed, update}, options_.reduction);
     } catch (...) {
-      finite_.require(backend_, model_.parameters());  // else they are to blame
+      update_.require_finite();  // else the parameters are to blame
       throw;
     }
   }
@@ -309,21 +298,6 @@ class policy_gradient {
       return parts_.auxiliary.add_gradient(backend_, model_, gradient_.workspace(), path(), key);
   }
 
-  /// Moves the parameters along the generator's gradients.
-  void step(update_report& report) {
-    const vec<float> g = model_.gradients();
-    const double norm = gradient_norm(backend_, g);
-    if (!std::isfinite(norm)) {
-      finite_.require(backend_, model_.parameters());
-      throw std::runtime_error(message("policy_gradient: update ", index_, " has the gradient norm ", norm,
-                                       "; the parameters were not moved by it"));
-    }
-    report.gradient_norm = std::max(report.gradient_norm, norm);
-    finite_.moved_by(index_);
-    parts_.optimizer.update(backend_, state_, {model_.parameters(), g, ema_.view(), options_.ema_decay},
-                            {options_.schedule(index_), clip_factor(norm, options_.max_gradient_norm)});
-  }
-
   [[nodiscard]] clip_bounds clip_range() const {
     if constexpr (requires { parts_.objective.clip_range; })
       return parts_.objective.clip_range;
@@ -341,12 +315,10 @@ class policy_gradient {
   }
   /// Made before anything is allocated.
   [[nodiscard]] memory_plan plan(const step_table& table) const {
-    const saturated_size p = model_.parameters().size();
-    const std::size_t copies = 4 + (options_.ema_decay > 0 ? 1 : 0);  // parameters, gradients, two moments
     const saturated_size path = experience_type::bytes(table.horizon(), experience_settings(), model_.sample_size(),
                                                        parts_.decoder.decoded_size(model_.sample_size()));
     const saturated_size scored = saturated_size(table.trained) * options_.batch();
-    const memory_plan fixed{.parameters = (copies * p * sizeof(float)).value(),
+    const memory_plan fixed{.parameters = update_type::bytes(model_, parts_.optimizer, ema_of(options_)),
                             .trajectory = (path + scored * sizeof(score)).value(),
                             .regularizer = parts_.regularizer.workspace_bytes(backend_, 0)};
     memory_plan{.trajectory = fixed.trajectory}.expect_within(options_.memory_budget, table.horizon(),
@@ -368,10 +340,7 @@ class policy_gradient {
   memory_plan plan_;
   experience_type experience_;
   gradient_type gradient_;
-  typename optimizer_type::template state<Backend> state_;
-  tensor<float, 1, Backend> ema_;
-  finite_parameters finite_{policy_gradient_options::name, "update"};
-  std::int64_t index_ = 0;
+  update_type update_;
   bool is_whole_ = true;
 };
 

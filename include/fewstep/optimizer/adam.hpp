@@ -5,10 +5,12 @@
 #include <fewstep/core/elementary.hpp>
 #include <fewstep/core/packet.hpp>
 #include <fewstep/core/settings.hpp>
+#include <fewstep/core/sizes.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
 
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <type_traits>
@@ -126,6 +128,7 @@ struct adam {
   [[nodiscard]] state<Backend> make_state(Backend& backend, index_t n) const {
     return detail::make_adam_state(backend, n);
   }
+  [[nodiscard]] std::size_t state_bytes(index_t n) const { return (saturated_size(n) * (2 * sizeof(float))).value(); }
   template <class Backend>
   void update(Backend& backend, state<Backend>& s, const optimizer_arrays& arrays, step_scale scale) const {
     detail::adam_update(backend, s, arrays, scale, *this, 0.0f);
@@ -157,6 +160,7 @@ struct adamw {
   [[nodiscard]] state<Backend> make_state(Backend& backend, index_t n) const {
     return detail::make_adam_state(backend, n);
   }
+  [[nodiscard]] std::size_t state_bytes(index_t n) const { return (saturated_size(n) * (2 * sizeof(float))).value(); }
   template <class Backend>
   void update(Backend& backend, state<Backend>& s, const optimizer_arrays& arrays, step_scale scale) const {
     detail::adam_update(backend, s, arrays, scale, *this, weight_decay);

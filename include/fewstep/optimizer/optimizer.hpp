@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -39,6 +40,10 @@ template <class O, class Backend>
 concept has_make_state = requires(const O& o, Backend& backend, index_t n) {
   { o.make_state(backend, n) } -> std::same_as<typename O::template state<Backend>>;
 };
+template <class O>
+concept has_state_bytes = requires(const O& o, index_t n) {
+  { o.state_bytes(n) } -> std::convertible_to<std::size_t>;
+};
 template <class O, class Backend>
 concept has_update = requires(const O& o, Backend& backend, typename O::template state<Backend>& s,
                               const optimizer_arrays& arrays, step_scale scale) {
@@ -51,18 +56,19 @@ concept has_update = requires(const O& o, Backend& backend, typename O::template
 ///
 /// The settings are an aggregate; what changes from step to step is a state on the backend, so one optimizer object may
 /// drive several models. The compiler cannot check: an element's update depends on that element and on the number of
-/// steps only; state has serialize(archive).
+/// steps only; state has serialize(archive); state_bytes(n) is what the arrays of make_state(backend, n) take.
 ///
 /// Smallest model:
 ///   struct plain_descent {
 ///     template <class Backend> struct state { template <class A> void serialize(A&) {} };
 ///     template <class Backend> state<Backend> make_state(Backend&, index_t) const { return {}; }
+///     std::size_t state_bytes(index_t) const { return 0; }
 ///     template <class Backend>
 ///     void update(Backend& backend, state<Backend>&, const optimizer_arrays& a, step_scale s) const { ... }
 ///   };
 template <class O, class Backend>
-concept optimizer =
-    detail::has_state<O, Backend> && detail::has_make_state<O, Backend> && detail::has_update<O, Backend>;
+concept optimizer = detail::has_state<O, Backend> && detail::has_make_state<O, Backend> && detail::has_state_bytes<O> &&
+    detail::has_update<O, Backend>;
 
 namespace detail {
 
@@ -72,6 +78,9 @@ consteval bool require_optimizer() {
   static_assert(has_state<O, Backend>,
                 "fewstep::optimizer: template <class Backend> struct state is missing; it holds what changes from step "
                 "to step");
+  static_assert(has_state_bytes<O>,
+                "fewstep::optimizer: std::size_t state_bytes(index_t parameters) const is missing; it says what the "
+                "arrays of the state take, for the memory plan");
   if constexpr (has_state<O, Backend>) {
     static_assert(has_make_state<O, Backend>,
                   "fewstep::optimizer: state<Backend> make_state(Backend&, index_t parameters) const is missing");

@@ -3,9 +3,11 @@
 
 #include <fewstep/core/packet.hpp>
 #include <fewstep/core/settings.hpp>
+#include <fewstep/core/sizes.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
 
+#include <cstddef>
 #include <string_view>
 #include <type_traits>
 
@@ -78,6 +80,7 @@ struct sgd {
   [[nodiscard]] state<Backend> make_state(Backend& backend, index_t n) const {
     return {tensor<float, 1, Backend>(backend, {n})};
   }
+  [[nodiscard]] std::size_t state_bytes(index_t n) const { return (saturated_size(n) * sizeof(float)).value(); }
 
   template <class Backend>
   void update(Backend& backend, state<Backend>& s, const optimizer_arrays& a, step_scale scale) const {

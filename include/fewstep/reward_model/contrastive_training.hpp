@@ -2,11 +2,12 @@
 #pragma once
 
 #include <fewstep/backend/mirror.hpp>
+#include <fewstep/core/figure.hpp>
 #include <fewstep/core/settings.hpp>
 #include <fewstep/core/sizes.hpp>
 #include <fewstep/loss/contrastive_loss.hpp>
 #include <fewstep/loss/example_source.hpp>
-#include <fewstep/reward_model/reward_model_update.hpp>
+#include <fewstep/optimizer/parameter_update.hpp>
 #include <fewstep/reward_model/two_tower.hpp>
 
 #include <algorithm>
@@ -39,7 +40,7 @@ struct contrastive_training_options {
   std::int64_t steps = 1000;
   index_t batch = 64;           ///< pairs
   float max_gradient_norm = 1;  ///< 0: gradients are not clipped
-  float ema_decay = 0;          ///< of the exponential moving average of the parameters; 0: there is none
+  float ema_decay = 0;          ///< of the average of the parameters, which warms up (ema_rule); 0: none is kept
   rate_schedule schedule{};
 
   static constexpr std::string_view name = "contrastive_training";
@@ -79,6 +80,8 @@ struct keep_at_most {
 /// exp(logit_scale) and kept at or below 100, as published. An example_source gives pictures and token lists.
 template <class Backend, class Optimizer>
 class contrastive_training {
+  static_assert(detail::require_optimizer<Optimizer, Backend>());
+
  public:
   using options = contrastive_training_options;
   using report = contrastive_training_report;
@@ -87,7 +90,12 @@ class contrastive_training {
       : backend_(backend),
         model_(model),
         options_(checked(o)),
-        update_(backend, options::name, model.parameters(), std::move(optimizer), o),
+        optimizer_(checked_part(std::move(optimizer))),
+        update_(backend, model, optimizer_,
+                {.who = options::name,
+                 .max_gradient_norm = o.max_gradient_norm,
+                 .ema = {.decay = o.ema_decay, .warmup = true},
+                 .schedule = o.schedule}),
         batch_(o.batch),
         workspace_(model.make_workspace(backend, o.batch)),
         pictures_(backend, length_product(o.batch, model.sample_size())),
@@ -97,7 +105,7 @@ class contrastive_training {
         captions_(static_cast<std::size_t>(o.batch)) {}
 
   [[nodiscard]] std::int64_t index() const { return update_.index(); }
-  [[nodiscard]] bool finished() const { return update_.finished(); }
+  [[nodiscard]] bool finished() const { return index() >= options_.steps; }
   /// Exponential moving average of the parameters; empty without one.
   [[nodiscard]] vec<const float> ema() const& { return update_.ema(); }
   needs_a_named_object ema() const&& = delete;
@@ -130,7 +138,8 @@ class contrastive_training {
                       detail::fill<float>{g.data + model_.network().logit_scale(), static_cast<float>(scale_gradient)});
 
     const std::int64_t step = index();
-    const double norm = update_.step(model_.parameters(), g, loss);
+    const double norm = update_.step(optimizer_, loss);
+    update_.next();
     backend_.for_each(1, detail::keep_at_most{at.data, largest_log_scale});
     return {step, loss, norm, accuracy, std::exp(static_cast<double>(log_scale))};
   }
@@ -139,7 +148,8 @@ class contrastive_training {
   void serialize(Archive& archive) {
     match_settings(archive, options_);
     match_part(archive, "model", model_);
-    update_.serialize(archive, model_.parameters());
+    match_part(archive, "optimizer", optimizer_);
+    update_.serialize(archive);
   }
 
  private:
@@ -148,7 +158,8 @@ class contrastive_training {
   Backend& backend_;
   two_tower<Backend>& model_;
   options options_;
-  reward_model_update<Backend, Optimizer> update_;
+  Optimizer optimizer_;
+  parameter_update<Backend, two_tower<Backend>, Optimizer> update_;
   index_t batch_;
   typename two_tower<Backend>::workspace workspace_;
   mirrored<float, Backend> pictures_;

@@ -2,12 +2,13 @@
 #pragma once
 
 #include <fewstep/backend/mirror.hpp>
+#include <fewstep/core/figure.hpp>
 #include <fewstep/core/settings.hpp>
 #include <fewstep/core/sizes.hpp>
 #include <fewstep/loss/bradley_terry.hpp>
+#include <fewstep/optimizer/parameter_update.hpp>
 #include <fewstep/reward_model/preference_model.hpp>
 #include <fewstep/reward_model/preference_source.hpp>
-#include <fewstep/reward_model/reward_model_update.hpp>
 
 #include <algorithm>
 #include <array>
@@ -34,7 +35,7 @@ struct preference_training_options {
   std::int64_t steps = 1000;
   index_t batch = 64;           ///< pairs of samples
   float max_gradient_norm = 1;  ///< 0: gradients are not clipped
-  float ema_decay = 0;          ///< of the exponential moving average of the parameters; 0: there is none
+  float ema_decay = 0;          ///< of the average of the parameters, which warms up (ema_rule); 0: none is kept
   float label_smoothing = 0;    ///< share of labels taken to be wrong; below 1/2
   rate_schedule schedule{};
 
@@ -54,6 +55,8 @@ struct preference_training_options {
 /// 2.2.3). A preference_source of token_list gives the pairs; a model that reads no texts ignores the contexts.
 template <class Backend, class Optimizer>
 class preference_training {
+  static_assert(detail::require_optimizer<Optimizer, Backend>());
+
  public:
   using options = preference_training_options;
   using report = preference_training_report;
@@ -62,7 +65,12 @@ class preference_training {
       : backend_(backend),
         model_(model),
         options_(checked(o)),
-        update_(backend, options::name, model.parameters(), std::move(optimizer), o),
+        optimizer_(checked_part(std::move(optimizer))),
+        update_(backend, model, optimizer_,
+                {.who = options::name,
+                 .max_gradient_norm = o.max_gradient_norm,
+                 .ema = {.decay = o.ema_decay, .warmup = true},
+                 .schedule = o.schedule}),
         batch_(o.batch),
         workspace_(model.make_workspace(backend, length_product(2, o.batch))),
         pictures_(backend, length_product(2, o.batch, model.sample_size())),
@@ -71,7 +79,7 @@ class preference_training {
         slopes_(backend, 2 * o.batch) {}
 
   [[nodiscard]] std::int64_t index() const { return update_.index(); }
-  [[nodiscard]] bool finished() const { return update_.finished(); }
+  [[nodiscard]] bool finished() const { return index() >= options_.steps; }
   /// Exponential moving average of the parameters; empty without one.
   [[nodiscard]] vec<const float> ema() const& { return update_.ema(); }
   needs_a_named_object ema() const&& = delete;
@@ -104,7 +112,8 @@ class preference_training {
     backend_.for_each(g.size(), detail::fill<float>{g.data, 0.0f});
     model_.backward(backend_, {slopes_.device(), {rows, 1}}, workspace_);
     const std::int64_t step = index();
-    const double norm = update_.step(model_.parameters(), g, loss);
+    const double norm = update_.step(optimizer_, loss);
+    update_.next();
     return {step, loss, norm, accuracy};
   }
 
@@ -112,14 +121,16 @@ class preference_training {
   void serialize(Archive& archive) {
     match_settings(archive, options_);
     match_part(archive, "model", model_);
-    update_.serialize(archive, model_.parameters());
+    match_part(archive, "optimizer", optimizer_);
+    update_.serialize(archive);
   }
 
  private:
   Backend& backend_;
   preference_model<Backend>& model_;
   options options_;
-  reward_model_update<Backend, Optimizer> update_;
+  Optimizer optimizer_;
+  parameter_update<Backend, preference_model<Backend>, Optimizer> update_;
   index_t batch_;
   typename preference_model<Backend>::workspace workspace_;
   mirrored<float, Backend> pictures_;

@@ -83,6 +83,7 @@ struct recorder {
   state<Backend> make_state(Backend&, index_t) const {
     return {};
   }
+  std::size_t state_bytes(index_t) const { return 0; }
   template <class Backend>
   void update(Backend&, state<Backend>&, const fewstep::optimizer_arrays& a, fewstep::step_scale) const {
     gradients->emplace_back(a.gradients.begin(), a.gradients.end());

@@ -54,6 +54,7 @@ struct spoils_one {
   state<Backend> make_state(Backend&, index_t) const {
     return {};
   }
+  std::size_t state_bytes(index_t) const { return 0; }
   template <class Backend>
   void update(Backend&, state<Backend>& s, const fewstep::optimizer_arrays& a, fewstep::step_scale) const {
     if (s.steps++ == bad) a.parameters[which] = not_a_number;

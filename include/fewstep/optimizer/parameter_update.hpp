@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/backend/staged_archive.hpp>
+#include <fewstep/core/archive_within.hpp>
+#include <fewstep/core/element_kernels.hpp>
+#include <fewstep/core/error.hpp>
+#include <fewstep/core/sizes.hpp>
+#include <fewstep/core/tensor.hpp>
+#include <fewstep/optimizer/ema.hpp>
+#include <fewstep/optimizer/finite_parameters.hpp>
+#include <fewstep/optimizer/optimizer.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace fewstep {
+
+struct parameter_update_options {
+  std::string_view who;             ///< trains: the name that messages begin with; must outlive the update
+  std::string_view unit = "step";   ///< what is counted, for messages
+  std::string_view count = "step";  ///< the count's name in a checkpoint
+  float max_gradient_norm = 0;      ///< 0: no clipping
+  ema_rule ema{};
+  rate_schedule schedule{};
+};
+
+/// Moves a model's parameters() along its gradients(): finite or not at all, clipped, at the rate of the schedule, and
+/// their moving average with them. Every training has one, and nothing else calls an optimizer. It holds all that
+/// changes: the optimizer's state, the average, and the number of updates. The optimizer itself, which is settings
+/// only, is handed to each step, since a training's parts may be changed in between.
+///
+/// A model with parameters_changed() is told whenever its parameters have moved or been loaded. Throws
+/// std::runtime_error if they are not finite at the start.
+template <class Backend, class Model, class Optimizer>
+class parameter_update {
+ public:
+  parameter_update(Backend& backend, Model& model, const Optimizer& optimizer, const parameter_update_options& o)
+      : backend_(backend),
+        model_(model),
+        options_(o),
+        state_(optimizer.make_state(backend, model.parameters().size())),
+        ema_(backend, {o.ema.is_kept() ? model.parameters().size() : 0}),
+        finite_(o.who, o.unit) {
+    const vec<float> p = model.parameters();
+    finite_.require(backend, p);
+    if (o.ema.is_kept()) backend.for_each(p.size(), detail::copy<float>{p.data, ema_.data()});
+  }
+
+  /// What such an update holds, in bytes: parameters, gradients, the optimizer's state, the average.
+  [[nodiscard]] static std::size_t bytes(Model& model, const Optimizer& optimizer, const ema_rule& ema) {
+    const index_t n = model.parameters().size();
+    const saturated_size arrays = saturated_size(n) * ((ema.is_kept() ? 3 : 2) * sizeof(float));
+    return (arrays + optimizer.state_bytes(n)).value();
+  }
+
+  /// Updates that are done, or the number of the one that is under way.
+  [[nodiscard]] std::int64_t index() const { return index_; }
+  /// Empty without an average.
+  [[nodiscard]] vec<const float> ema() const& { return ema_.view(); }
+  needs_a_named_object ema() const&& = delete;
+
+  /// Throws std::runtime_error, which names the update that left them so, if the parameters are not finite.
+  void require_finite() { finite_.require(backend_, model_.parameters()); }
+
+  /// One optimizer step of update index(), along the gradient of a loss to be minimised. Returns the gradient's norm
+  /// before clipping. If that or the loss, where it is given, is not finite, it throws and moves nothing.
+  double step(const Optimizer& optimizer, std::optional<double> loss = {}) {
+    const vec<float> gradients = model_.gradients();
+    const double norm = gradient_norm(backend_, gradients);
+    if (!std::isfinite(norm) || (loss && !std::isfinite(*loss))) {
+      require_finite();  // else they are to blame
+      const std::string found =
+          loss ? message("loss ", *loss, " and gradient norm ", norm) : message("the gradient norm ", norm);
+      throw std::runtime_error(message(options_.who, ": ", options_.unit, " ", index_, " has ", found,
+                                       "; the parameters were not moved by it; lower the learning rate"));
+    }
+    finite_.moved_by(index_);
+    optimizer.update(backend_, state_, {model_.parameters(), gradients, ema_.view(), options_.ema(index_)},
+                     {options_.schedule(index_), clip_factor(norm, options_.max_gradient_norm)});
+    tell_of_change();
+    return norm;
+  }
+  /// The steps of this update are done.
+  void next() { ++index_; }
+
+  /// Never saves parameters, or an average, that are not finite: throws instead, and names the update that left them
+  /// so.
+  template <class Archive>
+  void serialize(Archive& archive) {
+    if constexpr (detail::saves<Archive>) {
+      require_finite();
+      finite_.require(backend_, ema());
+    }
+    auto&& arrays = staged(archive, backend_);
+    arrays("parameters", model_.parameters());
+    arrays("average", ema_.view());
+    arrays("optimizer", state_);
+    detail::archive_count(archive, options_.count, index_);
+    if constexpr (detail::loads<Archive>) {
+      finite_.loaded(index_);
+      tell_of_change();
+    }
+  }
+
+ private:
+  void tell_of_change() {
+    if constexpr (requires { model_.parameters_changed(); }) model_.parameters_changed();
+  }
+
+  Backend& backend_;
+  Model& model_;
+  parameter_update_options options_;
+  typename Optimizer::template state<Backend> state_;
+  tensor<float, 1, Backend> ema_;
+  finite_parameters finite_;
+  std::int64_t index_ = 0;
+};
+
+}  // namespace fewstep

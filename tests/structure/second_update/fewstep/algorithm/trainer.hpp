@@ -1,0 +1,2 @@
+// SPDX-License-Identifier: Apache-2.0
+optimizer_.update(backend_, state_, arrays, scale);
