@@ -15,10 +15,10 @@ void step(benchmark::State& state) {
   cpu_tensor<float, 1> p(backend, {n}), g(backend, {n});
   for (index_t i = 0; i < n; ++i) g.view()[i] = 1e-3f * static_cast<float>(i % 17 - 8);
   const Rule optimizer;
-  auto memory = optimizer.make_state(backend, n);
+  auto memory = make_optimizer_state(optimizer, backend, n);
   const auto parameters = static_cast<double>(n);
   run_benchmark(state, backend, {.items = parameters, .bytes = Arrays * sizeof(float) * parameters}, [&] {
-    optimizer.update(backend, memory, {p.view(), g.view()}, {});
+    optimizer_step(optimizer, backend, memory, {p.view(), g.view()}, {});
   });
 }
 

@@ -17,12 +17,12 @@ void step(benchmark::State& state, launched how, int touched, int kept) {
   const index_t n = state.range(0);
   tensor<float, 1, Backend> parameters = filled(backend, n), gradients = filled(backend, n);
   const Rule optimizer;
-  auto memory = optimizer.make_state(backend, n);
+  auto memory = make_optimizer_state(optimizer, backend, n);
   const double bytes = sizeof(float) * static_cast<double>(n);
   run(state, backend,
       {.items = static_cast<double>(n), .bytes = touched * bytes, .set = kept * bytes, .copied = kept * bytes}, how, 1,
       [&](index_t) {
-        optimizer.update(backend, memory, {parameters.view(), gradients.view()}, {});
+        optimizer_step(optimizer, backend, memory, {parameters.view(), gradients.view()}, {});
       });
 }
 

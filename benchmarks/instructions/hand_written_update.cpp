@@ -26,7 +26,7 @@ void make_updates(cpu_backend& backend, problem::model_type& model, int updates)
   const step_table table = consistency_sampler{}.table(model.preconditioner(), horizon);
   const clipped_surrogate objective = clipped_surrogate{automatic}.resolved(d, reduction::mean);
   prompt_buffer_advantage advantage;
-  auto moments = problem::optimizer.make_state(backend, model.parameters().size());
+  auto moments = make_optimizer_state(problem::optimizer, backend, model.parameters().size());
   auto workspace = model.make_workspace(backend, trained);
   std::vector<float> states(static_cast<std::size_t>((horizon + 1) * samples * d)),
       outputs(static_cast<std::size_t>(trained * d)), rewards(samples), advantages(samples), times(horizon * samples);
@@ -87,8 +87,8 @@ void make_updates(cpu_backend& backend, problem::model_type& model, int updates)
     }
     model.backward(backend, rows(0, trained), o, workspace);
     const double norm = gradient_norm(backend, model.gradients());
-    problem::optimizer.update(backend, moments, {model.parameters(), model.gradients()},
-                              {1.0f, clip_factor(norm, 5.0f)});
+    optimizer_step(problem::optimizer, backend, moments, {model.parameters(), model.gradients()},
+                   {1.0f, clip_factor(norm, 5.0f)});
   }
 }
 

@@ -353,9 +353,9 @@ class optimizer_steps {
       : backend_(backend),
         parameters_(to_device(backend, inputs(5, 1, n))),
         gradients_(to_device(backend, inputs(6, 1, n))),
-        state_(Rule{}.make_state(backend, n)) {}
+        state_(make_optimizer_state(Rule{}, backend, n)) {}
 
-  void run() { Rule{}.update(backend_, state_, {parameters_.view(), gradients_.view()}, {}); }
+  void run() { optimizer_step(Rule{}, backend_, state_, {parameters_.view(), gradients_.view()}, {}); }
   /// Parameters and both moments are read and written, gradients read.
   [[nodiscard]] double bytes() const { return 7.0 * sizeof(float) * static_cast<double>(parameters_.size()); }
 

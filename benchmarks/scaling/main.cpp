@@ -151,7 +151,7 @@ std::vector<double> times_of_parts(int threads, bool quick) {
   detail::benchmark_rows<text_unet<cpu_backend>> rows(backend, model, batch, {{1, 2, 3}});
   cpu_tensor<float, 2> noise(backend, {batch, d});
   const adamw optimizer;
-  auto moments = optimizer.make_state(backend, model.parameters().size());
+  auto moments = make_optimizer_state(optimizer, backend, model.parameters().size());
   auto trainer = make_trainer(backend, model, static_cast<int>(batch), 2);
   const step_row row = trainer.table().rows.front();
   std::vector<score> scores(static_cast<std::size_t>(batch));
@@ -174,7 +174,7 @@ std::vector<double> times_of_parts(int threads, bool quick) {
               least),
           best_seconds(
               [&] {
-                optimizer.update(backend, moments, {model.parameters(), model.gradients()}, {0.0f, 1.0f});
+                optimizer_step(optimizer, backend, moments, {model.parameters(), model.gradients()}, {0.0f, 1.0f});
               },
               least),
           best_seconds(

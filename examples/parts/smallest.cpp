@@ -132,26 +132,10 @@ static_assert(regularizer<pull_to_zero, cpu_backend, std::int32_t>);
 
 //! [optimizer]
 struct plain_descent {
+  static constexpr int moments = 0;
   float learning_rate = 0.05f;
 
-  template <class Backend>
-  struct state {
-    template <class Archive>
-    void serialize(Archive&) {}
-  };
-  template <class Backend>
-  state<Backend> make_state(Backend&, index_t) const {
-    return {};
-  }
-  std::size_t state_bytes(index_t) const { return 0; }
-  template <class Backend>
-  void update(Backend& backend, state<Backend>&, const optimizer_arrays& a, step_scale scale) const {
-    const float rate = learning_rate * scale.rate * scale.gradient;
-    backend.for_each(a.parameters.size(), [=](index_t i) {
-      a.parameters[i] -= rate * a.gradients[i];
-      if (a.ema.size() > 0) a.ema[i] += (1 - a.ema_decay) * (a.parameters[i] - a.ema[i]);
-    });
-  }
+  void operator()(float& parameter, float gradient, float rate) const { parameter -= rate * gradient; }
 };
 static_assert(optimizer<plain_descent, cpu_backend>);
 //! [optimizer]

@@ -57,7 +57,10 @@
 #include <fewstep/objective/reinforce.hpp>
 #include <fewstep/objective/reward_regression.hpp>
 #include <fewstep/optimizer/adam.hpp>
+#include <fewstep/optimizer/ema.hpp>
+#include <fewstep/optimizer/gradient_norm.hpp>
 #include <fewstep/optimizer/parameter_update.hpp>
+#include <fewstep/optimizer/schedule.hpp>
 #include <fewstep/optimizer/sgd.hpp>
 #include <fewstep/regularizer/kl_to_reference.hpp>
 #include <fewstep/reward/async.hpp>

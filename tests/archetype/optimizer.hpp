@@ -48,3 +48,34 @@ struct archetype : state_of<D> {
 };
 
 }  // namespace optimizer_archetype
+
+/// The smallest model of fewstep::elementwise_optimizer, and models that lack one requirement each.
+namespace elementwise_archetype {
+
+enum class drop { nothing, moments, learning_rate, element, const_element, moment };
+
+template <drop D>
+struct moments_of {
+  static constexpr int moments = 1;
+};
+template <>
+struct moments_of<drop::moments> {};
+template <drop D>
+struct rate_of {
+  float learning_rate;
+};
+template <>
+struct rate_of<drop::learning_rate> {};
+
+template <drop D = drop::nothing>
+struct archetype : moments_of<D>, rate_of<D> {
+  archetype() = delete;
+  archetype& operator=(const archetype&) = delete;
+
+  void operator()(float&, float, float (&)[1], float) const
+      requires(D != drop::element && D != drop::const_element && D != drop::moment);
+  void operator()(float&, float, float (&)[1], float) requires(D == drop::const_element);
+  void operator()(float&, float, float) const requires(D == drop::moment);
+};
+
+}  // namespace elementwise_archetype

@@ -75,8 +75,8 @@ void scale_states(fewstep::cuda_backend& backend) {
 
 template <class Optimizer>
 void step(fewstep::cuda_backend& backend, const Optimizer& optimizer) {
-  auto state = optimizer.make_state(backend, 0);
-  optimizer.update(backend, state, {}, {});
+  auto state = make_optimizer_state(optimizer, backend, 0);
+  optimizer_step(optimizer, backend, state, {}, {});
 }
 
 template <class Module>

@@ -15,8 +15,8 @@ void compile_score(Backend& backend) {
 template <class Optimizer, class Backend>
 void compile_step(Backend& backend) {
   const Optimizer optimizer;
-  auto state = optimizer.make_state(backend, 0);
-  optimizer.update(backend, state, {}, {});
+  auto state = make_optimizer_state(optimizer, backend, 0);
+  optimizer_step(optimizer, backend, state, {}, {});
 }
 
 template <class Backend>

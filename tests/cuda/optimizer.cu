@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cuda/support.cuh"
+#include "support/users_optimizers.hpp"
 
 #include <fewstep/optimizer/adam.hpp>
+#include <fewstep/optimizer/optimizer.hpp>
 #include <fewstep/optimizer/sgd.hpp>
 
 #include <cmath>
@@ -19,7 +21,7 @@ std::vector<float> stepped(Backend& backend, const Optimizer& optimizer, index_t
   const auto values = normals<float>(n, 1);
   start.insert(start.end(), values.begin(), values.end());
   auto parameters = to_device(backend, start), ema = to_device(backend, start);
-  auto state = optimizer.make_state(backend, n);
+  auto state = make_optimizer_state(optimizer, backend, n);
   for (std::uint64_t step = 0; step < 3; ++step) {
     const auto gradient = to_device(backend, normals<float>(n, 2 + step));
     optimizer_arrays arrays{{parameters.data() + shift, {n}}, gradient.view()};
@@ -27,7 +29,7 @@ std::vector<float> stepped(Backend& backend, const Optimizer& optimizer, index_t
       arrays.ema = {ema.data() + shift, {n}};
       arrays.ema_decay = 0.9f;
     }
-    optimizer.update(backend, state, arrays, {0.7f, 0.5f});
+    optimizer_step(optimizer, backend, state, arrays, {0.7f, 0.5f});
   }
   auto result = to_host(backend, parameters.data() + shift, n);
   const auto mean = to_host(backend, ema.data() + shift, n);
@@ -57,6 +59,8 @@ TEMPLATE_LIST_TEST_CASE("optimizer steps are the CPU's, in packets and off a bou
   check<TestType>(sgd{.momentum = 0.9f});
   check<TestType>(adam{.learning_rate = 0.01f});
   check<TestType>(adamw{.learning_rate = 0.01f, .weight_decay = 0.1f});
+  check<TestType>(lion{.learning_rate = 0.01f});
+  check<TestType>(falling_descent{});
 }
 
 TEMPLATE_LIST_TEST_CASE("the first step of AdamW has the length of the rate", "[cuda]", devices) {
@@ -67,8 +71,8 @@ TEMPLATE_LIST_TEST_CASE("the first step of AdamW has the length of the rate", "[
   auto parameters = to_device(backend, start);
   const auto gradient = to_device(backend, slope);
   const adamw optimizer{.learning_rate = static_cast<float>(rate), .weight_decay = static_cast<float>(decay)};
-  auto state = optimizer.make_state(backend, n);
-  optimizer.update(backend, state, {parameters.view(), gradient.view()}, {});
+  auto state = make_optimizer_state(optimizer, backend, n);
+  optimizer_step(optimizer, backend, state, {parameters.view(), gradient.view()}, {});
   const auto result = to_host(backend, parameters);
   for (std::size_t i = 0; i < start.size(); ++i) {
     const double p = start[i];

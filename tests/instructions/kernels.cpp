@@ -39,8 +39,8 @@ void compile_score(cpu_backend& backend) {
 template <class Optimizer>
 void compile_step(cpu_backend& backend) {
   const Optimizer optimizer;
-  auto state = optimizer.make_state(backend, 0);
-  optimizer.update(backend, state, {}, {});
+  auto state = make_optimizer_state(optimizer, backend, 0);
+  optimizer_step(optimizer, backend, state, {}, {});
 }
 
 void compile_all(cpu_backend& backend) {

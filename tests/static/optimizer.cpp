@@ -25,4 +25,17 @@ static_assert(fewstep::optimizer<fewstep::adam, cpu_backend>);
 static_assert(fewstep::optimizer<fewstep::adamw, cpu_backend>);
 static_assert(!fewstep::optimizer<int, cpu_backend>);
 
+namespace elementwise = elementwise_archetype;
+static_assert(fewstep::elementwise_optimizer<elementwise::archetype<>>);
+static_assert(fewstep::optimizer<elementwise::archetype<>, cpu_backend>);
+static_assert(!fewstep::elementwise_optimizer<elementwise::archetype<elementwise::drop::moments>>);
+static_assert(!fewstep::elementwise_optimizer<elementwise::archetype<elementwise::drop::learning_rate>>);
+static_assert(!fewstep::elementwise_optimizer<elementwise::archetype<elementwise::drop::element>>);
+static_assert(!fewstep::elementwise_optimizer<elementwise::archetype<elementwise::drop::const_element>>);
+static_assert(!fewstep::elementwise_optimizer<elementwise::archetype<elementwise::drop::moment>>);
+
+static_assert(fewstep::elementwise_optimizer<fewstep::sgd>);
+static_assert(fewstep::elementwise_optimizer<fewstep::adam>);
+static_assert(fewstep::elementwise_optimizer<fewstep::adamw>);
+
 }  // namespace

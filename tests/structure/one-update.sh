@@ -5,12 +5,12 @@
 set -euo pipefail
 cd "${1:?usage: one-update.sh INCLUDE}"
 
-calls=$(grep -rnE --include='*.hpp' --include='*.cuh' '[.>]update\(backend|\bgradient_norm\(backend|\bclip_factor\(' \
-  fewstep | grep -vE '^fewstep/optimizer/(parameter_update|optimizer)[.]hpp:' || true)
+calls=$(grep -rnE --include='*.hpp' --include='*.cuh' '[.>]update\(backend|\boptimizer_step\(|\bclip_factor\(' \
+  fewstep | grep -vE '^fewstep/optimizer/(parameter_update|optimizer|gradient_norm)[.]hpp:' || true)
 if [[ -n $calls ]]; then
   echo "an optimizer is called outside parameter_update:"
   echo "$calls"
   exit 1
 fi
-grep -qE '[.>]update\(backend' fewstep/optimizer/parameter_update.hpp
+grep -qF 'optimizer_step(' fewstep/optimizer/parameter_update.hpp
 echo "one place calls an optimizer: fewstep/optimizer/parameter_update.hpp"

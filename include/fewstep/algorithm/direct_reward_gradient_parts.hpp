@@ -10,6 +10,7 @@
 #include <fewstep/loss/auxiliary_loss.hpp>
 #include <fewstep/loss/reward_loss.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
+#include <fewstep/optimizer/schedule.hpp>
 #include <fewstep/reward/differentiable_reward.hpp>
 #include <fewstep/sampler/consistency.hpp>
 #include <fewstep/sampler/sampler.hpp>

@@ -4,7 +4,7 @@
 #include <fewstep/core/reduction.hpp>
 #include <fewstep/core/settings.hpp>
 #include <fewstep/core/view.hpp>
-#include <fewstep/optimizer/optimizer.hpp>
+#include <fewstep/optimizer/schedule.hpp>
 #include <fewstep/reward/check.hpp>
 
 #include <cstddef>

@@ -9,7 +9,9 @@
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/optimizer/ema.hpp>
 #include <fewstep/optimizer/finite_parameters.hpp>
+#include <fewstep/optimizer/gradient_norm.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
+#include <fewstep/optimizer/schedule.hpp>
 
 #include <cmath>
 #include <cstddef>
@@ -44,7 +46,7 @@ class parameter_update {
       : backend_(backend),
         model_(model),
         options_(o),
-        state_(optimizer.make_state(backend, model.parameters().size())),
+        state_(make_optimizer_state(optimizer, backend, model.parameters().size())),
         ema_(backend, {o.ema.is_kept() ? model.parameters().size() : 0}),
         finite_(o.who, o.unit) {
     const vec<float> p = model.parameters();
@@ -56,7 +58,7 @@ class parameter_update {
   [[nodiscard]] static std::size_t bytes(Model& model, const Optimizer& optimizer, const ema_rule& ema) {
     const index_t n = model.parameters().size();
     const saturated_size arrays = saturated_size(n) * ((ema.is_kept() ? 3 : 2) * sizeof(float));
-    return (arrays + optimizer.state_bytes(n)).value();
+    return (arrays + optimizer_state_bytes(optimizer, n)).value();
   }
 
   /// Updates that are done, or the number of the one that is under way.
@@ -81,8 +83,8 @@ class parameter_update {
                                        "; the parameters were not moved by it; lower the learning rate"));
     }
     finite_.moved_by(index_);
-    optimizer.update(backend_, state_, {model_.parameters(), gradients, ema_.view(), options_.ema(index_)},
-                     {options_.schedule(index_), clip_factor(norm, options_.max_gradient_norm)});
+    optimizer_step(optimizer, backend_, state_, {model_.parameters(), gradients, ema_.view(), options_.ema(index_)},
+                   {options_.schedule(index_), clip_factor(norm, options_.max_gradient_norm)});
     tell_of_change();
     return norm;
   }
@@ -116,7 +118,7 @@ class parameter_update {
   Backend& backend_;
   Model& model_;
   parameter_update_options options_;
-  typename Optimizer::template state<Backend> state_;
+  optimizer_state<Optimizer, Backend> state_;
   tensor<float, 1, Backend> ema_;
   finite_parameters finite_;
   std::int64_t index_ = 0;

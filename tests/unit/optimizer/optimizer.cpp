@@ -4,7 +4,9 @@
 
 #include <fewstep/backend/cpu/backend.hpp>
 #include <fewstep/optimizer/adam.hpp>
+#include <fewstep/optimizer/gradient_norm.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
+#include <fewstep/optimizer/schedule.hpp>
 #include <fewstep/optimizer/sgd.hpp>
 
 #include <cmath>
@@ -85,12 +87,12 @@ std::vector<float> stepped(const Optimizer& optimizer, int threads) {
   cpu_backend backend({.threads = threads});
   constexpr index_t n = 50001;
   auto parameters = fewstep::test::normals<float>(n, 1), ema = parameters;
-  auto state = optimizer.make_state(backend, n);
+  auto state = make_optimizer_state(optimizer, backend, n);
   for (std::uint64_t step = 0; step < 3; ++step) {
     const auto gradient = fewstep::test::normals<float>(n, 2 + step);
-    optimizer.update(backend, state,
-                     {as_vec(std::span(parameters)), as_vec(std::span(gradient)), as_vec(std::span(ema)), 0.9f},
-                     {1.0f, 0.5f});
+    optimizer_step(optimizer, backend, state,
+                   {as_vec(std::span(parameters)), as_vec(std::span(gradient)), as_vec(std::span(ema)), 0.9f},
+                   {1.0f, 0.5f});
   }
   parameters.insert(parameters.end(), ema.begin(), ema.end());
   return parameters;
@@ -111,13 +113,14 @@ TEST_CASE("an element's step depends neither on where it stands nor on whether a
     constexpr index_t n = 77, steps = 50;
     const auto start = fewstep::test::normals<float>(1, 1), gradients = fewstep::test::normals<float>(steps, 2);
     std::vector<float> parameters(n, start[0]), alone = parameters, ema = parameters;
-    auto state = optimizer.make_state(backend, n), state_alone = optimizer.make_state(backend, n);
+    auto state = make_optimizer_state(optimizer, backend, n), state_alone = make_optimizer_state(optimizer, backend, n);
     for (const float g : gradients) {
       const std::vector<float> gradient(n, g);
-      optimizer.update(backend, state,
-                       {as_vec(std::span(parameters)), as_vec(std::span(gradient)), as_vec(std::span(ema)), 0.9f},
-                       {1.0f, 0.7f});
-      optimizer.update(backend, state_alone, {as_vec(std::span(alone)), as_vec(std::span(gradient))}, {1.0f, 0.7f});
+      optimizer_step(optimizer, backend, state,
+                     {as_vec(std::span(parameters)), as_vec(std::span(gradient)), as_vec(std::span(ema)), 0.9f},
+                     {1.0f, 0.7f});
+      optimizer_step(optimizer, backend, state_alone, {as_vec(std::span(alone)), as_vec(std::span(gradient))},
+                     {1.0f, 0.7f});
     }
     CHECK(same_bits(parameters, std::vector<float>(n, parameters[0])));
     CHECK(same_bits(ema, std::vector<float>(n, ema[0])));
@@ -133,9 +136,10 @@ TEST_CASE("a rate of 0 moves nothing") {
     cpu_backend backend({.threads = 1});
     const auto initial = fewstep::test::normals<float>(100, 1), gradient = fewstep::test::normals<float>(100, 2);
     auto parameters = initial;
-    auto state = optimizer.make_state(backend, 100);
+    auto state = make_optimizer_state(optimizer, backend, 100);
     for (int step = 0; step < 3; ++step)
-      optimizer.update(backend, state, {as_vec(std::span(parameters)), as_vec(std::span(gradient))}, {0.0f, 1.0f});
+      optimizer_step(optimizer, backend, state, {as_vec(std::span(parameters)), as_vec(std::span(gradient))},
+                     {0.0f, 1.0f});
     CHECK(same_bits(parameters, initial));
   };
   check(fewstep::sgd{.momentum = 0.9f});

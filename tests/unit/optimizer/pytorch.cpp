@@ -5,7 +5,9 @@
 
 #include <fewstep/backend/cpu/backend.hpp>
 #include <fewstep/optimizer/adam.hpp>
+#include <fewstep/optimizer/gradient_norm.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
+#include <fewstep/optimizer/schedule.hpp>
 #include <fewstep/optimizer/sgd.hpp>
 
 #include <string>
@@ -28,7 +30,7 @@ void check_against(const std::string& name, const Optimizer& optimizer, float em
   auto parameters = file.flat<float>("initial"), ema = parameters;
   const auto gradients = file.flat<float>("gradients"), expected = file.flat<float>(name + ".parameters"),
              norms = file.flat<float>("gradient_norm"), rates = file.flat<float>(name + ".learning_rate");
-  auto state = optimizer.make_state(backend, count);
+  auto state = make_optimizer_state(optimizer, backend, count);
   std::vector<float> expected_average;
   if (!average_name.empty()) expected_average = file.flat<float>(average_name);
 
@@ -39,10 +41,10 @@ void check_against(const std::string& name, const Optimizer& optimizer, float em
     CAPTURE(name, step);
     CHECK(norm == Approx(norms[static_cast<std::size_t>(step)]).epsilon(1e-6));
     CHECK(optimizer.learning_rate * decay(step) == Approx(rates[static_cast<std::size_t>(step)]).epsilon(1e-6));
-    optimizer.update(backend, state,
-                     {fewstep::as_vec(std::span(parameters)), gradient,
-                      average_name.empty() ? fewstep::vec<float>{} : fewstep::as_vec(std::span(ema)), ema_decay},
-                     {decay(step), fewstep::clip_factor(norm, 1.0f)});
+    optimizer_step(optimizer, backend, state,
+                   {fewstep::as_vec(std::span(parameters)), gradient,
+                    average_name.empty() ? fewstep::vec<float>{} : fewstep::as_vec(std::span(ema)), ema_decay},
+                   {decay(step), fewstep::clip_factor(norm, 1.0f)});
     const std::vector<float> now(&expected[first], &expected[first] + count);
     CHECK(fewstep::test::largest_difference(parameters, now) < 2e-6);
     if (average_name.empty()) continue;
