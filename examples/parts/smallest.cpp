@@ -71,8 +71,26 @@ struct doubled {
     std::transform(samples.begin(), samples.end(), decoded.begin(), [](float value) { return 2 * value; });
   }
 };
-static_assert(decoder<doubled, cpu_backend>);
+static_assert(decoder<doubled, cpu_backend, std::int32_t>);
 //! [decoder]
+
+//! [decoder_of_contexts]
+struct pose {
+  float x, y;
+};
+struct from_start {
+  index_t decoded_size(index_t sample_size) const { return sample_size; }
+  index_t rows_at_once() const { return 64; }
+  template <class Contexts>
+  void operator()(cpu_backend&, matrix<const float> moves, Contexts starts, matrix<float> places) const {
+    for (index_t r = 0; r < moves.rows(); ++r) {
+      places(r, 0) = starts[r].x + moves(r, 0);
+      places(r, 1) = starts[r].y + moves(r, 1);
+    }
+  }
+};
+static_assert(decoder<from_start, cpu_backend, pose>);
+//! [decoder_of_contexts]
 
 //! [reward]
 struct nearness {
@@ -87,6 +105,28 @@ struct nearness {
 };
 static_assert(reward<nearness, std::int32_t>);
 //! [reward]
+
+//! [device_reward]
+struct nearness_of_row {
+  matrix<const float> samples;
+  vec<float> out;
+  float x, y;
+
+  FEWSTEP_HD void operator()(index_t i) const {
+    const float dx = samples(i, 0) - x, dy = samples(i, 1) - y;
+    out[i] = -dx * dx - dy * dy;
+  }
+};
+struct nearness_where_samples_are {
+  float x, y;
+
+  template <class Backend, class Contexts>
+  void operator()(Backend& backend, matrix<const float> samples, Contexts, vec<float> out) const {
+    backend.for_each(out.size(), nearness_of_row{samples, out, x, y});
+  }
+};
+static_assert(device_reward<nearness_where_samples_are, cpu_backend, std::int32_t>);
+//! [device_reward]
 
 //! [async_reward]
 struct prompt_nearness : nearness {

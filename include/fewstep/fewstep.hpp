@@ -7,6 +7,7 @@
 // The concepts.
 #include <fewstep/advantage/advantage.hpp>
 #include <fewstep/backend/backend.hpp>
+#include <fewstep/decoder/decode.hpp>
 #include <fewstep/decoder/decoder.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/mdp/particle_process.hpp>
@@ -64,6 +65,7 @@
 #include <fewstep/optimizer/sgd.hpp>
 #include <fewstep/regularizer/kl_to_reference.hpp>
 #include <fewstep/reward/async.hpp>
+#include <fewstep/reward/device_reward.hpp>
 #include <fewstep/reward/differentiable_per_sample.hpp>
 #include <fewstep/reward/differentiable_reward.hpp>
 #include <fewstep/reward/per_sample.hpp>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/generator/generator.hpp>
 #include <fewstep/reward/reward.hpp>
 
 #include <span>
@@ -29,6 +30,23 @@ struct archetype {
   void operator()(fewstep::matrix<float>, contexts_type, out_type) requires(D == drop::mutable_samples);
   void operator()(samples_type, std::span<prompt>, out_type) requires(D == drop::mutable_contexts);
   void operator()(samples_type, contexts_type) requires(D == drop::out);
+};
+
+/// The smallest model of fewstep::device_reward.
+template <class Backend, drop D = drop::nothing>
+struct device_archetype {
+  device_archetype() = delete;
+  device_archetype(const device_archetype&) = delete;
+  device_archetype& operator=(const device_archetype&) = delete;
+
+  using device_contexts = decltype(fewstep::batch<prompt>::contexts);
+  std::conditional_t<D == drop::result, float, void> operator()(Backend&, samples_type, device_contexts,
+                                                                fewstep::vec<float>) requires(D == drop::nothing ||
+                                                                                              D == drop::result);
+  void operator()(Backend&, fewstep::matrix<float>, device_contexts,
+                  fewstep::vec<float>) requires(D == drop::mutable_samples);
+  void operator()(Backend&, samples_type, std::span<prompt>, fewstep::vec<float>) requires(D == drop::mutable_contexts);
+  void operator()(Backend&, samples_type, device_contexts) requires(D == drop::out);
 };
 
 enum class lack { nothing, call, ticket, submit, submit_result, wait_ticket, wait_all };

@@ -11,4 +11,6 @@ using without_const_size = with_decoder<archetype<drop::const_size>>;  // error:
 using without_call = with_decoder<archetype<drop::call>>;              // error: fewstep::decoder: void operator
 using without_result = with_decoder<archetype<drop::result>>;          // error: fewstep::decoder: void operator
 using without_mutable_samples =
-    with_decoder<archetype<drop::mutable_samples>>;  // error: fewstep::decoder: void operator
+    with_decoder<archetype<drop::mutable_samples>>;                // error: fewstep::decoder: void operator
+using without_contexts = with_decoder<archetype<drop::contexts>>;  // error: fewstep::decoder: void operator
+using of_any = with_decoder<of_any_context>;

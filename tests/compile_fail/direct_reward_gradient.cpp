@@ -6,12 +6,21 @@
 using namespace reward_archetype;
 using decoder_drop = decoder_archetype::drop;
 
+struct differentiable_judge : compose::judge {
+  template <class Context>
+  void value_and_gradient(fewstep::matrix<const float>, std::span<const Context>, std::span<float>,
+                          fewstep::matrix<float>);
+};
+
 template <class Reward, class Optimizer = fewstep::sgd, class Decoder = fewstep::identity_decoder>
 using with = fewstep::direct_reward_gradient<
     fewstep::cpu_backend, compose::generator<fewstep::cpu_backend, prompt>,
     fewstep::direct_reward_gradient_parts<fewstep::consistency_sampler, Reward, Optimizer, Decoder>>;
 template <decoder_drop D>
-using with_decoder = with<differentiable_archetype<>, fewstep::sgd, decoder_archetype::archetype<D>>;
+using with_decoder = fewstep::direct_reward_gradient<
+    fewstep::cpu_backend, compose::generator<fewstep::cpu_backend>,
+    fewstep::direct_reward_gradient_parts<fewstep::consistency_sampler, differentiable_judge, fewstep::sgd,
+                                          decoder_archetype::archetype<D>>>;
 
 using complete = with<differentiable_archetype<>>;
 using complete_decoder = with_decoder<decoder_drop::nothing>;

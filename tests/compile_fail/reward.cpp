@@ -14,6 +14,8 @@ using without_mutable_contexts =
     with_reward<archetype<drop::mutable_contexts>, prompt>;     // error: fewstep::reward: void operator\(\)
 using without_out = with_reward<archetype<drop::out>, prompt>;  // error: fewstep::reward: void operator\(\)
 
+using complete_on_device = with_reward<device_archetype<fewstep::cpu_backend>, prompt>;
+
 using complete_async = with_reward<async_archetype<>, prompt>;
 using async_without_ticket =
     with_reward<async_archetype<lack::ticket>, prompt>;  // error: fewstep::async_reward: ticket

@@ -13,6 +13,7 @@
 #include <fewstep/reward/per_sample.hpp>
 #include <fewstep/sampler/consistency.hpp>
 
+#include <cstdint>
 #include <vector>
 
 using namespace fewstep;
@@ -36,6 +37,24 @@ struct doubled {
   void operator()(Backend& backend, matrix<const float> samples, matrix<float> decoded) const {
     backend.copy(samples.data, decoded.data, samples.size());
     backend.for_each(samples.size(), detail::add_into<float>{samples.data, decoded.data});
+  }
+};
+
+using contexts_type = decltype(batch<std::int32_t>::contexts);
+
+/// y = x + what the row was made for.
+struct add_context {
+  matrix<const float> x;
+  contexts_type contexts;
+  matrix<float> y;
+  FEWSTEP_HD void operator()(index_t i) const { y.data[i] = x.data[i] + static_cast<float>(contexts[i / x.cols()]); }
+};
+struct shifted {
+  [[nodiscard]] index_t decoded_size(index_t sample_size) const { return sample_size; }
+  [[nodiscard]] index_t rows_at_once() const { return 4; }
+  template <class Backend>
+  void operator()(Backend& backend, matrix<const float> samples, contexts_type contexts, matrix<float> decoded) const {
+    backend.for_each(samples.size(), add_context{samples, contexts, decoded});
   }
 };
 
@@ -80,4 +99,5 @@ TEMPLATE_LIST_TEST_CASE("a trainer decodes on a device as on the CPU", "[cuda]",
   cpu_backend cpu({.threads = 1});
   TestType backend;
   CHECK(relative_error(run(backend, doubled{}), run(cpu, doubled{})) < 1e-5);
+  CHECK(relative_error(run(backend, shifted{}), run(cpu, shifted{})) < 1e-5);
 }

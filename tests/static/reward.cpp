@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "archetype/reward.hpp"
 
+#include <fewstep/backend/cpu/backend.hpp>
 #include <fewstep/reward/async.hpp>
+#include <fewstep/reward/device_reward.hpp>
 #include <fewstep/reward/differentiable_per_sample.hpp>
 #include <fewstep/reward/differentiable_reward.hpp>
 #include <fewstep/reward/per_sample.hpp>
@@ -22,6 +24,21 @@ static_assert(!fewstep::reward<archetype<drop::mutable_samples>, prompt>);
 static_assert(!fewstep::reward<archetype<drop::mutable_contexts>, prompt>);
 static_assert(!fewstep::reward<archetype<drop::out>, prompt>);
 static_assert(fewstep::reward<std::reference_wrapper<archetype<>>, prompt>, "a reward can be shared by std::ref");
+
+using fewstep::cpu_backend;
+template <drop D>
+using on_cpu = device_archetype<cpu_backend, D>;
+static_assert(fewstep::device_reward<on_cpu<drop::nothing>, cpu_backend, prompt>);
+static_assert(!fewstep::device_reward<on_cpu<drop::nothing>, cpu_backend, int>);
+static_assert(!fewstep::device_reward<on_cpu<drop::call>, cpu_backend, prompt>);
+static_assert(!fewstep::device_reward<on_cpu<drop::result>, cpu_backend, prompt>);
+static_assert(!fewstep::device_reward<on_cpu<drop::mutable_samples>, cpu_backend, prompt>);
+static_assert(!fewstep::device_reward<on_cpu<drop::mutable_contexts>, cpu_backend, prompt>);
+static_assert(!fewstep::device_reward<on_cpu<drop::out>, cpu_backend, prompt>);
+static_assert(fewstep::device_reward<std::reference_wrapper<on_cpu<drop::nothing>>, cpu_backend, prompt>);
+static_assert(!fewstep::device_reward<archetype<>, cpu_backend, prompt> &&
+                  !fewstep::reward<on_cpu<drop::nothing>, prompt>,
+              "a plain reward and one on a device differ in their arguments");
 
 static_assert(fewstep::async_reward<async_archetype<>, prompt>);
 static_assert(!fewstep::async_reward<async_archetype<lack::call>, prompt>);

@@ -103,9 +103,10 @@ consteval bool require_direct_parts() {
         stepped,
         "fewstep::direct_reward_gradient: there is no optimizer; give direct_reward_gradient_parts{.optimizer = "
         "adam{}}");
-    constexpr bool samples = require_sampler<decltype(Parts::sampler), preconditioning_of<Generator>>() &&
-                             require_differentiable_decoder<decltype(Parts::decoder), Backend>() &&
-                             require_auxiliary_loss<decltype(Parts::auxiliary), Backend, Generator>();
+    constexpr bool samples =
+        require_sampler<decltype(Parts::sampler), preconditioning_of<Generator>>() &&
+        require_differentiable_decoder<decltype(Parts::decoder), Backend, typename Generator::context_type>() &&
+        require_auxiliary_loss<decltype(Parts::auxiliary), Backend, Generator>();
     if constexpr (judged && stepped)
       return samples && require_differentiable_reward<decltype(Parts::reward), typename Generator::context_type>() &&
              require_optimizer<decltype(Parts::optimizer), Backend>();

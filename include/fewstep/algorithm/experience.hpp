@@ -7,11 +7,13 @@
 #include <fewstep/core/reduction.hpp>
 #include <fewstep/core/sizes.hpp>
 #include <fewstep/core/tensor.hpp>
+#include <fewstep/decoder/decode.hpp>
 #include <fewstep/decoder/decoder.hpp>
 #include <fewstep/mdp/rollout.hpp>
 #include <fewstep/mdp/trajectory.hpp>
 #include <fewstep/reward/async.hpp>
 #include <fewstep/reward/check.hpp>
+#include <fewstep/reward/device_reward.hpp>
 #include <fewstep/reward/reward.hpp>
 
 #include <algorithm>
@@ -53,10 +55,13 @@ template <class Backend, class Context, class Reward, class Decoder>
 class experience {
  public:
   static constexpr bool judges_aside = async_reward<Reward, Context>;
+  /// Rewards are made where the samples are, which are then copied to the host only where samples() is asked for.
+  static constexpr bool judges_on_backend = detail::judges_on_backend<Reward, Backend, Context>;
   static constexpr bool decodes = !std::same_as<Decoder, identity_decoder>;
 
   experience(Backend& backend, step_table table, experience_options o, index_t dimension, const Decoder& decoder)
-      : prompts_(o.prompts),
+      : backend_(backend),
+        prompts_(o.prompts),
         samples_per_prompt_(o.samples_per_prompt),
         least_together_(o.least_together),
         shared_(o.shared_initial_noise ? o.samples_per_prompt : 1),
@@ -65,6 +70,7 @@ class experience {
         path_(backend, std::move(table), prompts_ * samples_per_prompt_, dimension, {.keeps_outputs = o.keeps_outputs}),
         decoded_(backend, {decodes ? path_.samples() : 0, decoder.decoded_size(dimension)}),
         seen_(backend, length_product(path_.samples(), decoder.decoded_size(dimension))),
+        judged_there_(backend, judges_on_backend ? path_.samples() : 0),
         noise_(backend, 1),
         rollouts_(static_cast<std::size_t>(path_.table().horizon() * parts)),
         rewards_(static_cast<std::size_t>(path_.samples())),
@@ -89,7 +95,10 @@ class experience {
   /// What the reward was shown, [B, decoded_size].
   [[nodiscard]] matrix<const float> samples() const {
     const matrix<const float> all = judged();
-    return {seen_.data(all.data), all.extents};
+    if constexpr (judges_on_backend)
+      return {seen_.fetch(backend_, all.data, 0, all.size()), all.extents};
+    else
+      return {seen_.data(all.data), all.extents};
   }
 
   /// Rows that are sampled at a time.
@@ -167,10 +176,27 @@ class experience {
   }
 
   void judge(Backend& backend, Reward& reward, Decoder& decoder, index_t first, index_t count) {
+    const matrix<const float> result = std::as_const(path_).result().subview(first, count);
+    const auto row_contexts = std::as_const(path_).rows(first, count).contexts;  // the first step's are the samples'
     if constexpr (decodes)
-      decoder(backend, std::as_const(path_).result().subview(first, count), decoded_.view().subview(first, count));
-    const index_t size = judged().cols();
+      decode<Backend, Context>(backend, decoder, result, row_contexts, decoded_.view().subview(first, count));
     shown_ = first + count;
+    if constexpr (judges_on_backend)
+      judge_there(backend, reward, judged().subview(first, count), row_contexts, first);
+    else
+      judge_here(backend, reward, first, count);
+  }
+  void judge_there(Backend& backend, Reward& reward, matrix<const float> made, detail::row_contexts<Context> contexts,
+                   index_t first) {
+    const auto from = judged_there_.host().begin() + static_cast<std::ptrdiff_t>(first);
+    std::fill_n(from, made.rows(), std::numeric_limits<float>::quiet_NaN());
+    judged_there_.upload(backend);
+    reward(backend, made, contexts, vec<float>{judged_there_.device() + first, {made.rows()}});
+    judged_there_.download(backend);
+    std::copy_n(from, made.rows(), rewards_.begin() + static_cast<std::ptrdiff_t>(first));
+  }
+  void judge_here(Backend& backend, Reward& reward, index_t first, index_t count) {
+    const index_t size = judged().cols();
     const matrix<const float> seen{seen_.fetch(backend, judged().data, first * size, count * size), {count, size}};
     const auto contexts = path_.contexts().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
     const auto out = std::span(rewards_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
@@ -216,14 +242,16 @@ class experience {
     }
   }
 
+  Backend& backend_;
   index_t prompts_, samples_per_prompt_, least_together_;
   index_t shared_;  // samples that start from the same state
   reward_check check_;
   std::string_view caller_;
   trajectory<Backend, Context> path_;
   tensor<float, 2, Backend> decoded_;
-  fetched<float, Backend> seen_;
-  index_t shown_ = 0;  // samples of this rollout that the reward was shown
+  mutable fetched<float, Backend> seen_;
+  mirrored<float, Backend> judged_there_;  // the rewards that are made on the backend
+  index_t shown_ = 0;                      // samples of this rollout that the reward was shown
   mirrored<rollout_noise, Backend> noise_;
   std::vector<repeated<Backend>> rollouts_;  // by first trained step, which the table follows, and part
   std::vector<float> rewards_;

@@ -16,6 +16,7 @@
 #include <fewstep/optimizer/optimizer.hpp>
 #include <fewstep/regularizer/regularizer.hpp>
 #include <fewstep/reward/async.hpp>
+#include <fewstep/reward/device_reward.hpp>
 #include <fewstep/reward/reward.hpp>
 #include <fewstep/sampler/consistency.hpp>
 #include <fewstep/sampler/sampler.hpp>
@@ -82,7 +83,7 @@ consteval bool require_parts() {
     using context_type = typename Generator::context_type;
     constexpr bool samples =
         require_sampler<decltype(Parts::sampler), preconditioning_of<Generator>>() &&
-        require_decoder<decltype(Parts::decoder), Backend>() &&
+        require_decoder<decltype(Parts::decoder), Backend, context_type>() &&
         require_steps<decltype(Parts::selection), decltype(Parts::sampler), preconditioning_of<Generator>>();
     constexpr bool learns = require_advantage<decltype(Parts::advantage)>() &&
                             require_any_objective<decltype(Parts::objective)>() &&
@@ -90,7 +91,7 @@ consteval bool require_parts() {
                             require_auxiliary_loss<decltype(Parts::auxiliary), Backend, Generator>();
     if constexpr (judged && stepped) {
       using reward_type = decltype(Parts::reward);
-      constexpr bool judges = require_reward<reward_type, context_type>();
+      constexpr bool judges = require_reward_on<reward_type, Backend, context_type>();
       if constexpr (judges && has_submit<reward_type, context_type>) require_async_reward<reward_type, context_type>();
       return samples && learns && judges && require_optimizer<decltype(Parts::optimizer), Backend>();
     } else {

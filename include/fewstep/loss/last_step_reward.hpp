@@ -6,6 +6,7 @@
 #include <fewstep/core/settings.hpp>
 #include <fewstep/core/sizes.hpp>
 #include <fewstep/core/tensor.hpp>
+#include <fewstep/decoder/decode.hpp>
 #include <fewstep/decoder/decoder.hpp>
 #include <fewstep/loss/auxiliary_loss.hpp>
 #include <fewstep/loss/reward_loss.hpp>
@@ -101,7 +102,7 @@ class last_step_reward {
                       const trajectory<Backend, typename Generator::context_type>& path, auxiliary_key) {
     using context_type = typename Generator::context_type;
     static_assert(detail::require_differentiable_reward<Reward, context_type>() &&
-                  detail::require_differentiable_decoder<Decoder, Backend>());
+                  detail::require_differentiable_decoder<Decoder, Backend, context_type>());
     const step_table& table = path.table();
     const detail::affine_step last = detail::result_of(table);
     detail::each_part(path.samples(), rows_, [&](index_t first, index_t count) {
@@ -115,11 +116,11 @@ class last_step_reward {
               .x = rows.x, .o = o, .next = f, .to = f, .skip = last.on_state, .out = last.on_output, .clean = true});
       const auto n = static_cast<std::size_t>(count);
       const std::span<float> rewards = std::span(rewards_).subspan(static_cast<std::size_t>(first), n);
-      value_and_gradient(reward_, seen(backend, f), path.contexts().subspan(static_cast<std::size_t>(first), n),
-                         rewards, of_reward_.host(count));
+      value_and_gradient(reward_, seen<context_type>(backend, f, rows.contexts),
+                         path.contexts().subspan(static_cast<std::size_t>(first), n), rewards, of_reward_.host(count));
       forget_left_out(path, first, rewards);
       of_reward_.finish(backend, options_, rewards, path.kept());
-      of_reward_.pass(backend, decode_, f, 0, g);
+      of_reward_.template pass<context_type>(backend, decode_, f, rows.contexts, g);
       path.clear_left_out(backend, g, first);
       backend.for_each(g.size(), detail::scale<float>{g.data, o.data, last.on_output});
       model.backward(backend, rows, o, workspace);
@@ -149,10 +150,11 @@ class last_step_reward {
   }
 
   /// What the judge sees of samples f, in host memory.
-  matrix<const float> seen(Backend& backend, matrix<const float> f) {
+  template <class Context>
+  matrix<const float> seen(Backend& backend, matrix<const float> f, detail::row_contexts<Context> contexts) {
     if constexpr (decodes) {
       const matrix<float> decoded = decoded_.view().subview(0, f.rows());
-      decode_(backend, f, decoded);
+      decode<Backend, Context>(backend, decode_, f, contexts, decoded);
       return {seen_.fetch(backend, decoded_.data(), 0, decoded.size()), decoded.extents};
     } else {
       return {seen_.fetch(backend, f.data, 0, f.size()), f.extents};

@@ -7,7 +7,7 @@
 #include <fewstep/core/settings.hpp>
 #include <fewstep/core/sizes.hpp>
 #include <fewstep/core/view.hpp>
-#include <fewstep/decoder/decoder.hpp>
+#include <fewstep/decoder/decode.hpp>
 #include <fewstep/reward/check.hpp>
 #include <fewstep/sampler/step_table.hpp>
 
@@ -97,10 +97,12 @@ class decoded_gradient {
     values_.upload(backend);
   }
 
-  /// Gradients of samples [first, first + n) of those that were decoded; n are the rows of `to`.
-  void pass(Backend& backend, Decoder& decoder, matrix<const float> samples, index_t first, matrix<float> to) {
-    const matrix<const float> g{values_.device() + first * size_, {to.rows(), size_}};
-    decoder.backward(backend, samples, g, to);
+  /// Gradients of the samples that were decoded, and of what they were generated for.
+  template <class Context>
+  void pass(Backend& backend, Decoder& decoder, matrix<const float> samples, detail::row_contexts<Context> contexts,
+            matrix<float> to) {
+    const matrix<const float> g{values_.device(), {to.rows(), size_}};
+    decode_backward<Backend, Context>(backend, decoder, samples, contexts, g, to);
   }
 
  private:

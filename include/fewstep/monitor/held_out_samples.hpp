@@ -6,6 +6,7 @@
 #include <fewstep/core/settings.hpp>
 #include <fewstep/core/sizes.hpp>
 #include <fewstep/core/tensor.hpp>
+#include <fewstep/decoder/decode.hpp>
 #include <fewstep/decoder/decoder.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/mdp/rollout.hpp>
@@ -13,6 +14,7 @@
 #include <fewstep/mdp/trajectory.hpp>
 #include <fewstep/objective/trajectory_objective.hpp>
 #include <fewstep/reward/check.hpp>
+#include <fewstep/reward/device_reward.hpp>
 #include <fewstep/reward/reward.hpp>
 
 #include <algorithm>
@@ -62,6 +64,7 @@ class held_out_samples {
 
  public:
   using context_type = typename Generator::context_type;
+  static_assert(detail::require_decoder<Decoder, Backend, context_type>());
 
   held_out_samples(Backend& backend, Generator& model, step_table table, std::span<const context_type> prompts,
                    int samples_per_prompt, std::uint64_t seed = 0, Decoder decoder = {})
@@ -95,11 +98,10 @@ class held_out_samples {
     mirrored_noise_.upload(backend_);
     rollout(backend_, model_, workspace_, path_, path_.outputs(), std::as_const(mirrored_noise_).device(),
             reduction::mean, 0, path_.samples());
-    matrix<const float> judged = std::as_const(path_).result();
-    if constexpr (decodes) {
-      decode_(backend_, judged, decoded_.view());
-      judged = decoded_.view();
-    }
+    if constexpr (decodes)
+      decode<Backend, context_type>(backend_, decode_, std::as_const(path_).result(), contexts_of_rows(),
+                                    decoded_.view());
+    const matrix<const float> judged = made();
     samples_ = {seen_.fetch(backend_, judged.data, 0, judged.size()), judged.extents};
     return samples_;
   }
@@ -112,8 +114,15 @@ class held_out_samples {
   /// have no other.
   template <class Reward>
   [[nodiscard]] held_out_figure judged(Reward& reward, const reward_check& check = {}) {
-    static_assert(detail::require_reward<Reward, context_type>());
-    reward(samples_, contexts(), std::span(rewards_));
+    static_assert(detail::require_reward_on<Reward, Backend, context_type>());
+    if constexpr (detail::judges_on_backend<Reward, Backend, context_type>) {
+      mirrored<float, Backend> out(backend_, path_.samples());
+      reward(backend_, made(), contexts_of_rows(), vec<float>{out.device(), {out.size()}});
+      out.download(backend_);
+      std::copy(out.host().begin(), out.host().end(), rewards_.begin());
+    } else {
+      reward(samples_, contexts(), std::span(rewards_));
+    }
     std::size_t left_out = 0;
     try {
       left_out = count_non_finite(rewards_, fewstep::checked(check));
@@ -214,6 +223,10 @@ class held_out_samples {
     });
     return length_product(prompts.size(), samples_per_prompt);
   }
+
+  /// What was drawn, on the backend, and what for.
+  [[nodiscard]] matrix<const float> made() const { return decodes ? decoded_.view() : path_.result(); }
+  [[nodiscard]] auto contexts_of_rows() const { return path_.rows(0, path_.samples()).contexts; }
 
   template <class OfPrompt>
   [[nodiscard]] held_out_figure over_prompts(const OfPrompt& value) const {

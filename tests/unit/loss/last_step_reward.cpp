@@ -61,7 +61,7 @@ struct doubled {
       for (index_t d = 0; d < x.cols(); ++d) gx(r, d) = 2 * gy(r, d);
   }
 };
-static_assert(differentiable_decoder<doubled, cpu_backend>);
+static_assert(differentiable_decoder<doubled, cpu_backend, std::int32_t>);
 
 }  // namespace
 

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/view.hpp>
+#include <fewstep/generator/generator.hpp>
+#include <fewstep/reward/async_reward.hpp>
+#include <fewstep/reward/reward.hpp>
+
+#include <concepts>
+
+namespace fewstep {
+
+/// A reward that judges where the samples are: samples[B, D], decoded, contexts[B] and out[B] are arrays of the
+/// backend, and every element of `out` is written. A trainer copies the B rewards to the host, and no sample. On the
+/// CPU, where the backend's arrays are the host's, it differs from fewstep::reward in its arguments only. What is also
+/// a plain reward is asked in this way.
+///
+/// Semantics the compiler cannot check: what fewstep::reward promises; work is enqueued on the backend, in order.
+///
+/// Smallest model:
+///   struct first_value {
+///     template <class Backend, class Contexts>
+///     void operator()(Backend& backend, matrix<const float> samples, Contexts, vec<float> out) const {
+///       backend.for_each(out.size(), first_of_row{samples, out});  // out[i] = samples(i, 0)
+///     }
+///   };
+template <class R, class Backend, class Context>
+concept device_reward = requires(R& r, Backend& backend, matrix<const float> samples,
+                                 decltype(batch<Context>::contexts) contexts, vec<float> out) {
+  { r(backend, samples, contexts, out) } -> std::same_as<void>;
+};
+
+namespace detail {
+
+/// Whether a trainer asks R on the backend: not where it judges in the background.
+template <class R, class Backend, class Context>
+concept judges_on_backend = device_reward<R, Backend, Context> && !async_reward<R, Context>;
+
+/// Whether R models reward or device_reward; where it does not, the compiler says what is missing.
+template <class R, class Backend, class Context>
+consteval bool require_reward_on() {
+  if constexpr (device_reward<R, Backend, Context>)
+    return true;
+  else
+    return require_reward<R, Context>();
+}
+
+}  // namespace detail
+
+}  // namespace fewstep
