@@ -2,6 +2,7 @@
 #include <fewstep/fewstep.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <span>
@@ -179,6 +180,13 @@ struct plain_descent {
 };
 static_assert(optimizer<plain_descent, cpu_backend>);
 //! [optimizer]
+
+//! [schedule]
+struct inverse_root {
+  float operator()(std::int64_t index) const { return 1 / std::sqrt(1 + static_cast<float>(index)); }
+};
+static_assert(schedule<inverse_root>);
+//! [schedule]
 
 int main() {
   cpu_backend backend({.threads = 1});

@@ -4,7 +4,10 @@
 #include <fewstep/backend/cpu/backend.hpp>
 #include <fewstep/optimizer/adam.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
+#include <fewstep/optimizer/schedule.hpp>
 #include <fewstep/optimizer/sgd.hpp>
+
+#include <cstdint>
 
 namespace {
 
@@ -33,6 +36,23 @@ static_assert(!fewstep::elementwise_optimizer<elementwise::archetype<elementwise
 static_assert(!fewstep::elementwise_optimizer<elementwise::archetype<elementwise::drop::element>>);
 static_assert(!fewstep::elementwise_optimizer<elementwise::archetype<elementwise::drop::const_element>>);
 static_assert(!fewstep::elementwise_optimizer<elementwise::archetype<elementwise::drop::moment>>);
+
+struct schedule_archetype {
+  schedule_archetype() = delete;
+  float operator()(std::int64_t) const;
+};
+struct without_const {
+  float operator()(std::int64_t);
+};
+struct of_text {
+  float operator()(const char*) const;
+};
+static_assert(fewstep::schedule<schedule_archetype>);
+static_assert(!fewstep::schedule<without_const>);
+static_assert(!fewstep::schedule<of_text>);
+static_assert(fewstep::schedule<fewstep::linear_schedule> && fewstep::schedule<fewstep::cosine_schedule>);
+using scheduled_adam = fewstep::scheduled<fewstep::adam, fewstep::cosine_schedule>;
+static_assert(fewstep::elementwise_optimizer<scheduled_adam> && fewstep::optimizer<scheduled_adam, cpu_backend>);
 
 static_assert(fewstep::elementwise_optimizer<fewstep::sgd>);
 static_assert(fewstep::elementwise_optimizer<fewstep::adam>);

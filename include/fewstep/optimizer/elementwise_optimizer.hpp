@@ -69,7 +69,9 @@ struct plain_step {
 
 template <class O>
 [[nodiscard]] auto step_of(const O& o, double rate, std::int64_t step) {
-  if constexpr (counts_in_at<O>)
+  if constexpr (requires { typename O::optimizer_type; })  // scheduled: its schedule is nothing for an element
+    return step_of<typename O::optimizer_type>(o, rate, step);
+  else if constexpr (counts_in_at<O>)
     return o.at(rate, step);
   else if constexpr (has_at<O>)
     return o.at(rate);

@@ -14,6 +14,7 @@
 #include <fewstep/optimizer/schedule.hpp>
 
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -29,7 +30,7 @@ struct parameter_update_options {
   std::string_view count = "step";  ///< the count's name in a checkpoint
   float max_gradient_norm = 0;      ///< 0: no clipping
   ema_rule ema{};
-  rate_schedule schedule{};
+  linear_schedule schedule{};  ///< beside that of the optimizer (scheduled), if it has one
 };
 
 /// Moves a model's parameters() along its gradients(): finite or not at all, clipped, at the rate of the schedule, and
@@ -84,7 +85,7 @@ class parameter_update {
     }
     finite_.moved_by(index_);
     optimizer_step(optimizer, backend_, state_, {model_.parameters(), gradients, ema_.view(), options_.ema(index_)},
-                   {options_.schedule(index_), clip_factor(norm, options_.max_gradient_norm)});
+                   {rate_of(optimizer), clip_factor(norm, options_.max_gradient_norm)});
     tell_of_change();
     return norm;
   }
@@ -111,6 +112,15 @@ class parameter_update {
   }
 
  private:
+  /// By the schedule of the options and, if it has one, by that of the optimizer.
+  [[nodiscard]] float rate_of(const Optimizer& optimizer) const {
+    if constexpr (requires {
+                    { optimizer.schedule(index_) } -> std::convertible_to<float>;
+                  })
+      return options_.schedule(index_) * static_cast<float>(optimizer.schedule(index_));
+    else
+      return options_.schedule(index_);
+  }
   void tell_of_change() {
     if constexpr (requires { model_.parameters_changed(); }) model_.parameters_changed();
   }

@@ -130,7 +130,8 @@ TEST_CASE("settings: no member of a struct that is set is forgotten") {
   names_all_of<adam>();
   names_all_of<adamw>();
   names_all_of<sgd>();
-  names_all_of<rate_schedule>();
+  names_all_of<linear_schedule>();
+  names_all_of<cosine_schedule>();
   names_all_of<clipped_surrogate>();
   names_all_of<guarded_surrogate>();
   names_all_of<divergence_mask>();
@@ -203,7 +204,8 @@ TEST_CASE("settings: NaN and infinity and what is out of range are refused in ev
   refuses_in(adam{});
   refuses_in(adamw{});
   refuses_in(sgd{});
-  refuses_in(rate_schedule{});
+  refuses_in(linear_schedule{});
+  refuses_in(cosine_schedule{});
   refuses_in(clipped_surrogate{});
   refuses_in(guarded_surrogate{});
   refuses_in(divergence_mask{});

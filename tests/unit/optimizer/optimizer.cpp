@@ -6,7 +6,6 @@
 #include <fewstep/optimizer/adam.hpp>
 #include <fewstep/optimizer/gradient_norm.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
-#include <fewstep/optimizer/schedule.hpp>
 #include <fewstep/optimizer/sgd.hpp>
 
 #include <cmath>
@@ -16,7 +15,6 @@ using fewstep::as_vec;
 using fewstep::clip_factor;
 using fewstep::cpu_backend;
 using fewstep::index_t;
-using fewstep::rate_schedule;
 using fewstep::test::same_bits;
 
 TEST_CASE("gradient_norm is the Euclidean norm, with the same bits for any number of threads") {
@@ -48,35 +46,6 @@ TEST_CASE("clip_factor brings a norm down to the largest allowed, and leaves sma
   CHECK(clip_factor(0.0, 5.0f) == 1.0f);
   CHECK(clip_factor(1e9, 0.0f) == 1.0f);
   CHECK(clip_factor(5.0, 5.0f) == Approx(1.0).epsilon(1e-6));
-}
-
-TEST_CASE("rate_schedule rises, holds and falls") {
-  constexpr rate_schedule constant{};
-  CHECK(constant(0) == 1.0f);
-  CHECK(constant(1000000) == 1.0f);
-
-  constexpr rate_schedule s{.warmup = 4, .hold = 10, .total = 20, .final = 0.1f};
-  CHECK(s(0) == 0.25f);
-  CHECK(s(3) == 1.0f);
-  CHECK(s(4) == 1.0f);
-  CHECK(s(10) == 1.0f);
-  CHECK(s(15) == Approx(0.55));
-  CHECK(s(20) == 0.1f);
-  CHECK(s(1000) == 0.1f);
-
-  // What begins while the rate still rises begins when it has risen.
-  constexpr rate_schedule without_hold{.warmup = 50, .total = 100};
-  CHECK(without_hold(49) == 1.0f);
-  CHECK(without_hold(50) == 1.0f);
-  CHECK(without_hold(75) == 0.5f);
-  CHECK(without_hold(100) == 0.0f);
-  constexpr rate_schedule short_hold{.warmup = 50, .hold = 20, .total = 100};
-  for (std::int64_t index = 0; index < 120; ++index) CHECK(short_hold(index) == without_hold(index));
-
-  // RLCM's: three times the updates long, so a run of 100 ends near 2/3.
-  constexpr rate_schedule published{.total = 300};
-  CHECK(published(0) == 1.0f);
-  CHECK(published(99) == Approx(1 - 99.0 / 300));
 }
 
 namespace {

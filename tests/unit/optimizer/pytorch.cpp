@@ -19,7 +19,7 @@ using fewstep::index_t;
 namespace {
 
 constexpr index_t steps = 20, count = 37;
-constexpr fewstep::rate_schedule decay{.total = steps};
+constexpr fewstep::linear_schedule decay{.total = steps};
 
 /// Runs the steps and compares the parameters after each; returns the last average.
 template <class Optimizer>
