@@ -3,7 +3,6 @@
 
 #include <fewstep/backend/staged_archive.hpp>
 #include <fewstep/core/archive_within.hpp>
-#include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/sizes.hpp>
 #include <fewstep/core/tensor.hpp>
@@ -52,7 +51,7 @@ class parameter_update {
         finite_(o.who, o.unit) {
     const vec<float> p = model.parameters();
     finite_.require(backend, p);
-    if (o.ema.is_kept()) backend.for_each(p.size(), detail::copy<float>{p.data, ema_.data()});
+    if (o.ema.is_kept()) backend.copy(p.data, ema_.data(), p.size());
   }
 
   /// What such an update holds, in bytes: parameters, gradients, the optimizer's state, the average.
