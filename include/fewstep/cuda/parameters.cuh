@@ -67,7 +67,7 @@ struct transpose_matrices {
 
 /// Transposes all matrices in one kernel for a hundred slices. Convolutions take their filters as they are.
 template <class Device>
-void prepare_parameters(device_backend<Device>& backend, const parameter_layout& layout, const prepared_parameters& a) {
+void prepare_parameters(device_backend<Device>& backend, const parameter_layout& layout, const parameter_forms& a) {
   if (!a.backwards) return;
   detail::transpose_matrices kernel{{}, a.parameters, a.transposed};
   detail::matrices_to_transpose& m = kernel.matrices;

@@ -27,10 +27,6 @@ concept has_layout = requires(const G& g) {
   g.layout();
 };
 template <class G>
-concept has_trained_layout = requires(const G& g) {
-  g.trained_layout();
-};
-template <class G>
 concept has_words = requires(const G& g) {
   g.words();
 };
@@ -197,10 +193,9 @@ class guided {
   [[nodiscard]] index_t row_block() const { return row_block_of(*model_); }
   [[nodiscard]] vec<float> parameters() requires trains { return model_->parameters(); }
   [[nodiscard]] vec<float> gradients() requires trains { return model_->gradients(); }
+  void parameters_changed() requires trains { detail::parameters_changed(*model_); }
+  [[nodiscard]] std::size_t held_bytes() const { return detail::held_bytes(*model_); }
   [[nodiscard]] const auto& layout() const requires detail::has_layout<Generator> { return model_->layout(); }
-  [[nodiscard]] const auto& trained_layout() const requires detail::has_trained_layout<Generator> {
-    return model_->trained_layout();
-  }
   [[nodiscard]] const auto& words() const requires detail::has_words<Generator> { return model_->words(); }
   /// With or without missing_words, as the generator takes it.
   template <class... Missing>

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -75,6 +76,16 @@ namespace detail {
                    "; correct them, or leave them out by encode(prompt, missing_words::leave_out)");
   });
   return encoded.tokens;
+}
+
+/// Refuses tokens that a table of `size` words, padding included, does not have.
+inline void expect_known_words(std::span<const token_list> texts, index_t size, std::string_view who) {
+  for (std::size_t r = 0; r < texts.size(); ++r)
+    for (const std::int32_t id : texts[r].ids)
+      expects(id >= 0 && id < size, [&] {
+        return message(who, ": row ", r, " has the token ", id, ", but tokens are 0 (padding) to ", size - 1,
+                       "; make contexts with encode()");
+      });
 }
 
 }  // namespace detail

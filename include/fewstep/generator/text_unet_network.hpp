@@ -3,13 +3,16 @@
 
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/settings.hpp>
+#include <fewstep/generator/left_out_words.hpp>
+#include <fewstep/generator/vocabulary.hpp>
 #include <fewstep/nn/activation.hpp>
 #include <fewstep/nn/embedding.hpp>
 #include <fewstep/nn/mlp.hpp>
+#include <fewstep/nn/row_groups.hpp>
 #include <fewstep/nn/unet.hpp>
 
 #include <cmath>
-#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,10 +42,12 @@ struct text_unet_options {
 };
 
 /// U-Net conditioned on a noise level and a text: the condition is SiLU(time MLP(Fourier features) + text MLP(bag of
-/// words)). x[N,H,W,C] (already scaled by in(t)), times[N], tokens[N,L] to the raw output o[N,H,W,C].
+/// words)). x[N, H W C] (already scaled by in(t)), times[N], contexts[N] to the raw output o[N, H W C].
 template <class T>
 class text_unet_network {
  public:
+  using context_type = token_list;
+  static constexpr std::string_view name = text_unet_options::name;
   struct tape {
     typename mlp<T>::tape time, text;
     typename bag_of_words<T>::tape words;
@@ -62,6 +67,17 @@ class text_unet_network {
   }
 
   [[nodiscard]] const text_unet_options& options() const { return options_; }
+  [[nodiscard]] index_t sample_size() const {
+    return options_.unet.height * options_.unet.width * options_.unet.channels;
+  }
+  [[nodiscard]] std::span<const float> frequencies() const { return options_.frequencies; }
+  [[nodiscard]] static constexpr row_groups groups(bool on_host) { return row_groups::of_pictures(on_host); }
+  /// The empty text, of which the network sees zeros; for guidance train a share of the rows under it.
+  [[nodiscard]] static token_list unconditional() { return {}; }
+  /// Refuses tokens beyond the table of words, which would be read from memory that is not the table's.
+  void expect_known(std::span<const token_list> contexts) const {
+    detail::expect_known_words(contexts, options_.vocabulary, name);
+  }
 
   /// Low-rank adapters on the time and text MLPs, the conditioning, the 1x1 skips and the attention projections.
   void adapt(parameter_layout& adapters, const lora_options& o) {
@@ -71,29 +87,34 @@ class text_unet_network {
   }
 
   template <class Pass>
-  images<T> forward(Pass& p, images<const T> x, vec<const float> times, matrix<const std::int32_t> tokens,
+  matrix<T> forward(Pass& p, matrix<const T> x, vec<const float> times, vec<const token_list> contexts,
                     tape& kept) const {
     const matrix<T> fourier = fourier_features<T>(p, times, p.frequencies(options_.frequencies));
     const matrix<T> sum = time_.forward(p, fourier, kept.time);
-    const matrix<T> text = text_.forward(p, words_.forward(p, tokens, kept.words), kept.text);
+    const matrix<T> text = text_.forward(p, words_.forward(p, token_matrix(contexts), kept.words), kept.text);
     p.executor.for_each(sum.size(), detail::add_into<T>{text.data, sum.data});
     const matrix<T> condition = elementwise<T, silu>{}.forward(p, sum, kept.condition);
-    return unet_.forward(p, x, condition, kept.unet);
+    return {unet_.forward(p, pictures(x), condition, kept.unet).data, x.extents};
   }
 
   /// Adds parameter gradients; returns the gradient of x.
   template <class Pass>
-  images<T> backward(Pass& p, images<const T> gy, const tape& kept) const {
+  matrix<T> backward(Pass& p, matrix<const T> gy, const tape& kept) const {
     matrix<T> condition = p.memory.template allocate<T, 2>(kept.condition.x.extents);
     p.executor.for_each(condition.size(), detail::fill<T>{condition.data, T(0)});
-    const images<T> gx = unet_.backward(p, gy, condition, kept.unet);
+    const images<T> gx = unet_.backward(p, pictures(gy), condition, kept.unet);
     const matrix<T> sum = elementwise<T, silu>{}.backward(p, condition, kept.condition);
     words_.backward(p, text_.backward(p, sum, kept.text), kept.words);
     time_.backward(p, sum, kept.time);
-    return gx;
+    return {gx.data, gy.extents};
   }
 
  private:
+  [[nodiscard]] images<const T> pictures(matrix<const T> rows) const {
+    const unet_options& u = options_.unet;
+    return {rows.data, {rows.rows(), u.height, u.width, u.channels}};
+  }
+
   text_unet_options options_;
   mlp<T> time_, text_;
   bag_of_words<T> words_;

@@ -89,8 +89,9 @@ template <class Model, class Backend>
     parameter_layout weights(shapes);
     (void)typename Model::network_type(weights, options.network);
   });
-  auto model =
-      make_described(file, [&] { return Model(backend, vocabulary(vocabulary::split(words->second)), options); });
+  auto model = make_described(file, [&] {
+    return Model(backend, vocabulary(vocabulary::split(words->second)), options, initial_weights::zero);
+  });
   std::vector<float> host(static_cast<std::size_t>(model.layout().size()));
   read_slices(file, model.layout().slices(), host);
   backend.copy_to_device(host.data(), model.parameters().data, model.layout().size());

@@ -114,7 +114,7 @@ void write_text_unet(const std::filesystem::path& path, text_unet<Backend, P>& m
   add_slices(file, model.base_layout(), to_host(model.has_adapters() ? model.base_parameters() : parameters), type);
   if (model.has_adapters()) {
     file.metadata(lora_key, nlohmann::json{{"rank", model.lora()->rank}, {"alpha", model.lora()->alpha}}.dump());
-    add_slices(file, model.trained_layout(), to_host(parameters), type);
+    add_slices(file, model.layout(), to_host(parameters), type);
   }
   file.write(path);
 }
@@ -215,7 +215,8 @@ template <preconditioning Preconditioning, class Backend>
     if (has_adapters) network.adapt(adapters, *options.lora);
   });
   auto model = detail::make_described(file, [&] {
-    return text_unet<Backend, Preconditioning>(backend, vocabulary(vocabulary::split(words->second)), options);
+    return text_unet<Backend, Preconditioning>(backend, vocabulary(vocabulary::split(words->second)), options,
+                                               initial_weights::zero);
   });
   const auto read = [&](const parameter_layout& layout, vec<float> values) {
     std::vector<float> host(static_cast<std::size_t>(values.size()));
@@ -223,7 +224,10 @@ template <preconditioning Preconditioning, class Backend>
     backend.copy_to_device(host.data(), values.data, values.size());
   };
   read(model.base_layout(), model.base_parameters());
-  if (has_adapters) read(model.trained_layout(), model.parameters());
+  if (has_adapters)
+    read(model.layout(), model.parameters());
+  else
+    model.draw_adapters(backend, o.seed + 1);
   return model;
 }
 template <preconditioning Preconditioning, class Backend>

@@ -260,7 +260,7 @@ TEST_CASE("a direct gradient has the same bits in every micro-batch, on any thre
   const std::size_t enough = std::size_t{1} << 30;
   const run_result whole = run(1, enough);
   CHECK(whole.rows == 128);
-  const auto budget = budget_for(2, perceptron::row_block(), [&](std::size_t bytes) {
+  const auto budget = budget_for(2, row_block_of(make_mlp(backend)), [&](std::size_t bytes) {
     auto model = make_mlp(backend);
     return draft(backend, model, quadratic_reward{target}, adam{.learning_rate = 1e-2f},
                  {.horizon = 3,

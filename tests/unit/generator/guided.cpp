@@ -178,7 +178,7 @@ TEST_CASE("a guided generator has what its network has") {
   CHECK_THROWS_WITH(with_guidance.encode("red mon"), contains("'mon' (unknown)"));
   CHECK(with_guidance.encode("red mon", fewstep::missing_words::leave_out) == model.encode("red"));
   CHECK(&with_guidance.words() == &model.words());
-  CHECK(&with_guidance.trained_layout() == &model.trained_layout());
+  CHECK(&with_guidance.layout() == &model.layout());
   CHECK(&with_guidance.unguided() == &model);
   const std::vector<token_list> unknown{{{99}}};
   CHECK_THROWS_WITH(with_guidance.expect_known(unknown), contains("token 99"));

@@ -162,8 +162,7 @@ TEST_CASE("text_unet is its network in double with the input scaled, in values a
     const auto expected = fixture.evaluate(
         {all.probe.begin(), all.probe.end()},
         [&](auto& p) {
-          return network.forward(p, {x.data(), {count, 8, 8, 3}}, rows.times, fewstep::token_matrix(rows.contexts),
-                                 tape);
+          return network.forward(p, {x.data(), {count, size}}, rows.times, rows.contexts, tape);
         },
         [&](auto& p, const auto& gy) {
           network.backward(p, gy, tape);
@@ -182,7 +181,7 @@ TEST_CASE("text_unet: adapters start without effect, and only they are trained")
   CHECK_FALSE(base.has_adapters());
   REQUIRE(adapted.has_adapters());
   CHECK(adapted.parameters().size() == adapted.gradients().size());
-  CHECK(adapted.parameters().size() == adapted.trained_layout().size());
+  CHECK(adapted.parameters().size() == adapted.layout().size());
   CHECK(adapted.parameters().size() < base.parameters().size());
   const text_rows all(9, size, 8);
   CHECK(predict(backend, adapted, all.rows()) == predict(backend, base, all.rows()));
@@ -190,7 +189,7 @@ TEST_CASE("text_unet: adapters start without effect, and only they are trained")
   const std::vector<float> frozen(adapted.base_parameters().begin(), adapted.base_parameters().end());
   const auto gradients = gradient(backend, adapted, all, 8);
   CHECK(same_bits(frozen.data(), adapted.base_parameters().data, adapted.base_parameters().size()));
-  for (const auto& slice : adapted.trained_layout().slices()) {
+  for (const auto& slice : adapted.layout().slices()) {
     INFO(slice.name);
     // While B is zero the gradient of A is zero, and that of B is not.
     const bool is_b = slice.name.ends_with("lora_B.weight");

@@ -39,14 +39,14 @@ TEST_CASE("text_unet_network: gradients of every parameter, with adapters and wi
     fewstep::text_unet_network<double> network(fixture.layout, o);
     if (adapted) network.adapt(fixture.adapter_layout, {.rank = 2, .alpha = 3});
     fixture.randomize(1);
-    array<double, 4> x({3, 4, 4, 3}, 2);
+    array<double, 2> x({3, 4 * 4 * 3}, 2);
     const std::vector<float> times = {0.02f, 1.5f, 60};
-    const std::vector<std::int32_t> ids = {3, 1, 0, 5, 4, 2, 0, 0, 0};
+    const std::vector<fewstep::token_list> texts = {{{3, 1}}, {{5, 4, 2}}, {}};
     fewstep::text_unet_network<double>::tape tape;
     fewstep::test::check_gradients(
         fixture, {&x.values},
         [&](auto& p) {
-          return network.forward(p, x, {times.data(), {3}}, {ids.data(), {3, 3}}, tape);
+          return network.forward(p, x, {times.data(), {3}}, {texts.data(), {3}}, tape);
         },
         [&](auto& p, const auto& gy) { return gradients<double>{to_vector(network.backward(p, gy, tape))}; },
         {.samples = 8, .expects_all_moved = true});
@@ -73,6 +73,8 @@ TEMPLATE_TEST_CASE("text_unet_network agrees with PyTorch in its output and ever
   auto x = file.images<TestType>("x");
   const auto times = file.flat<float>("t");
   const auto ids = file.tokens("tokens");
+  std::vector<fewstep::token_list> texts(4);
+  for (std::size_t i = 0; i < ids.size(); ++i) texts[i / 6].ids[i % 6] = ids[i];
   for (std::size_t i = 0; i < x.values.size(); ++i) {
     const auto t = static_cast<double>(times[i / (x.values.size() / 4)]);
     x.values[i] = static_cast<TestType>(static_cast<double>(x.values[i]) / std::sqrt(t * t + 0.25));
@@ -81,7 +83,7 @@ TEMPLATE_TEST_CASE("text_unet_network agrees with PyTorch in its output and ever
   const auto result = fixture.evaluate(
       file.images<TestType>("probe").values,
       [&](auto& p) {
-        return network.forward(p, x, {times.data(), {4}}, {ids.data(), {4, 6}}, tape);
+        return network.forward(p, {x.values.data(), {4, 8 * 8 * 3}}, {times.data(), {4}}, {texts.data(), {4}}, tape);
       },
       [&](auto& p, const auto& gy) { return gradients<TestType>{to_vector(network.backward(p, gy, tape))}; });
   // PyTorch's values are rounded to single precision.

@@ -209,7 +209,7 @@ TEST_CASE("weights that are no finite numbers do not take the place of a model t
   const auto saves = [&](fewstep::element_type type) {
     save_consistency_model(folder / "m", g, {parameters.data(), {g.parameters().size()}}, type);
   };
-  const std::string name = g.trained_layout().slices().front().name;
+  const std::string name = g.layout().slices().front().name;
   for (const float bad : {std::nanf(""), std::numeric_limits<float>::infinity()}) {
     parameters.front() = bad;
     CHECK_THROWS_WITH(saves(fewstep::element_type::f32), contains("the weight '" + name + "' is not saved: it has "));

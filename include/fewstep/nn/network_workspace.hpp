@@ -3,20 +3,21 @@
 
 #include <fewstep/core/arena.hpp>
 #include <fewstep/core/element_kernels.hpp>
+#include <fewstep/core/error.hpp>
 #include <fewstep/core/sizes.hpp>
 #include <fewstep/core/tensor.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 namespace fewstep {
 
-/// Memory of a library network between forward and backward: one tape and one slab of activations for each unit of
-/// rows in flight, per thread a slab of temporaries and partial gradients, and the parameters in the forms that the
-/// backend wants them in. Sizes come from a dry run.
+/// Memory of a network between forward and backward: one tape and one slab of activations for each unit of rows in
+/// flight, per thread a slab of temporaries, and partial gradients. Sizes come from a dry run.
 template <class Backend, class Tape>
 class network_workspace {
  public:
@@ -26,8 +27,6 @@ class network_workspace {
     std::size_t activation_bytes = 0;  ///< of one evaluation
     std::size_t temporary_bytes = 0;   ///< of one backward pass, or of one prediction if that is more
     index_t gradients = 0;             ///< length of the partial gradient
-    index_t parameters = 0;            ///< length of the transposed parameters
-    index_t filters = 0;               ///< length of the prepared filters of convolutions
   };
 
   /// `ready` is a tape that a dry run has gone through. Which thread predicts which rows is chance, so every thread
@@ -38,22 +37,21 @@ class network_workspace {
         thread_tapes_(static_cast<std::size_t>(backend.threads()), ready),
         activations_(backend, {length_product(p.units, p.activation_bytes)}),
         temporaries_(backend, {length_product(backend.threads(), p.temporary_bytes)}),
-        partials_(backend, {length_product(partials(p, backend.threads()), p.gradients)}),
-        transposed_(backend, {p.parameters}),
-        filters_(backend, {p.filters}) {}
+        partials_(backend, {length_product(partials(p, backend.threads()), p.gradients)}) {}
 
   /// Bytes of a workspace that follows the plan on a backend of so many threads.
   [[nodiscard]] static std::size_t bytes(const plan& p, int threads) {
     const saturated_size t = threads, units = p.units, of_unit = saturated_size(p.activation_bytes) + sizeof(Tape);
-    const saturated_size floats = saturated_size(partials(p, threads)) * p.gradients + p.parameters + p.filters;
+    const saturated_size floats = saturated_size(partials(p, threads)) * p.gradients;
     return (units * of_unit + t * p.temporary_bytes + floats * sizeof(float)).value();
   }
 
   [[nodiscard]] index_t rows() const { return plan_.rows; }
   /// Refuses more rows than the workspace was made for.
-  void expect_room(const char* call, index_t rows) const {
+  void expect_room(std::string_view who, const char* call, index_t rows) const {
     expects(rows <= plan_.rows, [&] {
-      return message(call, " got ", rows, " rows but the workspace was made for ", plan_.rows, "; make a larger one");
+      return message(who, ": ", call, " got ", rows, " rows but the workspace was made for ", plan_.rows,
+                     "; make a larger one");
     });
   }
   [[nodiscard]] Tape& tape(index_t unit) { return tapes_[static_cast<std::size_t>(unit)]; }
@@ -65,8 +63,6 @@ class network_workspace {
   [[nodiscard]] vec<float> partial(index_t which) {
     return partials_.view().subview(which * plan_.gradients, plan_.gradients);
   }
-  [[nodiscard]] vec<float> transposed() { return transposed_.view(); }
-  [[nodiscard]] vec<float> filters() { return filters_.view(); }
 
  private:
   /// One for each thread, and more of small networks: threads that meet after every block would mostly wait.
@@ -82,7 +78,7 @@ class network_workspace {
   plan plan_;
   std::vector<Tape> tapes_, thread_tapes_;
   tensor<std::byte, 1, Backend> activations_, temporaries_;
-  tensor<float, 1, Backend> partials_, transposed_, filters_;
+  tensor<float, 1, Backend> partials_;
 };
 
 /// Adds to `total` the gradients of `blocks` blocks of rows, each computed by add_block(executor, thread, block,

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/backend/backend.hpp>
+#include <fewstep/backend/cpu/executor.hpp>
+#include <fewstep/core/arena.hpp>
+#include <fewstep/core/element_kernels.hpp>
+#include <fewstep/core/sizes.hpp>
+#include <fewstep/nn/network_parameters.hpp>
+#include <fewstep/nn/network_workspace.hpp>
+#include <fewstep/nn/pass.hpp>
+#include <fewstep/nn/row_groups.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+
+namespace fewstep {
+
+/// Runs a network, a struct of modules (see pass), on batches. A few rows are evaluated together by one thread; the
+/// bits of a row depend on nothing else in the batch, and parameter gradients add up in blocks of row_block() rows,
+/// block after block, whatever the number of threads.
+///
+/// Network has
+///   rows_type                  rows of a batch, with rows() and subview(first, count)
+///   dry_rows(n)                n of them without memory
+///   tape                       what forward keeps for backward
+///   forward(pass, rows, tape)  the outputs [n, outputs()]
+///   backward(pass, gy, tape)   adds parameter gradients; returns the gradient of the input
+///   outputs()
+/// and may have
+///   adapt(layout, lora)        low-rank adapters
+///   frequencies()              numbers that operations read where they run (pass::frequencies)
+///   groups(on_host)            its row_groups
+///   name                       for messages
+/// It copies, as a description of modules without their numbers.
+template <class Backend, class Network>
+class network_runner : public network_parameters<Backend, Network> {
+  static_assert(detail::require_backend<Backend>());
+  using parameters_type = network_parameters<Backend, Network>;
+
+ public:
+  using rows_type = typename Network::rows_type;
+  using tape = typename Network::tape;
+  using workspace_type = network_workspace<Backend, tape>;
+
+  template <class Make>
+  network_runner(Backend& backend, const Make& make, const network_options& o)
+      : parameters_type(backend, make, o), groups_(groups_of(o.together)) {}
+
+  /// As network_parameters::base.
+  [[nodiscard]] network_runner base() const { return {parameters_type::base(), groups_}; }
+
+  /// Rows that go through the network together; 0 where that is the network's own number.
+  [[nodiscard]] index_t together() const { return groups_.rows == groups_of(0).rows ? 0 : groups_.rows; }
+  [[nodiscard]] index_t row_block() const { return groups_.rows * groups_.in_block; }
+
+  /// Memory for forward and backward of so many rows; 0 is enough for predictions. `with_gradient` where predictions
+  /// are differentiated too.
+  [[nodiscard]] workspace_type make_workspace(Backend& backend, index_t rows, bool with_gradient = false) const {
+    tape ready;
+    const auto plan = this->plan(rows, ready, with_gradient);
+    return workspace_type(backend, plan, ready);
+  }
+  [[nodiscard]] std::size_t workspace_bytes(const Backend& backend, index_t rows, bool with_gradient = false) const {
+    tape ready;
+    return workspace_type::bytes(plan(rows, ready, with_gradient), backend.threads());
+  }
+
+  /// Outputs y[N, outputs()] of any number of rows.
+  void predict(Backend& backend, const rows_type& rows, matrix<float> y, workspace_type& w) const {
+    const network_arrays<float> arrays = this->arrays(backend, false);
+    const index_t size = share(backend, rows.rows());
+    backend.parallel_for(parts_of(rows.rows(), size), [&](auto& executor, int thread, index_t group) {
+      arena memory = w.temporaries(thread);
+      evaluate(executor, arrays, part(rows, group, size), part(y, group, size), memory, w.thread_tape(thread));
+    });
+  }
+
+  /// predict, and the gradient by the input of whatever `upstream(y, gy)` says: a kernel of rows that writes the
+  /// gradient gy by the outputs y. sink(executor, part, gradient) takes it, where part(array) is the group's rows of an
+  /// array. The workspace is one made `with_gradient`.
+  template <class Upstream, class Sink>
+  void predict_with_gradient(Backend& backend, const rows_type& rows, matrix<float> y, workspace_type& w,
+                             const Upstream& upstream, const Sink& sink) const {
+    const network_arrays<float> there = this->arrays(backend, false), back = this->arrays(backend, true);
+    const index_t size = share(backend, rows.rows());
+    backend.parallel_for(parts_of(rows.rows(), size), [&](auto& executor, int thread, index_t group) {
+      arena memory = w.temporaries(thread);
+      tape& kept = w.thread_tape(thread);
+      const matrix<float> out = part(y, group, size);
+      evaluate(executor, there, part(rows, group, size), out, memory, kept);
+      const matrix<float> gy = memory.template allocate<float, 2>(out.extents);
+      executor.for_each(out.rows(), upstream(matrix<const float>(out), gy));
+      give_back(
+          executor, back, gy, memory, kept, [&](auto all) { return part(all, group, size); }, sink);
+    });
+  }
+
+  /// Outputs, keeping what backward needs.
+  void forward(Backend& backend, const rows_type& rows, matrix<float> y, workspace_type& w) const {
+    w.expect_room(this->name(), "forward", rows.rows());
+    const network_arrays<float> arrays = this->arrays(backend, false);
+    backend.parallel_for(parts_of(rows.rows(), groups_.rows), [&](auto& executor, int, index_t group) {
+      arena memory = w.activations(group);
+      evaluate(executor, arrays, part(rows, group, groups_.rows), part(y, group, groups_.rows), memory, w.tape(group));
+    });
+  }
+
+  /// Adds to gradients() those of the loss whose gradient by the outputs of the last forward is gy[N, outputs()], and
+  /// gives that of the input to `sink`, as predict_with_gradient does.
+  template <class Sink>
+  void backward(Backend& backend, matrix<const float> gy, workspace_type& w, const Sink& sink) {
+    w.expect_room(this->name(), "backward", gy.rows());
+    const network_arrays<float> frozen = this->arrays(backend, true);
+    const index_t n = parts_of(gy.rows(), groups_.rows), in_block = groups_.in_block;
+    accumulate_in_order(backend, w, parts_of(n, in_block), this->gradients(),
+                        [&](auto& executor, int thread, index_t block, vec<float> partial) {
+                          network_arrays<float> arrays = frozen;
+                          (this->lora() ? arrays.adapter_gradients : arrays.parameter_gradients) = partial.data;
+                          for (index_t g = block * in_block; g < std::min(n, (block + 1) * in_block); ++g) {
+                            arena memory = w.temporaries(thread);
+                            const auto of_group = [&](auto all) { return part(all, g, groups_.rows); };
+                            give_back(executor, arrays, of_group(gy), memory, w.tape(g), of_group, sink);
+                          }
+                        });
+  }
+
+ private:
+  network_runner(parameters_type parameters, row_groups groups)
+      : parameters_type(std::move(parameters)), groups_(groups) {}
+
+  static row_groups groups_of(index_t together) {
+    row_groups groups = row_groups::of<Network>(on_host<Backend>);
+    if (together > 0) groups.rows = together;
+    groups.least = std::min(groups.least, groups.rows);
+    return groups;
+  }
+  template <class Rows>
+  static Rows part(const Rows& rows, index_t group, index_t size) {
+    return rows.subview(group * size, std::min(size, rows.rows() - group * size));
+  }
+  /// Rows that predictions take at a time: few enough to occupy all threads.
+  [[nodiscard]] index_t share(const Backend& backend, index_t rows) const {
+    return std::clamp<index_t>(parts_of(rows, backend.threads()), groups_.least, groups_.rows);
+  }
+
+  template <class Executor>
+  void evaluate(Executor& executor, const network_arrays<float>& arrays, const rows_type& rows, matrix<float> y,
+                arena& memory, tape& kept) const {
+    pass<float, Executor> p{executor, arrays, memory};
+    executor.for_each(y.size(), detail::copy<float>{this->network().forward(p, rows, kept).data, y.data});
+  }
+  template <class Executor, class Part, class Sink>
+  void give_back(Executor& executor, const network_arrays<float>& arrays, matrix<const float> gy, arena& memory,
+                 const tape& kept, const Part& part, const Sink& sink) const {
+    pass<float, Executor> p{executor, arrays, memory};
+    sink(executor, part, this->network().backward(p, gy, kept));
+  }
+
+  struct needed {
+    std::size_t forward, backward;
+  };
+  /// Dry run: the bytes that so many rows take on their way through the network, and back with their gradients.
+  [[nodiscard]] needed measure(index_t count, tape& kept) const {
+    dry_executor executor;
+    arena activations, temporaries;
+    pass<float, dry_executor> forward_pass{executor, {}, activations};
+    this->network().forward(forward_pass, this->network().dry_rows(count), kept);
+    // Somewhere to write parameter gradients to, which a dry run does not do: paths without them take no more memory.
+    float trains = 0;
+    pass<float, dry_executor> backward_pass{executor, {.parameter_gradients = &trains}, temporaries};
+    const matrix<float> gy = temporaries.template allocate<float, 2>({count, this->network().outputs()});
+    this->network().backward(backward_pass, gy, kept);
+    return {activations.peak(), temporaries.peak()};
+  }
+  /// Any number of rows may be predicted, whatever `rows` is.
+  [[nodiscard]] typename workspace_type::plan plan(index_t rows, tape& ready, bool with_gradient) const {
+    const needed kept = measure(std::clamp<index_t>(rows, 1, groups_.rows), ready), most = measure(groups_.rows, ready);
+    return {.rows = rows,
+            .units = parts_of(rows, groups_.rows),
+            .activation_bytes = kept.forward,
+            .temporary_bytes = with_gradient ? (saturated_size(most.forward) + most.backward).value()
+                                             : std::max(most.forward, kept.backward),
+            .gradients = rows > 0 ? this->layout().size() : 0};
+  }
+
+  row_groups groups_;
+};
+
+}  // namespace fewstep
