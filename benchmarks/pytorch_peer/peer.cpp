@@ -63,7 +63,7 @@ class single_prediction {
       convert_layout(slice, model_.parameters().data + slice.offset, in_file.data(), true);
       to.arrays.add(slice.name, file_extents(slice), in_file);
     }
-    to.add("mlp.frequencies", mlp_network<float>::options{}.frequencies);
+    to.add("mlp.frequencies", mlp_network<float>::options_type{}.frequencies);
     to.add("mlp.in", static_cast<double>(model_.preconditioner()(time_).in));
     to.add("mlp.time", static_cast<double>(time_));
     to.add_rows("mlp.x", x_.view());

@@ -27,7 +27,7 @@ struct network_impl : torch::nn::Module {
   index_t classes;
   torch::nn::Sequential mlp;
 
-  explicit network_impl(const fewstep::mlp_network<float>::options& o)
+  explicit network_impl(const fewstep::mlp_network<float>::options_type& o)
       : frequencies(o.frequencies), classes(o.classes) {
     index_t width = o.dimension + 2 * static_cast<index_t>(o.frequencies.size()) + o.classes;
     for (const index_t next : o.hidden) {
@@ -59,7 +59,7 @@ native_generator make_native(cpu_backend& backend, std::vector<index_t> hidden) 
 torch_generator<network> make_torch(native_generator& native, const std::vector<index_t>& hidden, index_t row_block) {
   const index_t size = native.sample_size();
   torch_generator<network> generator(
-      network(fewstep::mlp_network<float>::options{.dimension = size, .classes = 3, .hidden = hidden}),
+      network(fewstep::mlp_network<float>::options_type{.dimension = size, .classes = 3, .hidden = hidden}),
       {.sample_size = size, .row_block = row_block, .preconditioner = native.preconditioner()});
   for (const auto& slice : native.layout().slices())
     fewstep::convert_layout(slice, native.parameters().data + slice.offset, generator.parameters().data + slice.offset,

@@ -281,6 +281,7 @@ class direct_reward_gradient {
     const index_t samples = options_.batch(), size = model_.sample_size();
     const saturated_size path = experience_type::bytes(options_.horizon, experience_settings(), size, decoded_size());
     const memory_plan fixed{.parameters = update_type::bytes(model_, parts_.optimizer, ema_of(options_)),
+                            .model = detail::held_bytes(model_, true),
                             .trajectory = (path + saturated_size(samples) * size * sizeof(float) +
                                            decoded_gradient<Backend, decoder_type>::bytes(samples, decoded_size()))
                                               .value()};

@@ -15,6 +15,7 @@ namespace fewstep {
 /// backend's own scratch (cpu_executor) is beside it: for the default U-Net at most 2 MB a thread.
 struct memory_plan {
   std::size_t parameters = 0;   ///< parameters, gradients, optimizer state, average (parameter_update::bytes)
+  std::size_t model = 0;        ///< what the generator holds beside: a frozen base, weights in the forms of kernels
   std::size_t trajectory = 0;   ///< states, results, log-probabilities, scores
   std::size_t regularizer = 0;  ///< workspace of the reference
   std::size_t workspace = 0;    ///< activations of one micro-batch, and what goes with each of its rows
@@ -22,7 +23,7 @@ struct memory_plan {
 
   /// The sum, or saturated_size::most where it cannot be counted.
   [[nodiscard]] std::size_t total() const {
-    return (saturated_size(parameters) + trajectory + regularizer + workspace).value();
+    return (saturated_size(parameters) + model + trajectory + regularizer + workspace).value();
   }
   /// Whether total() keeps to the budget. What cannot be counted fits none.
   [[nodiscard]] bool fits(std::size_t budget) const { return total() <= budget && total() < saturated_size::most; }
@@ -48,9 +49,9 @@ struct memory_plan {
     };
     expects(with(1).fits(budget), [&] {
       return message("memory_budget: ", budget, " bytes are too few; the smallest micro-batch (", block,
-                     " rows) needs ", in_words(with(1).total()), ": parameters ", in_words(parameters), ", trajectory ",
-                     in_words(trajectory), ", regularizer ", in_words(regularizer), ", workspace ",
-                     in_words(with(1).workspace));
+                     " rows) needs ", in_words(with(1).total()), ": parameters ", in_words(parameters), ", model ",
+                     in_words(model), ", trajectory ", in_words(trajectory), ", regularizer ", in_words(regularizer),
+                     ", workspace ", in_words(with(1).workspace));
     });
     index_t low = 1, high = parts_of(needed, block);
     while (low < high) {

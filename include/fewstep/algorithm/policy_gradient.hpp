@@ -319,6 +319,7 @@ class policy_gradient {
                                                        parts_.decoder.decoded_size(model_.sample_size()));
     const saturated_size scored = saturated_size(table.trained) * options_.batch();
     const memory_plan fixed{.parameters = update_type::bytes(model_, parts_.optimizer, ema_of(options_)),
+                            .model = detail::held_bytes(model_, true),
                             .trajectory = (path + scored * sizeof(score)).value(),
                             .regularizer = parts_.regularizer.workspace_bytes(backend_, 0)};
     memory_plan{.trajectory = fixed.trajectory}.expect_within(options_.memory_budget, table.horizon(),

@@ -116,7 +116,8 @@ concept predictor = detail::has_context_type<G> && detail::has_workspace_type<G>
 /// A predictor that can be trained: forward keeps in the workspace what backward needs; backward adds into gradients().
 /// parameters() and gradients() are flat arrays of equal length; they stay where they are for the generator's lifetime.
 /// A generator that keeps something made of its parameters offers void parameters_changed(), which trainers call after
-/// every step; one that holds more memory than those arrays, std::size_t held_bytes() const, for the memory plan.
+/// every step; one that holds more memory than those arrays, std::size_t held_bytes(bool trained) const, for the memory
+/// plan: where it is trained, or what comes with predictions alone.
 ///
 /// What the compiler cannot check: forward gives the bits of predict; gradients of a batch do not depend on how it is
 /// cut into calls, as long as cuts are at multiples of row_block() rows (if it has one; else 32).
@@ -186,19 +187,13 @@ consteval bool require_generator() {
 
 namespace detail {
 
-/// Tells a generator that wants to know that its parameters have been written to.
-template <class G>
-void parameters_changed(G& g) {
-  if constexpr (requires { g.parameters_changed(); }) g.parameters_changed();
-}
-
 /// Bytes that a generator or predictor holds beside parameters() and gradients(), as it says.
 template <class G>
-[[nodiscard]] std::size_t held_bytes(const G& g) {
+[[nodiscard]] std::size_t held_bytes(const G& g, bool trained) {
   if constexpr (requires {
-                  { g.held_bytes() } -> std::convertible_to<std::size_t>;
+                  { g.held_bytes(trained) } -> std::convertible_to<std::size_t>;
                 })
-    return g.held_bytes();
+    return g.held_bytes(trained);
   else
     return 0;
 }

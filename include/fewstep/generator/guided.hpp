@@ -193,8 +193,9 @@ class guided {
   [[nodiscard]] index_t row_block() const { return row_block_of(*model_); }
   [[nodiscard]] vec<float> parameters() requires trains { return model_->parameters(); }
   [[nodiscard]] vec<float> gradients() requires trains { return model_->gradients(); }
-  void parameters_changed() requires trains { detail::parameters_changed(*model_); }
-  [[nodiscard]] std::size_t held_bytes() const { return detail::held_bytes(*model_); }
+  void parameters_changed() requires requires(Generator& g) { g.parameters_changed(); }
+  { model_->parameters_changed(); }
+  [[nodiscard]] std::size_t held_bytes(bool trained) const { return detail::held_bytes(*model_, trained); }
   [[nodiscard]] const auto& layout() const requires detail::has_layout<Generator> { return model_->layout(); }
   [[nodiscard]] const auto& words() const requires detail::has_words<Generator> { return model_->words(); }
   /// With or without missing_words, as the generator takes it.

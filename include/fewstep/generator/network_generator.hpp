@@ -101,7 +101,7 @@ class network_generator {
   [[nodiscard]] bool has_adapters() const { return lora().has_value(); }
   void draw_adapters(Backend& backend, std::uint64_t seed) requires Trained { runner_.draw_adapters(backend, seed); }
   void parameters_changed() requires Trained { runner_.parameters_changed(); }
-  [[nodiscard]] std::size_t held_bytes() const { return runner_.held_bytes(); }
+  [[nodiscard]] std::size_t held_bytes(bool trained) const { return runner_.held_bytes(trained); }
 
   /// The same memory with the adapters off: what the network was before it was trained, for as long as either lives.
   [[nodiscard]] base_type base() const requires Trained { return base_type(runner_.base()); }

@@ -29,8 +29,8 @@ enum class initial_weights {
 
 struct network_options {
   std::optional<lora_options> lora{};  ///< only the adapters are trained then
-  std::uint64_t seed = 0;            ///< of the initial parameters; adapters have the next one
-  index_t together = 0;              ///< rows that go through the network together; 0: the network's row_groups
+  std::uint64_t seed = 0;              ///< of the initial parameters; adapters have the next one
+  index_t together = 0;                ///< rows that go through the network together; 0: the network's row_groups
   initial_weights weights = initial_weights::drawn;
 };
 
@@ -91,11 +91,11 @@ class network_parameters {
   /// Gives the adapters their initial values.
   void draw_adapters(Backend& backend, std::uint64_t seed) { draw(backend, adapter_layout_, adapters_, seed); }
 
-  /// Bytes that are held beside parameters() and gradients(): prepared forms, and a base that is frozen. Those of
-  /// base() are counted here, not there.
-  [[nodiscard]] std::size_t held_bytes() const {
-    const saturated_size frozen = lora_ ? base_->layout.size() : 0;
-    return is_base_ ? 0 : (frozen * sizeof(float) + base_->prepared.bytes()).value();
+  /// Bytes that are held beside parameters() and gradients() where the network is trained: prepared forms, and a base
+  /// that is frozen; else those that come with predictions. Those of base() are counted here, not there.
+  [[nodiscard]] std::size_t held_bytes(bool trained) const {
+    const std::size_t prepared = is_base_ ? 0 : base_->prepared.bytes(trained);
+    return (saturated_size(trained && lora_ ? base_->layout.size() : 0) * sizeof(float) + prepared).value();
   }
 
   /// The same memory with the adapters off: the network that training started from, and does not change. Throws

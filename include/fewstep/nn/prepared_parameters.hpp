@@ -63,9 +63,10 @@ class prepared_parameters {
       filters_ = length_product(prepared_filter_factor, layout.size());
   }
 
-  /// Bytes of the forms of both directions.
-  [[nodiscard]] std::size_t bytes() const {
-    return ((saturated_size(filters_) * 2 + parameters_) * sizeof(float)).value();
+  /// Bytes of the forms of the forward pass, or of both.
+  [[nodiscard]] std::size_t bytes(bool both) const {
+    const saturated_size back = both ? saturated_size(filters_) + parameters_ : saturated_size(0);
+    return ((back + filters_) * sizeof(float)).value();
   }
   /// The parameters are no longer what they were.
   void drop() {

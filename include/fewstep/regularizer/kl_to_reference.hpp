@@ -3,6 +3,7 @@
 
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/settings.hpp>
+#include <fewstep/core/sizes.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/generator/preconditioning.hpp>
 #include <fewstep/regularizer/regularizer.hpp>
@@ -49,9 +50,10 @@ class kl_to_reference {
   kl_to_reference& operator=(kl_to_reference&&) noexcept = default;
 
   [[nodiscard]] float coefficient() const { return options_.coefficient; }
+  /// The reference's workspace, and what it makes of its parameters at its first prediction.
   template <class Backend>
   [[nodiscard]] std::size_t workspace_bytes(const Backend& backend, index_t) const {
-    return reference_->workspace_bytes(backend, 0);
+    return (saturated_size(reference_->workspace_bytes(backend, 0)) + detail::held_bytes(*reference_, false)).value();
   }
   /// Throws std::invalid_argument if the outputs of the reference do not mean what those of the model mean, or if it is
   /// the model.

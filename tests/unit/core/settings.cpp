@@ -170,7 +170,7 @@ TEST_CASE("settings: no member of a struct that is set is forgotten") {
   names_all_of<flow_matching>();
   names_all_of<variance_preserving<edm_denoiser>>();
   names_all_of<rectified_flow<edm_denoiser>>();
-  names_all_of<mlp_network<float>::options>();
+  names_all_of<mlp_network<float>::options_type>();
   names_all_of<small_model::options>();
   names_all_of<unet_options>();
   names_all_of<text_unet_options>();
