@@ -5,6 +5,7 @@
 #include "support/tiny_text_unet.hpp"
 #include "test.hpp"
 
+#include <fewstep/advantage/batch.hpp>
 #include <fewstep/algorithm/rlcm.hpp>
 #include <fewstep/generator/mlp_generator.hpp>
 #include <fewstep/optimizer/adam.hpp>
@@ -121,6 +122,41 @@ TEMPLATE_TEST_CASE("what a trainer holds stays within its memory budget", "", ml
     if (expected.empty()) expected = parameters;
     CHECK(fewstep::test::same_bits(parameters, expected));
   }
+}
+
+TEST_CASE("a KL reference under LoRA is the model without its adapters: the same bits as a second model, less memory") {
+  cpu_backend backend({.threads = 1});
+  cpu_backend({.threads = 2}).parallel_for(2, [](auto&, int, index_t) {});
+  const auto contexts = unet_case::contexts();
+  struct result {
+    std::vector<float> parameters;
+    double planned = 0, measured = 0;
+  };
+  const auto run = [&](const auto& make_reference) {
+    auto model = fewstep::test::make_tiny_text_unet(backend, fewstep::lora_options{.rank = 2});
+    const std::int64_t before = live_bytes;
+    auto reference = make_reference(model);
+    auto trainer =
+        fewstep::rlcm(backend, model, fewstep::per_sample(first_value{}), fewstep::adam{.learning_rate = 1e-2f},
+                      {.horizon = 3, .prompts_per_update = 2, .samples_per_prompt = 4}, fewstep::batch_advantage{},
+                      fewstep::kl_to_reference(reference, {.coefficient = 1}));
+    for (int k = 0; k < 3; ++k) trainer.update(contexts);
+    CHECK(trainer.memory().model == model.held_bytes(true));
+    return result{{model.parameters().begin(), model.parameters().end()},
+                  static_cast<double>(trainer.memory().regularizer),
+                  static_cast<double>(live_bytes - before)};
+  };
+  const auto second = run([&](auto&) { return fewstep::test::make_tiny_text_unet(backend); });
+  const auto base = run([](auto& model) { return model.base(); });
+  CHECK(fewstep::test::same_bits(base.parameters, second.parameters));
+  // A second model: its parameters and gradients, and filters of twice their length for the forward pass.
+  const auto model = fewstep::test::make_tiny_text_unet(backend);
+  const double floats = static_cast<double>(model.layout().size()) * sizeof(float);
+  CAPTURE(floats, base.planned, second.planned, base.measured, second.measured);
+  CHECK(second.planned - base.planned == 2 * floats);
+  CHECK(base.planned == static_cast<double>(model.workspace_bytes(backend, 0)));
+  CHECK(second.measured - base.measured >= 4 * floats);
+  CHECK(second.measured - base.measured <= 4.2 * floats + 32768);  // and modules, layouts, words
 }
 
 #endif
