@@ -66,8 +66,8 @@ class learner_with final : public learner {
     e.pictures = held_out_.draw();
     auto other = fewstep::per_sample(
         [](fewstep::vec<const float> x, const fewstep::token_list&) { return fewstep::colourfulness(x); });
-    e.reward = held_out_.judged(reward_);
-    e.other_reward = held_out_.judged(other);
+    e.reward = held_out_.mean_reward(reward_);
+    e.other_reward = held_out_.mean_reward(other);
     e.diversity = held_out_.diversity();
     if (index() > 0) e.kl = held_out_.divergence_from(base_.model);
     return e;

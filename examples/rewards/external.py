@@ -3,7 +3,7 @@ import array, sys
 
 answers, sys.stdout = sys.stdout, sys.stderr   # what a library prints must not look like an answer
 
-def judge(sample, context):                    # one number, higher is better
+def reward(sample, context):                   # one number, higher is better
     return -abs(sample[0] - float(context))
 
 while head := sys.stdin.buffer.readline():
@@ -11,5 +11,5 @@ while head := sys.stdin.buffer.readline():
     contexts = [sys.stdin.buffer.readline().decode().rstrip("\n") for _ in range(rows)]
     values = array.array("f", sys.stdin.buffer.read(4 * rows * columns))
     for row, context in enumerate(contexts):
-        print(judge(values[row * columns : (row + 1) * columns], context), file=answers)
+        print(reward(values[row * columns : (row + 1) * columns], context), file=answers)
     print("end", file=answers, flush=True)

@@ -13,9 +13,9 @@
 #include <string>
 #include <vector>
 
-//! [judge]
-/// Judges how near a sample is to (1, 0). It has two faults: every 20th batch kills it, and it knows class 0 only.
-int judge() {
+//! [reward]
+/// Rewards how near a sample is to (1, 0). It has two faults: every 20th batch kills it, and it knows class 0 only.
+int serve() {
   std::string word;
   std::size_t rows = 0, columns = 0;
   for (int batch = 1; std::cin >> word >> rows >> columns; ++batch) {
@@ -30,12 +30,12 @@ int judge() {
   }
   return 0;
 }
-//! [judge]
+//! [reward]
 
 //! [run]
 int main(int argument_count, char**) {
-  if (argument_count > 1) return judge();  // this program is its own judge; a script would be {"python3", "judge.py"}
-  fewstep::external_reward nearness({.command = {"/proc/self/exe", "judge"}, .timeout = 30, .name = "nearness"});
+  if (argument_count > 1) return serve();  // its own reward program; a script would be {"python3", "reward.py"}
+  fewstep::external_reward nearness({.command = {"/proc/self/exe", "serve"}, .timeout = 30, .name = "nearness"});
 
   fewstep::cpu_backend backend({.threads = 1});
   fewstep::mlp_generator<fewstep::cpu_backend> generator(backend, {.network = {.classes = 2}});
@@ -45,7 +45,7 @@ int main(int argument_count, char**) {
     for (const auto& update : trainer.run(classes, 101))
       if (update.index % 50 == 0)
         std::printf("update %3d: reward %.2f\n", static_cast<int>(update.index), update.reward_mean);
-    std::printf("%d judges died and were replaced\n", static_cast<int>(nearness.restarts()));
+    std::printf("%d processes died and were replaced\n", static_cast<int>(nearness.restarts()));
   };
   try {
     train({0});

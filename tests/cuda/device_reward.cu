@@ -91,7 +91,7 @@ TEMPLATE_LIST_TEST_CASE("rewards on a device are those of the host, and those of
   held_out.draw();
   on_backend reward;
   on_host_side same;
-  CHECK(held_out.judged(reward).mean == Approx(held_out.judged(same).mean).epsilon(1e-6));
+  CHECK(held_out.mean_reward(reward).mean == Approx(held_out.mean_reward(same).mean).epsilon(1e-6));
 }
 
 TEST_CASE("a reward on a device gets no sample to the host", "[cuda]") {

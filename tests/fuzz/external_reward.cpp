@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a judge answers to a batch of three samples.
+// What a reward program answers to a batch of three samples.
 #include "fuzz.hpp"
 #include "input_folder.hpp"
 

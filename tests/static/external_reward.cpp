@@ -30,9 +30,9 @@ static_assert(std::is_nothrow_move_assignable_v<fewstep::child_process>);
 static_assert(!std::is_copy_constructible_v<fewstep::child_process>);
 static_assert(std::is_move_constructible_v<external_reward<>> && !std::is_copy_constructible_v<external_reward<>>);
 
-using deduced = decltype(external_reward({.command = {"judge"}}));
+using deduced = decltype(external_reward({.command = {"scorer"}}));
 static_assert(std::is_same_v<deduced, external_reward<>>);
 static_assert(
-    std::is_same_v<decltype(external_reward({.command = {"judge"}}, prompt_line{})), external_reward<prompt_line>>);
+    std::is_same_v<decltype(external_reward({.command = {"scorer"}}, prompt_line{})), external_reward<prompt_line>>);
 
 }  // namespace

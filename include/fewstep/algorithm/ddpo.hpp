@@ -60,7 +60,7 @@ template <class Backend, class Generator, class Reward, class Optimizer, class A
 /// Denoising diffusion policy optimization: Black, Janner, Du, Kostrikov and Levine 2023 (arXiv:2305.13301), with
 /// importance sampling (DDPO-IS, section 4.3).
 ///
-///   for each update: draw prompts, sample with the H steps of DDIM, noise included, judge the last state,
+///   for each update: draw prompts, sample with the H steps of DDIM, noise included, rate the last state,
 ///   normalise rewards per prompt, clipped at 5, and, a few optimizer steps long, ascend mean over samples and steps of
 ///   min(A rho, A clip(rho, 1 - eps, 1 + eps)),  rho = pi(x_{k+1} | x_k) / pi_old(x_{k+1} | x_k).
 ///
@@ -72,7 +72,7 @@ template <class Backend, class Generator, class Reward, class Optimizer, class A
 /// Published with guidance, 5 at sampling and training, and AdamW:
 ///
 ///   guided model(backend, generator, {.scale = 5.0f});
-///   auto trainer = ddpo(backend, model, judge, adamw{.learning_rate = 3e-4f, .weight_decay = 1e-4f});
+///   auto trainer = ddpo(backend, model, reward, adamw{.learning_rate = 3e-4f, .weight_decay = 1e-4f});
 ///
 /// Advantage and regularizer may be exchanged; both default to what was published (per-prompt buffer, none).
 /// Backend, generator and the regularizer's reference must outlive the trainer.

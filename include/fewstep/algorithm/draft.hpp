@@ -95,7 +95,7 @@ template <class Backend, class Generator, class Reward, class Optimizer, class S
 /// backpropagation (Prabhudesai et al. 2023, arXiv:2310.03739), K being one draw an update.
 ///
 /// The sampler is the consistency sampler, or LCM's where the generator has discrete timesteps, whose last clean
-/// prediction is judged; another may be given: draft(backend, model, judge, adamw{}, {.horizon = 50}, ddim_sampler{}).
+/// prediction is rated; another may be given: draft(backend, model, reward, adamw{}, {.horizon = 50}, ddim_sampler{}).
 /// `also` is a loss beside it, such as a consistency_regularizer. Backend and generator must outlive the trainer.
 ///
 /// With a few steps let K be the horizon: the last call of a consistency sampler hardly moves the result, so what makes
@@ -114,12 +114,12 @@ template <class Backend, class Generator, class Reward, class Optimizer, class S
 }
 
 /// Reward feedback learning, ReFL: Xu et al. 2023 (arXiv:2304.05977), algorithm 1: the sampler runs to a random late
-/// call without a gradient; the clean prediction of that call is judged, and the loss is the mean of
+/// call without a gradient; the clean prediction of that call is rated, and the loss is the mean of
 ///   weight max(0, margin - r),
 /// differentiated through this one call. All samples of an update share the draw. Published is a second loss, that of
 /// pretraining; a consistency_regularizer on data is that of a consistency model.
 ///
-/// Samplers as for draft; published is a deterministic one: refl(backend, model, judge, adamw{}, {}, ddim_sampler{}).
+/// Samplers as for draft; published is a deterministic one: refl(backend, model, reward, adamw{}, {}, ddim_sampler{}).
 template <class Backend, class Generator, class Reward, class Optimizer, class Sampler = detail::own_sampler,
           class Auxiliary = no_auxiliary_loss>
 [[nodiscard]] auto refl(Backend& backend, Generator& model, Reward&& reward, Optimizer&& optimizer, refl_options o = {},

@@ -36,7 +36,7 @@ struct rebel_options {
 
 /// Regression to relative rewards: Gao et al. 2024 (arXiv:2404.16767), algorithm 1, on the consistency model's steps.
 ///
-///   for each update: draw prompts, sample pairs y, y' of each, judge them, and descend
+///   for each update: draw prompts, sample pairs y, y' of each, rate them, and descend
 ///   ( (1/eta) ((log pi - log pi_old)(y) - (log pi - log pi_old)(y')) - (A(y) - A(y')) )^2
 ///
 /// with log pi the sum over the trained steps. No clip range, no critic. A minibatch keeps the samples of a prompt

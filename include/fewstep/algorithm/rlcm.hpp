@@ -58,7 +58,7 @@ template <class Generator, class Options>
 
 /// RL for consistency models: Oertell, Chang, Zhang, Brantley and Sun 2024 (arXiv:2404.03673), algorithm 1.
 ///
-///   for each update: draw prompts, sample with the H-step consistency sampler, judge the results,
+///   for each update: draw prompts, sample with the H-step consistency sampler, rate the results,
 ///   normalise rewards per prompt, and ascend mean over samples and steps of
 ///   min(A rho, A clip(rho, 1 - eps, 1 + eps)),  rho = pi(x_{k+1} | x_k) / pi_old(x_{k+1} | x_k).
 ///

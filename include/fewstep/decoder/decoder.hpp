@@ -53,7 +53,7 @@ concept has_decoder_backward =
 
 }  // namespace detail
 
-/// What turns the sampler's result [B, D] into what is judged and shown [B, decoded_size]: a VAE, a mask that puts the
+/// What turns the sampler's result [B, D] into what is rated and shown [B, decoded_size]: a VAE, a mask that puts the
 /// sample into the context's picture, a kinematic model that starts at the context's pose; the identity by default.
 /// All arrays are the backend's, contexts[r] being what row r was generated for. A decoder that does not read the
 /// contexts may leave that argument out, here and in backward.
@@ -106,7 +106,7 @@ consteval bool require_differentiable_decoder() {
 
 }  // namespace detail
 
-/// Samples are judged as they are. Algorithms recognise it and copy nothing.
+/// Samples are rated as they are. Algorithms recognise it and copy nothing.
 struct identity_decoder {
   [[nodiscard]] index_t decoded_size(index_t sample_size) const { return sample_size; }
   template <class Backend>

@@ -327,7 +327,7 @@ struct lcm {
   [[nodiscard]] FEWSTEP_HD int training_steps() const { return schedule.training_steps; }
 };
 
-/// Straight-line flow, x_t = (1 - t) x_0 + t eps: Liu, Gong and Liu 2022 (arXiv:2209.03003), Lipman et al. 2022
+/// Rectified flow, x_t = (1 - t) x_0 + t eps: Liu, Gong and Liu 2022 (arXiv:2209.03003), Lipman et al. 2022
 /// (arXiv:2210.02747). The network predicts the velocity eps - x_0, hence f = x - t o.
 struct flow_matching {
   static constexpr std::string_view name = "flow_matching";

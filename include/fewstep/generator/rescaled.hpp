@@ -76,7 +76,7 @@ struct variance_preserving {
   }
 };
 
-/// An EDM network as a straight-line flow: x = (x_0 + sigma eps) / (1 + sigma) = (1 - t) x_0 + t eps with the flow's
+/// An EDM network as a rectified flow: x = (x_0 + sigma eps) / (1 + sigma) = (1 - t) x_0 + t eps with the flow's
 /// time t = sigma / (1 + sigma). Times are the network's, sigma; time_of_noise(t) is that of a flow time. f is not
 /// scaled, and keeps the base's floor.
 template <edm_preconditioning P>

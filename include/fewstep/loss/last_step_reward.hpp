@@ -38,7 +38,7 @@ namespace fewstep {
 /// reduction::mean it is 1 / (D * trained steps). direct_reward_gradient goes further back than one call.
 ///
 ///   auto trainer = policy_gradient(backend, model, policy_gradient_parts{...,
-///       .auxiliary = last_step_reward(backend, std::ref(judge), {.weight = 1})}, {});
+///       .auxiliary = last_step_reward(backend, std::ref(reward), {.weight = 1})}, {});
 ///
 /// The reward is asked once more for every optimizer step, as the parameters have moved. Samples that the rollout left
 /// out have no part in it; one whose reward is no longer finite counts 0 in the mean, if options.rewards lets it. The
@@ -149,7 +149,7 @@ class last_step_reward {
       if (path.is_left_out(first + static_cast<index_t>(i))) rewards[i] = std::numeric_limits<float>::quiet_NaN();
   }
 
-  /// What the judge sees of samples f, in host memory.
+  /// What the reward sees of samples f, in host memory.
   template <class Context>
   matrix<const float> seen(Backend& backend, matrix<const float> f, detail::row_contexts<Context> contexts) {
     if constexpr (decodes) {

@@ -68,7 +68,7 @@ struct affine_step {
 
 }  // namespace detail
 
-/// Gradients of rewards on their way back to samples: those by what the judge saw, [rows, decoded_size] on the host,
+/// Gradients of rewards on their way back to samples: those by what the reward saw, [rows, decoded_size] on the host,
 /// become those of the loss, pass the decoder and arrive on the backend.
 template <class Backend, class Decoder>
 class decoded_gradient {

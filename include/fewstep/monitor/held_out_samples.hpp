@@ -49,13 +49,13 @@ struct held_out_figure {
 };
 
 /// What a policy makes of prompts that it is not trained on: `samples_per_prompt` samples of each, standing together,
-/// always from the same noise, which no training of the same seed draws. Judge them with the reward that is trained
+/// always from the same noise, which no training of the same seed draws. Rate them with the reward that is trained
 /// on, and with one that is not.
 ///
 ///   held_out_samples held_out(backend, generator, trainer.table(), prompts, 4);
 ///   ...
 ///   held_out.draw();
-///   const held_out_figure trained = held_out.judged(reward), other = held_out.judged(another);
+///   const held_out_figure trained = held_out.mean_reward(reward), other = held_out.mean_reward(another);
 ///
 /// Backend and generator must outlive it. draw() allocates nothing.
 template <class Backend, class Generator, class Decoder = identity_decoder>
@@ -101,8 +101,8 @@ class held_out_samples {
     if constexpr (decodes)
       decode<Backend, context_type>(backend_, decode_, std::as_const(path_).result(), contexts_of_rows(),
                                     decoded_.view());
-    const matrix<const float> judged = made();
-    samples_ = {seen_.fetch(backend_, judged.data, 0, judged.size()), judged.extents};
+    const matrix<const float> shown = made();
+    samples_ = {seen_.fetch(backend_, shown.data, 0, shown.size()), shown.extents};
     return samples_;
   }
   needs_a_named_object draw() && = delete;
@@ -113,7 +113,7 @@ class held_out_samples {
   /// The mean reward of the samples that were drawn last. Rewards that are not finite may be left out, and prompts that
   /// have no other.
   template <class Reward>
-  [[nodiscard]] held_out_figure judged(Reward& reward, const reward_check& check = {}) {
+  [[nodiscard]] held_out_figure mean_reward(Reward& reward, const reward_check& check = {}) {
     static_assert(detail::require_reward_on<Reward, Backend, context_type>());
     if constexpr (detail::judges_on_backend<Reward, Backend, context_type>) {
       mirrored<float, Backend> out(backend_, path_.samples());

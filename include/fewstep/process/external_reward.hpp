@@ -29,10 +29,10 @@
 
 namespace fewstep {
 
-struct process_reward_settings {
+struct external_reward_settings {
   std::vector<std::string> command;      ///< program and arguments; no shell reads them, see child_process
-  double timeout = 60;                   ///< seconds that a batch may take, the start of the judge included
-  int restarts = 2;                      ///< new judges that one batch may cost before the reward gives up
+  double timeout = 60;                   ///< seconds that a batch may take, the start of the program included
+  int restarts = 2;                      ///< new processes that one batch may cost before the reward gives up
   std::string name = "external_reward";  ///< for messages
 
   template <class Visitor>
@@ -51,32 +51,32 @@ struct number_line {
   }
 };
 
-/// A reward that another process computes: external_reward({.command = {"python3", "judge.py"}}).
+/// A reward that another process computes: external_reward({.command = {"python3", "reward.py"}}).
 ///
-/// The judge serves batches until its input ends. It reads a batch from standard input
+/// The program serves batches until its input ends. It reads a batch from standard input
 ///
-///   judge ROWS COLUMNS          one line of text
+///   score ROWS COLUMNS          one line of text
 ///   context                     ROWS lines of text, what `line_of` makes of each sample's context
 ///   samples                     ROWS * COLUMNS float32, little-endian, row by row
 ///
 /// and answers on standard output with ROWS lines of one decimal number each and a line `end`, which it flushes. For a
 /// sample that it can say nothing of it answers `nan`, and the trainer's reward_check decides.
 ///
-/// A judge that ends, closes its streams or is slower than the timeout is killed and started anew, and gets the same
+/// A program that ends, closes its streams or is slower than the timeout is killed and started anew, and gets the same
 /// batch. What is not an answer of this form (no finite number, too few or too many lines) is an error at once, as it
-/// would come again, and so is a judge that cannot be started. Errors are std::runtime_error naming the reward, its
-/// command, the sample where one is to blame, and the remedy; `out` is then as it was, the judge is dead, and the next
-/// call starts a new one.
+/// would come again, and so is a program that cannot be started. Errors are std::runtime_error naming the reward, its
+/// command, the sample where one is to blame, and the remedy; `out` is then as it was, its process is dead, and the
+/// next call starts a new one.
 ///
 /// The constructor refuses a command whose program is missing; the first batch starts it. Contexts that are no numbers
 /// need a function that makes one line of text of them. Moves, does not copy; one caller at a time.
-/// async(external_reward(...)) judges while the next part is sampled.
+/// async(external_reward(...)) rates while the next part is sampled.
 template <class ContextLine = number_line>
 class external_reward {
   static_assert(std::endian::native == std::endian::little, "external_reward: samples are sent as they lie in memory");
 
  public:
-  explicit external_reward(process_reward_settings settings, ContextLine line_of = {})
+  explicit external_reward(external_reward_settings settings, ContextLine line_of = {})
       : settings_(std::move(settings)), line_of_(std::move(line_of)) {
     const auto& s = settings_;
     expects(!s.command.empty() && !s.command.front().empty(),
@@ -96,7 +96,7 @@ class external_reward {
     write_head(samples, contexts);
     for (int restart = 0;; ++restart, ++restarts_) {
       try {
-        judge(samples);
+        rate(samples);
         break;
       } catch (const child_start_error& error) {
         refuse(error.what());
@@ -109,7 +109,7 @@ class external_reward {
     std::copy(answers_.begin(), answers_.end(), out.begin());
   }
 
-  /// Judges that were started because the one before failed.
+  /// Processes that were started because the one before failed.
   [[nodiscard]] std::int64_t restarts() const { return restarts_; }
 
  private:
@@ -120,7 +120,7 @@ class external_reward {
         "fewstep::external_reward: the contexts are no numbers; give a function that makes one line of text of each: "
         "external_reward(settings, [](const Context& context) -> std::string { ... })");
     lines_.clear();
-    head_ = message("judge ", samples.rows(), " ", samples.cols(), "\n");
+    head_ = message("score ", samples.rows(), " ", samples.cols(), "\n");
     for (const Context& context : contexts) {
       const std::string& line = lines_.emplace_back(line_of_(context));
       expects(line.find('\n') == std::string::npos, [&] {
@@ -131,8 +131,8 @@ class external_reward {
     }
   }
 
-  /// Fills answers_. The judge is a member only between batches: whatever is thrown here ends it.
-  void judge(matrix<const float> samples) {
+  /// Fills answers_. The process is a member only between batches: whatever is thrown here ends it.
+  void rate(matrix<const float> samples) {
     answers_.clear();
     const time_limit limit(settings_.timeout);
     auto child = std::exchange(child_, std::nullopt);
@@ -169,7 +169,7 @@ class external_reward {
 
   [[noreturn]] void give_up(const child_process_error& error, int restarts, const char* more) const {
     refuse(error.what(), " after ", answers_.size(), " of ", lines_.size(), " answers; gave up after ", restarts,
-           " restarts for this batch: see what the judge wrote to standard error", more);
+           " restarts for this batch: see what the program wrote to standard error", more);
   }
 
   template <class... Parts>
@@ -178,9 +178,9 @@ class external_reward {
   }
 
   static constexpr std::string_view blanks = " \t\r";
-  static constexpr std::string_view form = "; a judge has to answer one finite number a line for each, then 'end'";
+  static constexpr std::string_view form = "; the program has to answer one finite number a line for each, then 'end'";
 
-  process_reward_settings settings_;
+  external_reward_settings settings_;
   ContextLine line_of_;
   std::string head_;                ///< of the batch, up to the samples
   std::vector<std::string> lines_;  ///< of its contexts

@@ -29,7 +29,7 @@ namespace fewstep {
 
 struct async_settings {
   int capacity = 4;  ///< submissions that may be pending; a further submit waits for the oldest
-  /// Seconds that one submission may be judged for; infinity: as long as it takes. With a limit every batch is copied,
+  /// Seconds that one submission may be rated for; infinity: as long as it takes. With a limit every batch is copied,
   /// since a reward that does not return may look at it for ever; contexts are then trivially copyable.
   double timeout = std::numeric_limits<double>::infinity();
 
@@ -43,9 +43,9 @@ struct async_settings {
 
 /// Runs a reward on one worker thread of its own, in order of submission:
 ///
-///   async judge(jpeg_compressibility{});
-///   for (each part of the rollout) { sample the part; judge.submit(part, contexts, rewards); }
-///   judge.wait();
+///   async reward(jpeg_compressibility{});
+///   for (each part of the rollout) { sample the part; reward.submit(part, contexts, rewards); }
+///   reward.wait();
 ///
 /// The views handed to submit must stay alive until they have been waited for. Called as a plain reward it submits and
 /// waits. Once each place of the queue has been used, submissions allocate nothing. Errors: see wait. Destruction lets
@@ -68,7 +68,7 @@ class async {
   async(async&&) noexcept = default;
   async& operator=(async&&) noexcept = default;
 
-  /// Whose settings a trainer checks and compares: where it judges changes no bit.
+  /// Whose settings a trainer checks and compares: where it rates changes no bit.
   [[nodiscard]] const Reward& wrapped_part() const { return state_->wrapped; }
 
   template <class Context>
@@ -78,7 +78,7 @@ class async {
       expects(!state_->has_limit(),
               "async: a batch is copied where there is a timeout, but these contexts are not trivially copyable; leave "
               "timeout at infinity, or give numbers or structs of a fixed size");
-    return state_->push({samples, contexts.data(), contexts.size(), sizeof(Context), out, &judge<Context>});
+    return state_->push({samples, contexts.data(), contexts.size(), sizeof(Context), out, &rate<Context>});
   }
 
   /// Waits for a submission and all earlier ones. If some of them threw and that has not been reported yet, the
@@ -101,7 +101,7 @@ class async {
  private:
   using clock = std::chrono::steady_clock;
 
-  /// What is to be judged.
+  /// What is to be rated.
   struct batch_of {
     matrix<const float> samples;
     const void* contexts = nullptr;
@@ -111,7 +111,7 @@ class async {
   };
 
   template <class Context>
-  static void judge(Reward& wrapped, const batch_of& work) {
+  static void rate(Reward& wrapped, const batch_of& work) {
     wrapped(work.samples, std::span(static_cast<const Context*>(work.contexts), work.context_count), work.out);
   }
 
@@ -199,14 +199,14 @@ class async {
       if (!has_limit()) return changed.wait(lock, is_so);
       while (!lost && !is_so()) {
         const auto now = clock::now();
-        lost = judges && now >= deadline;
-        if (!lost) changed.wait_until(lock, judges ? deadline : now + limit());
+        lost = busy && now >= deadline;
+        if (!lost) changed.wait_until(lock, busy ? deadline : now + limit());
       }
       if (!lost) return;
       const batch_of& late = ring[place(finished + 1)].work;
       throw std::runtime_error(message(
           "async: submission ", finished + 1, " (", late.samples.rows(), " samples of ", late.samples.cols(),
-          " values) has been judged for more than ", settings.timeout,
+          " values) has been rated for more than ", settings.timeout,
           " s, and the reward is given up; see why it does not return, or raise timeout, and begin with a new one"));
     }
 
@@ -222,7 +222,7 @@ class async {
         changed.wait(lock, [&] { return stopping || finished < submitted; });
         if (stopping || lost) break;
         submission& current = ring[place(finished + 1)];
-        judges = true;
+        busy = true;
         if (has_limit()) deadline = clock::now() + limit();
         lock.unlock();
         std::exception_ptr error;
@@ -232,14 +232,14 @@ class async {
           error = std::current_exception();
         }
         lock.lock();
-        judges = false;
+        busy = false;
         if (lost) break;
         current.error = std::move(error);
         ++finished;
         changed.notify_all();
       }
       const bool is_mine = abandoned;
-      judges = false;
+      busy = false;
       changed.notify_all();
       lock.unlock();
       if (is_mine) delete this;
@@ -250,7 +250,7 @@ class async {
       std::unique_lock lock(mutex);
       stopping = true;
       changed.notify_all();
-      while (has_limit() && judges && !abandoned) {
+      while (has_limit() && busy && !abandoned) {
         abandoned = lost || clock::now() >= deadline;
         if (!abandoned) changed.wait_until(lock, deadline);
       }
@@ -270,7 +270,7 @@ class async {
     std::uint64_t submitted = 0;
     std::uint64_t finished = 0;
     std::uint64_t reported = 0;
-    bool judges = false;  ///< submission finished + 1, until the deadline
+    bool busy = false;  ///< submission finished + 1, until the deadline
     clock::time_point deadline;
     bool stopping = false, lost = false, abandoned = false;
     std::thread worker;  ///< not std::jthread, which libc++ does not have before 20

@@ -35,7 +35,7 @@ concept has_waits = requires(R& r, typename R::ticket ticket) {
 
 }  // namespace detail
 
-/// A reward that can judge in the background while the caller prepares the next batch.
+/// A reward that can rate in the background while the caller prepares the next batch.
 ///
 /// Semantics the compiler cannot check:
 ///  - submit returns without waiting for the verdict (it may wait for room in a bounded queue);
@@ -43,7 +43,7 @@ concept has_waits = requires(R& r, typename R::ticket ticket) {
 ///  - after wait(ticket) returns, `out` of that submission and of all earlier ones is complete;
 ///  - what the reward threw is thrown by wait, in order of submission.
 ///
-/// Smallest model: a reward whose submit judges at once and whose wait does nothing.
+/// Smallest model: a reward whose submit rates at once and whose wait does nothing.
 /// async makes one of any reward.
 ///
 /// Source: rewards run on a thread pool beside sampling in the reference implementation of Black et al. 2023.

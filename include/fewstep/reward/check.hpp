@@ -68,7 +68,7 @@ inline void require_finite_samples(matrix<const float> samples) {
     for (index_t d = 0; d < samples.cols(); ++d)
       if (!std::isfinite(samples(i, d)))
         throw std::runtime_error(message("value ", d, " of sample ", i, " of ", samples.rows(), " is ", samples(i, d),
-                                         ": the generator made it, and no reward can judge it; check its parameters "
+                                         ": the generator made it, and no reward can rate it; check its parameters "
                                          "(a learning rate may be too large), its contexts and the decoder"));
 }
 

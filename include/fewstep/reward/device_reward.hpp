@@ -10,7 +10,7 @@
 
 namespace fewstep {
 
-/// A reward that judges where the samples are: samples[B, D], decoded, contexts[B] and out[B] are arrays of the
+/// A reward that rates where the samples are: samples[B, D], decoded, contexts[B] and out[B] are arrays of the
 /// backend, and every element of `out` is written. A trainer copies the B rewards to the host, and no sample. On the
 /// CPU, where the backend's arrays are the host's, it differs from fewstep::reward in its arguments only. What is also
 /// a plain reward is asked in this way.
@@ -32,7 +32,7 @@ concept device_reward = requires(R& r, Backend& backend, matrix<const float> sam
 
 namespace detail {
 
-/// Whether a trainer asks R on the backend: not where it judges in the background.
+/// Whether a trainer asks R on the backend: not where it rates in the background.
 template <class R, class Backend, class Context>
 concept judges_on_backend = device_reward<R, Backend, Context> && !async_reward<R, Context>;
 

@@ -39,13 +39,13 @@ class differentiable_per_sample {
   template <class Context>
   void value_and_gradient(matrix<const float> samples, std::span<const Context> contexts, std::span<float> out,
                           matrix<float> gradient) {
-    constexpr bool judges = std::is_invocable_r_v<float, Function&, vec<const float>, const Context&, vec<float>>;
-    static_assert(judges,
+    constexpr bool fits = std::is_invocable_r_v<float, Function&, vec<const float>, const Context&, vec<float>>;
+    static_assert(fits,
                   "fewstep::differentiable_per_sample: the function must be callable as f(vec<const float> sample, "
                   "const Context& context, vec<float> gradient) and return a number");
     detail::expect_reward_batch(samples, contexts.size(), out.size());
     detail::expect_reward_gradient(samples, gradient);
-    if constexpr (judges)
+    if constexpr (fits)
       detail::for_each_sample("differentiable_per_sample", samples.rows(), settings_.threads, [&](index_t i) {
         const auto at = static_cast<std::size_t>(i);
         out[at] = static_cast<float>(function_(vec<const float>(samples.row(i), {samples.cols()}), contexts[at],

@@ -30,7 +30,7 @@ struct per_sample_settings {
 ///   per_sample([](vec<const float> sample, const prompt& p) { return -std::abs(sample[0] - p.target); })
 ///
 /// `sample` is [D]; the function returns one number. An exception it throws leaves the call unchanged; with several
-/// failing samples it is the one of the smallest index. Whether the function fits is checked where a batch is judged,
+/// failing samples it is the one of the smallest index. Whether the function fits is checked where a batch is rated,
 /// not before: a generic lambda is never called on trial.
 template <class Function>
 class per_sample {
@@ -48,13 +48,13 @@ class per_sample {
 
   template <class Context>
   void operator()(matrix<const float> samples, std::span<const Context> contexts, std::span<float> out) {
-    constexpr bool judges = std::is_invocable_r_v<float, Function&, vec<const float>, const Context&>;
-    static_assert(judges,
+    constexpr bool fits = std::is_invocable_r_v<float, Function&, vec<const float>, const Context&>;
+    static_assert(fits,
                   "fewstep::per_sample: the function must be callable as f(vec<const float> sample, const Context& "
                   "context) and return a number");
     check_settings(settings_);
     detail::expect_reward_batch(samples, contexts.size(), out.size());
-    if constexpr (judges)
+    if constexpr (fits)
       detail::for_each_sample("per_sample", samples.rows(), settings_.threads, [&](index_t i) {
         const auto at = static_cast<std::size_t>(i);
         out[at] = static_cast<float>(function_(vec<const float>(samples.row(i), {samples.cols()}), contexts[at]));

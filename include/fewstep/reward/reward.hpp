@@ -8,7 +8,7 @@
 
 namespace fewstep {
 
-/// Judges a batch: one number for each decoded sample, given what it was asked for. Higher is better.
+/// Rates a batch: one number for each decoded sample, given what it was asked for. Higher is better.
 ///
 /// `samples` is [B, D], decoded and in host memory; `contexts` has B elements, row i having been generated for
 /// contexts[i]; `out` has B elements and every one of them is written.
@@ -40,11 +40,11 @@ namespace detail {
 /// Whether R models reward; where it does not, the compiler says what is missing.
 template <class R, class Context>
 consteval bool require_reward() {
-  constexpr bool judges = reward<R, Context>;
-  static_assert(judges,
+  constexpr bool fits = reward<R, Context>;
+  static_assert(fits,
                 "fewstep::reward: void operator()(matrix<const float> samples, std::span<const Context> contexts, "
                 "std::span<float> out) is missing; wrap a function of one sample: per_sample(function)");
-  return judges;
+  return fits;
 }
 
 }  // namespace detail

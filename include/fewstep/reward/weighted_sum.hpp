@@ -35,7 +35,7 @@ weighted(float, Reward, Name) -> weighted<Reward>;
 ///
 ///   weighted_sum(weighted{0.7f, first}, weighted{0.3f, second})
 ///
-/// Each part judges the whole batch, in the order given; its values before weighting stay readable until the next call.
+/// Each part rates the whole batch, in the order given; its values before weighting stay readable until the next call.
 /// The buffers grow to the largest batch seen and are then reused.
 /// A part is held by value; pass std::ref(part) to share one.
 template <class... Rewards>
@@ -113,14 +113,14 @@ class weighted_sum {
   }
 
  private:
-  /// out = sum of weight * values over the parts, of which judge(term, values) gives each one's.
-  template <class Judge>
-  void add_parts(matrix<const float> samples, std::size_t contexts, std::span<float> out, const Judge& judge) {
+  /// out = sum of weight * values over the parts, of which rate(term, values) gives each one's.
+  template <class Rate>
+  void add_parts(matrix<const float> samples, std::size_t contexts, std::span<float> out, const Rate& rate) {
     detail::expect_reward_batch(samples, contexts, out.size());
     for (auto& values : values_) values.resize(out.size());
     for (float& total : out) total = 0.0f;
     each_part([&](auto& term, std::vector<float>& values) {
-      judge(term, std::span<float>(values));
+      rate(term, std::span<float>(values));
       for (std::size_t i = 0; i < out.size(); ++i) out[i] += term.weight * values[i];
     });
   }

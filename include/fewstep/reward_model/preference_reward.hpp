@@ -100,7 +100,7 @@ class preference_reward {
   reward_scale scale_;
 };
 
-/// Share of pairs whose winner gets the higher reward, row i of winners[P,D] and losers[P,D] being judged for
+/// Share of pairs whose winner gets the higher reward, row i of winners[P,D] and losers[P,D] being rated for
 /// contexts[i]; equal rewards count one half.
 template <class Reward, class Context>
 requires reward<Reward, Context>

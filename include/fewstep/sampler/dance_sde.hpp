@@ -17,7 +17,7 @@
 
 namespace fewstep {
 
-/// A straight-line flow sampled with the same noise at all times, the policy of DanceGRPO: Xue et al. 2025
+/// A rectified flow sampled with the same noise at all times, the policy of DanceGRPO: Xue et al. 2025
 /// (arXiv:2505.07818).
 ///
 ///   x' = x + (v - eta^2 score / 2) dt + eta sqrt(-dt) z,    score = -(x - (1 - t) f) / t^2

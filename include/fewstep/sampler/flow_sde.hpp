@@ -18,7 +18,7 @@
 
 namespace fewstep {
 
-/// A straight-line flow sampled with noise, the policy of Flow-GRPO: Liu et al. 2025 (arXiv:2505.05470), section 4.2.
+/// A rectified flow sampled with noise, the policy of Flow-GRPO: Liu et al. 2025 (arXiv:2505.05470), section 4.2.
 ///
 ///   x' = x + (v + s^2 / (2 t) (x + (1 - t) v)) dt + s sqrt(-dt) z,    s = a sqrt(t / (1 - t))
 ///

@@ -16,7 +16,7 @@
 namespace fewstep {
 
 /// One step of Euler and Maruyama, from time t to `next` < t, for a stochastic differential equation with the marginals
-/// of the straight-line flow x = (1 - t) x_0 + t eps, whatever its diffusion s:
+/// of the rectified flow x = (1 - t) x_0 + t eps, whatever its diffusion s:
 ///
 ///   x' = x + (v - s^2 score / 2) dt + s sqrt(-dt) z,    dt = t' - t < 0
 ///   v = (x - f) / t,    score = -(x - (1 - t) f) / t^2
@@ -46,10 +46,9 @@ template <preconditioning P, class Diffusion>
   const auto add = [&](float time) {
     const exact_noise_level level = exact_level(p, time);
     expects(std::abs(level.signal + level.noise - 1.0) < 1e-6, [&] {
-      return message(
-          who, ": at time ", time, " signal is ", level.signal, " and noise is ", level.noise,
-          ", but this sampler is one for straight-line flows, signal = 1 - noise; an EDM network becomes one "
-          "by rectified_flow<P>");
+      return message(who, ": at time ", time, " signal is ", level.signal, " and noise is ", level.noise,
+                     ", but this sampler is one for rectified flows, signal = 1 - noise; an EDM network becomes one "
+                     "by rectified_flow<P>");
     });
     t.push_back(level.noise);
   };

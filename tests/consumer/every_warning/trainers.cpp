@@ -79,7 +79,7 @@ void in_the_plane() {
   fewstep::held_out_samples looks(backend, model, trainer.table(), contexts, 4);
   looks.draw();
   auto judge_of_looks = judge;
-  (void)looks.judged(judge_of_looks);
+  (void)looks.mean_reward(judge_of_looks);
   fewstep::early_stopping stop({{.figure = "reward", .bound = 0}});
   (void)stop.look(0, std::vector<fewstep::named_figure>{{"reward", 1.0}});
   fewstep::policy policy(backend, model, trainer.table());

@@ -196,7 +196,7 @@ TEST_CASE("settings: no member of a struct that is set is forgotten") {
   names_all_of<direct_reward_gradient_parts<>>();
   // Not the row's: a state may be anywhere.
   names_all_of<step_row>();
-  names_all_of<process_reward_settings>(2);  // texts
+  names_all_of<external_reward_settings>(2);  // texts
 }
 
 TEST_CASE("settings: NaN and infinity and what is out of range are refused in every number of every struct") {
@@ -256,7 +256,7 @@ TEST_CASE("settings: NaN and infinity and what is out of range are refused in ev
   refuses_in(bootstrap_settings{});
   refuses_in(check_generator_options{});
   refuses_in(plot_settings{});
-  refuses_in(process_reward_settings{.command = {"judge"}});
+  refuses_in(external_reward_settings{.command = {"judge"}});
 }
 
 TEST_CASE("settings: a checkpoint compares vectors by length and by element") {

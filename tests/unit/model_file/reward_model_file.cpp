@@ -72,7 +72,7 @@ TEST_CASE("judge files: a two_tower judges the same when loaded") {
   CHECK_THROWS_WITH(fewstep::load_two_tower(backend, path),
                     contains("the weight 'image.blocks.1.0.conv2.bias' is missing"));
   CHECK_THROWS_WITH(fewstep::save_two_tower(backend, path, model, model.parameters().subview(0, 3)),
-                    contains("saving a judge: 3 parameters given"));
+                    contains("saving a reward model: 3 parameters given"));
 }
 
 TEST_CASE("judge files: a preference_model judges the same when loaded, with its scale") {

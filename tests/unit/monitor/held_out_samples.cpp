@@ -58,7 +58,7 @@ TEST_CASE("held-out figures are means over prompts with their errors") {
   held_out_samples held_out(backend, model, two_steps(), prompts, 2);
   held_out.draw();
   auto of_context = fewstep::per_sample(&context_value);
-  const auto figure = held_out.judged(of_context);
+  const auto figure = held_out.mean_reward(of_context);
   CHECK(figure.mean == Approx(3));
   CHECK(figure.error == Approx(std::sqrt(7.0 / 3)));  // std of 1, 2, 6 is sqrt 7
 
@@ -67,9 +67,9 @@ TEST_CASE("held-out figures are means over prompts with their errors") {
     for (std::size_t i = 0; i < out.size(); ++i)
       out[i] = i == 0 || i > 3 ? std::numeric_limits<float>::infinity() : static_cast<float>(contexts[i] + 1);
   };
-  CHECK_THROWS_WITH(held_out.judged(spoilt), contains("the reward of sample 0 of 6 is inf"));
+  CHECK_THROWS_WITH(held_out.mean_reward(spoilt), contains("the reward of sample 0 of 6 is inf"));
   const fewstep::reward_check check{.when_not_finite = fewstep::non_finite::leave_out, .at_most = 0.5f};
-  const auto rest = held_out.judged(spoilt, check);
+  const auto rest = held_out.mean_reward(spoilt, check);
   CHECK(rest.mean == Approx((held_out.contexts()[1] + 1 + held_out.contexts()[2] + 1) / 2.0));
   CHECK(rest.left_out == 3);
 

@@ -19,9 +19,9 @@
 #include <functional>
 
 using fewstep::external_reward;
+using fewstep::external_reward_settings;
 using fewstep::index_t;
 using fewstep::matrix;
-using fewstep::process_reward_settings;
 using fewstep::test::id_in;
 using fewstep::test::is_running;
 using fewstep::test::is_soon_dead;
@@ -32,7 +32,7 @@ namespace {
 /// Reads the head of a batch: sets rows, columns and contexts (one word each).
 const std::string read_head = R"(
   read -r word rows columns || exit 0
-  [ "$word" = judge ] || exit 99
+  [ "$word" = score ] || exit 99
   contexts= i=0
   while [ $i -lt $rows ]; do read -r context; contexts="$contexts $context"; i=$((i + 1)); done
 )";
@@ -53,23 +53,23 @@ struct batch {
   std::vector<std::int32_t> contexts{7, 8, 9};
 
   template <class Reward>
-  std::vector<float> judged(Reward& by) {
+  std::vector<float> rated(Reward& by) {
     by(matrix<const float>(values.data(), {3, 2}), std::span<const std::int32_t>(contexts), std::span(out));
     return out;
   }
   template <class Reward>
   std::string failure(Reward& by) {
     try {
-      judged(by);
+      rated(by);
     } catch (const std::runtime_error& error) {
       CHECK(out == std::vector<float>(3, -777.0f));
       return error.what();
     }
-    return "it was judged";
+    return "it was rated";
   }
 };
 
-/// Files that a judge finds again when it is started anew.
+/// Files that a program finds again when it is started anew.
 struct flags {
   temporary_directory folder;
   [[nodiscard]] std::string operator[](const std::string& name) const { return "'" + (folder / name).string() + "'"; }
@@ -77,15 +77,15 @@ struct flags {
 
 }  // namespace
 
-TEST_CASE("a process judges batch after batch") {
+TEST_CASE("a process rates batch after batch") {
   external_reward values({.command = shell(for_ever(answer_first_values))});
   external_reward contexts({.command = shell(for_ever(answer_contexts))});
   batch b;
   for (int round = 0; round < 3; ++round) {
     b.values[0] = static_cast<float>(round);
     b.contexts[2] = -round;
-    CHECK(b.judged(values) == std::vector<float>{static_cast<float>(round), -1.25f, 1e-3f});
-    CHECK(b.judged(contexts) == std::vector<float>{7, 8, static_cast<float>(-round)});
+    CHECK(b.rated(values) == std::vector<float>{static_cast<float>(round), -1.25f, 1e-3f});
+    CHECK(b.rated(contexts) == std::vector<float>{7, 8, static_cast<float>(-round)});
   }
   CHECK(values.restarts() == 0);
   values(matrix<const float>(nullptr, {0, 2}), std::span<const std::int32_t>(), std::span<float>());
@@ -104,19 +104,19 @@ TEST_CASE("contexts go over as a line of text, numbers without loss") {
     return number == 9 ? std::string("2\n3") : "1" + std::to_string(number);
   });
   batch b;
-  CHECK_THROWS_WITH(b.judged(named), contains("aesthetic: the context of sample 2 has the lines '2\n3'"));
+  CHECK_THROWS_WITH(b.rated(named), contains("aesthetic: the context of sample 2 has the lines '2\n3'"));
   b.contexts[2] = 4;
-  CHECK(b.judged(named) == std::vector<float>{17, 18, 14});
+  CHECK(b.rated(named) == std::vector<float>{17, 18, 14});
 }
 
 TEST_CASE("numbers are read in every notation, and blanks around them do not matter") {
-  external_reward judge(
+  external_reward reward(
       {.command = shell(read_head + skip_samples + "printf '  -1.5e-2\\t\\r\\n1e-300\\n007\\nend\\r\\n'")});
   batch b;
-  CHECK(b.judged(judge) == std::vector<float>{-1.5e-2f, 0, 7});
+  CHECK(b.rated(reward) == std::vector<float>{-1.5e-2f, 0, 7});
 }
 
-TEST_CASE("a judge that crashes once is started anew and judges the same batch") {
+TEST_CASE("a program that crashes once is started anew and rates the same batch") {
   const flags flag;
   const std::string is_second = "[ -e " + flag["crashed"] + " ]";
   const std::string crash = is_second + " || { touch " + flag["crashed"] + "; exit 3; }\n";
@@ -125,37 +125,37 @@ TEST_CASE("a judge that crashes once is started anew and judges the same batch")
       for_ever(crash + answer_first_values),                                        // in a batch
       for_ever(is_second + " || printf '3\\n4.'\n" + crash + answer_first_values),  // in an answer
       for_ever(answer_first_values + "exit 0")};                                    // between two
-  external_reward judge({.command = shell(scripts.at(GENERATE(0u, 1u, 2u, 3u)))});
+  external_reward reward({.command = shell(scripts.at(GENERATE(0u, 1u, 2u, 3u)))});
   batch b;
   const std::vector<float> expected{0.5f, -1.25f, 1e-3f};
-  CHECK(b.judged(judge) == expected);
-  CHECK(b.judged(judge) == expected);
-  CHECK(judge.restarts() == 1);
+  CHECK(b.rated(reward) == expected);
+  CHECK(b.rated(reward) == expected);
+  CHECK(reward.restarts() == 1);
 }
 
-TEST_CASE("a judge that always crashes is given up after the restarts") {
+TEST_CASE("a program that always crashes is given up after the restarts") {
   const flags flag;
   const int restarts = GENERATE(0, 2);
-  external_reward judge({.command = shell(for_ever("echo >> " + flag["starts"] + skip_samples + "echo 1; exit 3")),
-                         .restarts = restarts,
-                         .name = "aesthetic"});
+  external_reward reward({.command = shell(for_ever("echo >> " + flag["starts"] + skip_samples + "echo 1; exit 3")),
+                          .restarts = restarts,
+                          .name = "aesthetic"});
   batch b;
-  const std::string text = b.failure(judge);
+  const std::string text = b.failure(reward);
   CHECK_THAT(text, contains("reward 'aesthetic': '/bin/sh -c ") &&
                        contains("exited with status 3 after 1 of 3 answers") &&
                        contains("gave up after " + std::to_string(restarts) + " restarts") && !contains("timeout"));
   CHECK(text_of(flag.folder / "starts").size() == static_cast<std::size_t>(restarts) + 1);
-  CHECK(judge.restarts() == restarts);
+  CHECK(reward.restarts() == restarts);
 }
 
-TEST_CASE("a judge that hangs is killed with all that it started") {
+TEST_CASE("a program that hangs is killed with all that it started") {
   const flags flag;
-  external_reward judge({.command = shell(for_ever("sleep 1000 & echo $! > " + flag["grandchild"] + "; echo $$ > " +
-                                                   flag["child"] + "; sleep 1000")),
-                         .timeout = 0.3,
-                         .restarts = 0});
+  external_reward reward({.command = shell(for_ever("sleep 1000 & echo $! > " + flag["grandchild"] + "; echo $$ > " +
+                                                    flag["child"] + "; sleep 1000")),
+                          .timeout = 0.3,
+                          .restarts = 0});
   batch b;
-  CHECK_THAT(b.failure(judge),
+  CHECK_THAT(b.failure(reward),
              contains("gave no answer within 0.3 s after 0 of 3 answers") && contains("raise timeout"));
   CHECK_FALSE(is_running(id_in(flag.folder / "child")));
   CHECK(is_soon_dead(id_in(flag.folder / "grandchild")));
@@ -169,17 +169,17 @@ TEST_CASE("the timeout is for the batch, not for a line") {
   CHECK_THAT(b.failure(slow), contains("gave no answer within 0.5 s"));
 }
 
-TEST_CASE("a judge may have no number for a sample") {
-  external_reward judge(
+TEST_CASE("a program may have no number for a sample") {
+  external_reward reward(
       {.command = shell(for_ever(skip_samples + "printf '1\\nnan\\n3\\nend\\n'")), .name = "aesthetic"});
   batch b;
-  b.judged(judge);
+  b.rated(reward);
   CHECK(b.out[0] == 1);
   CHECK(std::isnan(b.out[1]));
   CHECK(b.out[2] == 3);
 }
 
-TEST_CASE("nonsense is an error at once, and the next call starts a new judge") {
+TEST_CASE("nonsense is an error at once, and the next call starts a new process") {
   struct reply {
     const char *text, *complaint;
   };
@@ -201,24 +201,24 @@ TEST_CASE("nonsense is an error at once, and the next call starts a new judge") 
   }));
   const flags flag;
   const std::string starts = "echo >> " + flag["starts"] + "\n";
-  external_reward judge({.command = shell(starts + for_ever("if [ -e " + flag["repaired"] + " ]; then " +
-                                                            answer_contexts + "else printf '" + text + "'; fi")),
-                         .name = "aesthetic"});
+  external_reward reward({.command = shell(starts + for_ever("if [ -e " + flag["repaired"] + " ]; then " +
+                                                             answer_contexts + "else printf '" + text + "'; fi")),
+                          .name = "aesthetic"});
   batch b;
-  CHECK_THAT(b.failure(judge), contains("reward 'aesthetic': '/bin/sh -c ") && contains(complaint) &&
-                                   contains("one finite number a line for each, then 'end'"));
+  CHECK_THAT(b.failure(reward), contains("reward 'aesthetic': '/bin/sh -c ") && contains(complaint) &&
+                                    contains("one finite number a line for each, then 'end'"));
   CHECK(text_of(flag.folder / "starts").size() == 1);
-  CHECK(judge.restarts() == 0);
+  CHECK(reward.restarts() == 0);
   put_text(flag.folder / "repaired", "");
-  CHECK(b.judged(judge) == std::vector<float>{7, 8, 9});
+  CHECK(b.rated(reward) == std::vector<float>{7, 8, 9});
 }
 
-TEST_CASE("what a judge says between two batches does not pass for an answer") {
-  external_reward judge({.command = shell(for_ever(answer_contexts + "sleep 0.1; echo 5")), .restarts = 0});
+TEST_CASE("what a program says between two batches does not pass for an answer") {
+  external_reward reward({.command = shell(for_ever(answer_contexts + "sleep 0.1; echo 5")), .restarts = 0});
   batch b;
-  CHECK(b.judged(judge) == std::vector<float>{7, 8, 9});
+  CHECK(b.rated(reward) == std::vector<float>{7, 8, 9});
   b = {};
-  CHECK_THAT(b.failure(judge), contains("answered '9' after all 3 samples"));
+  CHECK_THAT(b.failure(reward), contains("answered '9' after all 3 samples"));
 }
 
 TEST_CASE("a large batch and a long answer block nobody") {
@@ -226,14 +226,14 @@ TEST_CASE("a large batch and a long answer block nobody") {
   const auto values = fewstep::test::normals<float>(rows * columns, 5);
   const std::vector<std::int32_t> contexts(static_cast<std::size_t>(rows), 3);
   std::vector<float> out(contexts.size());
-  const auto judge_with = [&](const std::string& body) {
-    external_reward judge({.command = shell(for_ever(body)), .restarts = 0});
-    judge(matrix<const float>(values.data(), {rows, columns}), std::span(contexts), std::span(out));
+  const auto rate_with = [&](const std::string& body) {
+    external_reward reward({.command = shell(for_ever(body)), .restarts = 0});
+    reward(matrix<const float>(values.data(), {rows, columns}), std::span(contexts), std::span(out));
   };
   // Two megabytes are answered before a sample is read.
-  judge_with("i=0; while [ $i -lt $rows ]; do printf '%04000d\\n' $i; i=$((i + 1)); done; echo end" + skip_samples);
+  rate_with("i=0; while [ $i -lt $rows ]; do printf '%04000d\\n' $i; i=$((i + 1)); done; echo end" + skip_samples);
   for (std::size_t i = 0; i < out.size(); ++i) REQUIRE(out[i] == static_cast<float>(i));
-  judge_with(
+  rate_with(
       "head -c $((4 * rows * columns)) | cksum | { read -r sum length; i=0; while [ $i -lt $rows ]; do echo $length; "
       "i=$((i + 1)); done; }; echo end");
   CHECK(out == std::vector<float>(out.size(), static_cast<float>(4 * rows * columns)));
@@ -241,58 +241,58 @@ TEST_CASE("a large batch and a long answer block nobody") {
 
 TEST_CASE("settings that cannot be are refused, and a program that is missing is named") {
   CHECK_THROWS_WITH(external_reward({}), contains("external_reward: the command is empty"));
-  CHECK_THROWS_WITH(external_reward({.command = {"judge"}, .timeout = 0, .name = "a"}),
+  CHECK_THROWS_WITH(external_reward({.command = {"scorer"}, .timeout = 0, .name = "a"}),
                     contains("a: timeout is 0; it must be above 0"));
-  CHECK_THROWS_WITH(external_reward({.command = {"judge"}, .restarts = -1}),
+  CHECK_THROWS_WITH(external_reward({.command = {"scorer"}, .restarts = -1}),
                     contains("restarts is -1; it must be at least 0"));
 }
 
-TEST_CASE("a judge whose program is missing or cannot be executed is refused at once and not for its time") {
+TEST_CASE("a command whose program is missing or cannot be executed is refused at once and not for its time") {
   CHECK_THROWS_WITH(
-      external_reward({.command = {"no-such-judge", "--quickly"}}),
-      "reward 'external_reward': cannot start 'no-such-judge --quickly': No such file or directory; check "
+      external_reward({.command = {"no-such-program", "--quickly"}}),
+      "reward 'external_reward': cannot start 'no-such-program --quickly': No such file or directory; check "
       "the program's name, PATH and permissions");
   CHECK_THROWS_WITH(external_reward({.command = {"/"}}), contains("cannot start '/': Permission denied"));
   const temporary_directory folder;
-  const std::string program = (folder / "judge").string();
+  const std::string program = (folder / "scorer").string();
   put_text(program, "#!/no/such/interpreter\n");
-  CHECK_THROWS_WITH(external_reward({.command = {program}}), contains("judge': Permission denied"));
+  CHECK_THROWS_WITH(external_reward({.command = {program}}), contains("scorer': Permission denied"));
 
   // What only starting it can find out.
   std::filesystem::permissions(program, std::filesystem::perms::owner_all);
-  external_reward judge({.command = {program}});
+  external_reward reward({.command = {program}});
   batch b;
-  const std::string text = b.failure(judge);
+  const std::string text = b.failure(reward);
   CHECK_THAT(text, contains("cannot start '" + program + "': No such file or directory") && !contains("timeout"));
-  CHECK(judge.restarts() == 0);
+  CHECK(reward.restarts() == 0);
 
-  external_reward by_shell({.command = shell("no-such-judge 2> /dev/null")});
+  external_reward by_shell({.command = shell("no-such-program 2> /dev/null")});
   CHECK_THAT(b.failure(by_shell), contains("exited with status 127 (which shells say where a command is not found)") &&
                                       !contains("timeout"));
 }
 
-TEST_CASE("the judges of the documentation judge") {
+TEST_CASE("the programs of the documentation answer") {
   const auto folder = std::filesystem::path(__FILE__).parent_path() / "../../../examples/rewards";
   std::vector<float> values(2 * 768);
   for (std::size_t i = 0; i < 768; ++i) values[i] = static_cast<float>(i * i % 97);
   const std::vector<std::int32_t> contexts{3, 5};
   std::vector<float> out(2);
-  const auto judge_with = [&](const char* program, const char* script) {
+  const auto rate_with = [&](const char* program, const char* script) {
     REQUIRE(std::filesystem::exists(folder / script));
-    external_reward judge({.command = {program, (folder / script).string()}, .restarts = 0});
-    judge(matrix<const float>(values.data(), {2, 768}), std::span(contexts), std::span(out));
+    external_reward reward({.command = {program, (folder / script).string()}, .restarts = 0});
+    reward(matrix<const float>(values.data(), {2, 768}), std::span(contexts), std::span(out));
   };
-  judge_with("/bin/sh", "judge.sh");
+  rate_with("/bin/sh", "external.sh");
   CHECK(out[1] > 0);
   CHECK(out[0] > 2 * out[1]);
   try {
     (void)fewstep::child_process({"python3", "--version"});
   } catch (const fewstep::child_process_error&) {
-    WARN("there is no python3, so judge.py is not tried");
+    WARN("there is no python3, so external.py is not tried");
     return;
   }
   values[0] = 1;
-  judge_with("python3", "judge.py");
+  rate_with("python3", "external.py");
   CHECK(out == std::vector<float>{-2, -5});
 }
 
@@ -323,7 +323,7 @@ std::string state_of(Trainer& trainer) {
 
 }  // namespace
 
-TEST_CASE("a judge that fails stops the update before anything has moved, and training goes on when it is repaired") {
+TEST_CASE("a program that fails stops the update before anything has moved, and training goes on when it is repaired") {
   const bool aside = GENERATE(false, true);
   const flags flag;
   const std::string sick = "[ ! -e " + flag["sick"] + " ] || { " + GENERATE("exit 1", "echo well") + "; }\n";
@@ -346,9 +346,10 @@ TEST_CASE("a judge that fails stops the update before anything has moved, and tr
     trainer.update(contexts);
     CHECK(state_of(trainer) == state_of(native));
   };
-  external_reward judge({.command = shell(for_ever(sick + answer_first_values)), .restarts = 1, .name = "first value"});
+  external_reward reward(
+      {.command = shell(for_ever(sick + answer_first_values)), .restarts = 1, .name = "first value"});
   if (aside)
-    check(make_trainer(backend, model, fewstep::async(std::move(judge))));
+    check(make_trainer(backend, model, fewstep::async(std::move(reward))));
   else
-    check(make_trainer(backend, model, std::ref(judge)));
+    check(make_trainer(backend, model, std::ref(reward)));
 }

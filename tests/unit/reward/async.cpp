@@ -233,7 +233,7 @@ TEST_CASE("a reward that does not return is given up after its time, by a senten
     judge.wait();
     CHECK(batch[0].out == batch[0].expected());
     const auto late = batch[1].submit(judge);
-    const auto* sentence = "async: submission 2 (2 samples of 1 values) has been judged for more than 1.5 s";
+    const auto* sentence = "async: submission 2 (2 samples of 1 values) has been rated for more than 1.5 s";
     CHECK_THROWS_WITH(judge.wait(late), contains(sentence));
     CHECK_THROWS_WITH(batch[2].submit(judge), contains(sentence));
     CHECK_THROWS_WITH(judge.wait(), contains(sentence));

@@ -76,7 +76,7 @@ TEST_CASE("a reward where the samples are trains as one on the host, bit for bit
   held_out.draw();
   there reward;
   on_host_reward same;
-  CHECK(held_out.judged(reward).mean == held_out.judged(same).mean);
+  CHECK(held_out.mean_reward(reward).mean == held_out.mean_reward(same).mean);
 }
 
 TEST_CASE("a reward where the samples are is checked as any: not finite, left out, not written") {

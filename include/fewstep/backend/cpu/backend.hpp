@@ -21,7 +21,7 @@ namespace fewstep {
 /// The CPU: arrays in host memory, rows of the batch shared out over OpenMP threads.
 ///
 /// One caller at a time: neither calls from several threads nor calls from inside a task may overlap, so a reward that
-/// judges in the background needs a backend of its own.
+/// rates in the background needs a backend of its own.
 ///
 /// The number of threads is a property of the object and never changes a bit of any result: parallel regions cut work
 /// into blocks whose size does not depend on it. The constructor throws std::runtime_error where the system does not
