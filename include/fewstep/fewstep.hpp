@@ -25,6 +25,7 @@
 #include <fewstep/advantage/gae.hpp>
 #include <fewstep/advantage/group.hpp>
 #include <fewstep/advantage/prompt_buffer.hpp>
+#include <fewstep/advantage/value_function.hpp>
 #include <fewstep/algorithm/consistency_training.hpp>
 #include <fewstep/algorithm/ddpo.hpp>
 #include <fewstep/algorithm/direct_reward_gradient.hpp>
