@@ -15,6 +15,7 @@ void pass_over_rows(benchmark::State& state) {
   const int minibatches = static_cast<int>(state.range(0));
   trajectory<cpu_backend, int> path(backend, consistency_sampler{}.table(edm_consistency{}, 4), samples, d);
   const index_t rows = path.trained_rows();
+  const mirrored<float, cpu_backend> advantages(backend, path.table().horizon() * samples);
   replay<cpu_backend, int> replayed(backend, path, minibatches, rows);
   std::uint64_t pass = 0;
   run_benchmark(state, backend,
@@ -23,7 +24,7 @@ void pass_over_rows(benchmark::State& state) {
                   replayed.begin_pass(backend, path, 1, pass++);
                   for (int k = 0; k < minibatches; ++k) {
                     const auto [first, last] = replayed.minibatch(k);
-                    benchmark::DoNotOptimize(replayed.rows(backend, path, first, last - first));
+                    benchmark::DoNotOptimize(replayed.rows(backend, {path, advantages}, first, last - first));
                   }
                 });
 }

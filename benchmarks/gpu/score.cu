@@ -23,6 +23,7 @@ template <class Backend>
 struct transitions {
   index_t rows, d;
   mirrored<step_row, Backend> table;
+  mirrored<std::int32_t, Backend> steps;
   mirrored<double, Backend> log_probabilities;
   mirrored<float, Backend> advantages;
   mirrored<loss_settings<clipped_surrogate>, Backend> settings;
@@ -34,12 +35,14 @@ struct transitions {
       : rows(count),
         d(dimension),
         table(backend, 1, step),
+        steps(backend, rows),
         log_probabilities(backend, rows, -1.0),
         advantages(backend, rows, 0.5f),
         settings(backend, 1, {clipped_surrogate{0.5f}, 0.0f, static_cast<double>(rows)}),
         noise(backend, 1, {1, 0}),
         scores(backend, {rows}) {
     table.upload(backend);
+    steps.upload(backend);
     log_probabilities.upload(backend);
     advantages.upload(backend);
     settings.upload(backend);
@@ -76,10 +79,10 @@ void score_kernel(benchmark::State& state, launched how, bool streamed) {
                                                            .next = t.next[t.at(call)].view(),
                                                            .o = t.o[t.at(call)].view(),
                                                            .reference = {nullptr, {t.rows, t.d}},
-                                                           .samples = t.rows,
+                                                           .step = t.steps.device(),
+                                                           .old_log_probability = t.log_probabilities.device(),
+                                                           .advantage = t.advantages.device(),
                                                            .table = t.table.device(),
-                                                           .old_log_probabilities = t.log_probabilities.device(),
-                                                           .advantages = t.advantages.device(),
                                                            .settings = t.settings.device(),
                                                            .scores = t.scores.data()});
       });

@@ -243,9 +243,9 @@ class score_kernel {
         rows_(rows),
         dimension_(dimension),
         table_(backend, batch_size),
-        old_(backend, batch_size * batch_size),
-        advantages_(backend, batch_size),
-        numbers_(backend, rows),
+        step_(backend, rows),
+        old_(backend, rows),
+        advantages_(backend, rows),
         settings_(backend, 1,
                   {clipped_surrogate{}.resolved(dimension, reduction::mean), 0.0f, static_cast<double>(rows)}),
         scores_(backend, rows),
@@ -253,14 +253,18 @@ class score_kernel {
     auto x = inputs(2, batch_size, dimension), next = inputs(3, batch_size, dimension),
          o = inputs(4, batch_size, dimension);
     for (index_t r = 0; r < batch_size; ++r) make_row(r, table, x.data(), next.data(), o.data());
-    for (index_t r = 0; r < rows; ++r) numbers_.host()[at(r)] = r % batch_size * (batch_size + 1);
+    for (index_t r = 0; r < rows; ++r) {
+      step_.host()[at(r)] = static_cast<std::int32_t>(r % batch_size);
+      old_.host()[at(r)] = old_.host()[at(r % batch_size)];
+      advantages_.host()[at(r)] = advantages_.host()[at(r % batch_size)];
+    }
     x_ = to_device(backend, repeat(x));
     next_ = to_device(backend, repeat(next));
     o_ = to_device(backend, repeat(o));
     table_.upload(backend);
     old_.upload(backend);
     advantages_.upload(backend);
-    numbers_.upload(backend);
+    step_.upload(backend);
     settings_.upload(backend);
   }
 
@@ -275,11 +279,10 @@ class score_kernel {
                                                           .next = rows(next_),
                                                           .o = gradient_.view(),
                                                           .reference = {nullptr, {rows_, dimension_}},
-                                                          .rows = numbers_.device(),
-                                                          .samples = batch_size,
+                                                          .step = step_.device(),
+                                                          .old_log_probability = old_.device(),
+                                                          .advantage = advantages_.device(),
                                                           .table = table_.device(),
-                                                          .old_log_probabilities = old_.device(),
-                                                          .advantages = advantages_.device(),
                                                           .settings = settings_.device(),
                                                           .scores = scores_.device()});
     });
@@ -296,7 +299,7 @@ class score_kernel {
     for (index_t r = 0; r < batch_size; ++r) {
       const step_row& row = table_.host()[at(r)];
       steps.insert(steps.end(), {row.a, row.b, row.sigma});
-      old.push_back(static_cast<float>(old_.host()[at(r * (batch_size + 1))]));
+      old.push_back(static_cast<float>(old_.host()[at(r)]));
       advantages.push_back(advantages_.host()[at(r)]);
       loss -= static_cast<double>(scores_.host()[at(r)].value) / static_cast<double>(rows_);
     }
@@ -314,7 +317,7 @@ class score_kernel {
  private:
   static std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
 
-  /// Row r of a trajectory of 64 samples and as many steps is step r of sample r. x' is drawn from the policy; one row
+  /// Row r is of step r of the table. x' is drawn from the policy; one row
   /// in eight is a clip range and a half away from it, the others half of one.
   void make_row(index_t r, const step_table& table, const float* x, float* next, const float* o) {
     const step_row& row = table_.host()[at(r)] = table.rows[at(r % table.trained)];
@@ -322,8 +325,7 @@ class score_kernel {
     for (index_t d = first; d < first + dimension_; ++d) next[d] = row.a * x[d] + row.b * o[d] + row.sigma * next[d];
     const double clip_range = static_cast<double>(settings_.host()[0].value.clip_range.low);
     const double off = (r % 8 == 0 ? 1.5 : 0.5) * (r % 2 == 0 ? 1 : -1) * clip_range;
-    old_.host()[at(r * (batch_size + 1))] =
-        log_probability({x + first, next + first, &row}, o + first, dimension_, reduction::mean) - off;
+    old_.host()[at(r)] = log_probability({x + first, next + first, &row}, o + first, dimension_, reduction::mean) - off;
     advantages_.host()[at(r)] = 0.25f * static_cast<float>(1 + r % 5) * (r % 3 == 0 ? -1.0f : 1.0f);
   }
   [[nodiscard]] std::vector<float> repeat(const std::vector<float>& values) const {
@@ -335,9 +337,9 @@ class score_kernel {
   Backend& backend_;
   index_t rows_, dimension_;
   mirrored<step_row, Backend> table_;
+  mirrored<std::int32_t, Backend> step_;
   mirrored<double, Backend> old_;
   mirrored<float, Backend> advantages_;
-  mirrored<index_t, Backend> numbers_;
   mirrored<loss_settings<clipped_surrogate>, Backend> settings_;
   mirrored<score, Backend> scores_;
   tensor<float, 2, Backend> gradient_;

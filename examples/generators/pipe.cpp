@@ -95,7 +95,8 @@ class served_generator {
   void receive(auto view) { server_.read(std::as_writable_bytes(std::span(view.begin(), view.end())), time_limit(30)); }
   void send_call(bool differentiates, rows_of_call rows) {
     request call{differentiates, static_cast<std::int32_t>(rows.rows())};
-    send(vec<request>(&call, {1})), send(parameters()), send(rows.x), send(rows.times), send(rows.contexts);
+    send(vec<request>(&call, {1})), send(parameters()), send(rows.x), send(rows.times);
+    for (index_t r = 0; r < rows.rows(); ++r) send(vec<const context_type>(&rows.contexts[r], {1}));
   }
 
   fewstep::child_process server_;

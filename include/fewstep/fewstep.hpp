@@ -83,4 +83,5 @@
 #include <fewstep/sampler/ddim.hpp>
 #include <fewstep/sampler/flow_sde.hpp>
 #include <fewstep/sampler/lcm.hpp>
+#include <fewstep/sampler/scored_part.hpp>
 #include <fewstep/testing/check_generator.hpp>

@@ -42,7 +42,8 @@ struct scalar_functions {
     const float x = source.normal(sample, 1, 2) + source.uniform(sample) + static_cast<float>(source.below(7, sample));
     const auto fourier = fewstep::sincos_2pi(x);
     const auto [in, skip, o] = preconditioner(x);
-    const fewstep::transition t{x, 1.0f, 0.5f, 1.0f, 0};
+    const fewstep::step_row row{1, 0.5f, 1, 1, 0.5f, 1, 0, 1};
+    const fewstep::transition t{x, 1.0f, row, 0};
     out[i] = fewstep::exp_float(x) + fewstep::log_float(x) + fewstep::sqrt_float(x) + fewstep::sigmoid(x) +
              fourier.sin + fourier.cos + in + skip + o + fewstep::clipped_surrogate{}(t).slope +
              fewstep::reinforce{}(t).value;

@@ -16,42 +16,42 @@ using namespace fewstep::test;
 
 namespace {
 
-constexpr index_t samples = 3, steps = 2;
 const std::vector<step_row> table = {{1, 0.5f, 0.7f, -0.4f, 0.3f, 1, 0, 1, 0.5f},
                                      {0.5f, 0, 0.9f, 0.25f, 0.2f, 1, 0, 1, 0.5f}};
 
-/// Transitions in an order of their own: x' = a x + b o + sigma z, and what the rollout had for them.
+/// Transitions of steps in an order of their own: x' = a x + b o + sigma z, and what the rollout had for them.
 struct transitions {
   index_t dimension;
-  std::vector<index_t> rows;
-  std::vector<float> x, next, o, reference, advantages;
-  std::vector<float> old_output;  // by row of the trajectory
+  scored_range scored;
+  std::vector<std::int32_t> step;
+  std::vector<float> x, next, o, reference, old_output, advantages;
   std::vector<double> old;
 
-  transitions(index_t count, index_t d, double off_policy = 0.02)
+  transitions(index_t count, index_t d, scored_range range = {})
       : dimension(d),
+        scored(range),
         x(normals<float>(count * d, 1)),
         next(normals<float>(count * d, 2)),
         o(normals<float>(count * d, 3)),
         reference(normals<float>(count * d, 4)),
-        advantages(normals<float>(samples, 5)),
-        old_output(normals<float>(samples * steps * d, 6)),
-        old(static_cast<std::size_t>(samples * steps)) {
+        old_output(normals<float>(count * d, 6)),
+        advantages(normals<float>(count, 5)) {
     for (index_t i = 0; i < count; ++i) {
-      rows.push_back((5 * i + 1) % (samples * steps));
+      step.push_back(static_cast<std::int32_t>((2 * i + 1) % 3 % 2));
       const step_row& row = row_of(i);
       for (index_t k = i * d; k < (i + 1) * d; ++k) {
         const auto at = static_cast<std::size_t>(k);
         next[at] = row.a * x[at] + row.b * o[at] + row.sigma * next[at];
       }
-      const auto at = static_cast<std::size_t>(rows.back());
-      old[at] = log_probability({x.data() + i * d, next.data() + i * d, &row}, o.data() + i * d, d, reduction::mean) +
-                off_policy * (static_cast<double>(i % 3) - 1);
+      const index_t first = i * d + scored.first;
+      old.push_back(log_probability({x.data() + first, next.data() + first, &row}, o.data() + first, scored.size(d),
+                                    reduction::mean) +
+                    0.02 * (static_cast<double>(i % 3) - 1));
     }
   }
-  [[nodiscard]] index_t count() const { return static_cast<index_t>(rows.size()); }
+  [[nodiscard]] index_t count() const { return static_cast<index_t>(step.size()); }
   [[nodiscard]] const step_row& row_of(index_t i) const {
-    return table[static_cast<std::size_t>(rows[static_cast<std::size_t>(i)] / samples)];
+    return table[static_cast<std::size_t>(step[static_cast<std::size_t>(i)])];
   }
 };
 
@@ -63,7 +63,7 @@ struct scored_batch {
 template <class Objective>
 scored_batch on_cpu(const transitions& t, const loss_settings<Objective>& settings, bool referenced, reduction over) {
   cpu_backend backend({.threads = 1});
-  scored_batch result{t.o, std::vector<score>(t.rows.size())};
+  scored_batch result{t.o, std::vector<score>(t.step.size())};
   const array_extents<2> shape{t.count(), t.dimension};
   matrix<const float> reference;
   if (referenced) reference = {t.reference.data(), shape};
@@ -71,15 +71,15 @@ scored_batch on_cpu(const transitions& t, const loss_settings<Objective>& settin
                                              .next = {t.next.data(), shape},
                                              .o = {result.gradient.data(), shape},
                                              .reference = reference,
-                                             .old_output = {t.old_output.data(), {samples * steps, t.dimension}},
-                                             .rows = t.rows.data(),
-                                             .samples = samples,
+                                             .old_output = {t.old_output.data(), shape},
+                                             .step = t.step.data(),
+                                             .old_log_probability = t.old.data(),
+                                             .advantage = t.advantages.data(),
                                              .table = table.data(),
-                                             .old_log_probabilities = t.old.data(),
-                                             .advantages = t.advantages.data(),
                                              .settings = &settings,
                                              .scores = result.scores.data(),
-                                             .reduction = over});
+                                             .reduction = over,
+                                             .scored = t.scored});
   return result;
 }
 
@@ -95,14 +95,11 @@ scored_batch on_device(Backend& backend, const transitions& t, const loss_settin
     std::copy_n(values.begin() + first * t.dimension, count * t.dimension, moved.begin() + shift);
     return to_device(backend, moved);
   };
-  const auto x = shifted(t.x), next = shifted(t.next), o_ref = shifted(t.reference),
-             a = to_device(backend, t.advantages);
+  const auto x = shifted(t.x), next = shifted(t.next), o_ref = shifted(t.reference), old_output = shifted(t.old_output);
   auto o = shifted(t.o);
-  std::vector<float> moved_old(static_cast<std::size_t>(shift));
-  moved_old.insert(moved_old.end(), t.old_output.begin(), t.old_output.end());
-  const auto old_output = to_device(backend, moved_old);
+  const auto step = to_device(backend, t.step);
   const auto old = to_device(backend, t.old);
-  const auto rows = to_device(backend, std::vector<index_t>(t.rows.begin() + first, t.rows.begin() + first + count));
+  const auto a = to_device(backend, t.advantages);
   const auto rows_of_table = to_device(backend, table);
   const auto device_settings = to_device(backend, std::vector<loss_settings<Objective>>{settings});
   tensor<score, 1, Backend> scores(backend, {count});
@@ -113,15 +110,15 @@ scored_batch on_device(Backend& backend, const transitions& t, const loss_settin
                                             .next = {next.data() + shift, shape},
                                             .o = {o.data() + shift, shape},
                                             .reference = reference,
-                                            .old_output = {old_output.data() + shift, {samples * steps, t.dimension}},
-                                            .rows = rows.data(),
-                                            .samples = samples,
+                                            .old_output = {old_output.data() + shift, shape},
+                                            .step = step.data() + first,
+                                            .old_log_probability = old.data() + first,
+                                            .advantage = a.data() + first,
                                             .table = rows_of_table.data(),
-                                            .old_log_probabilities = old.data(),
-                                            .advantages = a.data(),
                                             .settings = device_settings.data(),
                                             .scores = scores.data(),
-                                            .reduction = over},
+                                            .reduction = over,
+                                            .scored = t.scored},
                      way);
   return {to_host(backend, o.data() + shift, count * t.dimension), to_host(backend, scores)};
 }
@@ -228,7 +225,6 @@ TEMPLATE_LIST_TEST_CASE("log-probability and gradient are those of the Gaussian 
     const double d = static_cast<double>(dimension);
     for (index_t i = 0; i < t.count(); ++i) {
       const step_row& row = t.row_of(i);
-      const index_t of_trajectory = t.rows[static_cast<std::size_t>(i)];
       const double a = row.a, b = row.b, sigma = row.sigma;
       const auto at = [&](const std::vector<float>& values, index_t k) {
         return static_cast<double>(values[static_cast<std::size_t>(i * dimension + k)]);
@@ -247,8 +243,8 @@ TEMPLATE_LIST_TEST_CASE("log-probability and gradient are those of the Gaussian 
           const double difference = at(t.o, k) + (k == moved ? by : 0) - at(t.reference, k);
           kl += b * b * difference * difference / (2 * sigma * sigma) / d;
         }
-        const double advantage = t.advantages[static_cast<std::size_t>(of_trajectory % samples)];
-        const double ratio = log_pi(moved, by) - t.old[static_cast<std::size_t>(of_trajectory)];
+        const double advantage = t.advantages[static_cast<std::size_t>(i)];
+        const double ratio = log_pi(moved, by) - t.old[static_cast<std::size_t>(i)];
         return (-advantage * ratio + static_cast<double>(settings.coefficient) * kl) / settings.rows;
       };
       CHECK(std::abs(batch.scores[static_cast<std::size_t>(i)].log_probability - log_pi(-1, 0)) < 1e-6);
@@ -290,6 +286,32 @@ TEMPLATE_LIST_TEST_CASE(
           CHECK(other.gradient == scored.gradient);
           for (std::size_t i = 0; i < scored.scores.size(); ++i) CHECK(same_bits(other.scores[i], scored.scores[i]));
         }
+    }
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE(
+    "coordinates that are not scored count for nothing and get no gradient, however rows are shared", "[cuda]",
+    devices) {
+  struct part {
+    index_t dimension;
+    scored_range range;
+  };
+  for (const part& p :
+       {part{7, {2, 3}}, part{48, {5, 40}}, part{600, {0, 16}}, part{4100, {4095, 5}}, part{8200, {3, 8000}}}) {
+    const transitions t(p.dimension > 1000 ? 2 : 5, p.dimension, p.range);
+    const loss_settings<guarded_surrogate> settings{{1.0f}, 0.3f, 7.0};
+    const auto expected = on_cpu(t, settings, true, reduction::mean);
+    TestType backend;
+    const auto scored = on_device(backend, t, settings, true, reduction::mean);
+    CAPTURE(p.dimension, p.range.first, p.range.count);
+    check_close(scored, expected, 1);
+    for (std::size_t i = 0; i < scored.gradient.size(); ++i)
+      if (!p.range.has(static_cast<index_t>(i) % p.dimension)) CHECK(scored.gradient[i] == 0.0f);
+    for (const auto way : {detail::long_rows::block, detail::long_rows::split}) {
+      const auto other = on_device(backend, t, settings, true, reduction::mean, way, 0, -1, 1);
+      CHECK(other.gradient == scored.gradient);
+      for (std::size_t i = 0; i < scored.scores.size(); ++i) CHECK(same_bits(other.scores[i], scored.scores[i]));
     }
   }
 }

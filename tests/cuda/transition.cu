@@ -38,7 +38,8 @@ struct moved {
 /// Samples [first, first + rows) of `x` and `o` take a step; arrays begin `shift` floats behind a boundary.
 template <class Backend>
 moved stepped(Backend& backend, const step_row& row, const std::vector<float>& x, const std::vector<float>& o,
-              index_t dimension, index_t first, index_t rows, index_t shift = 0, bool scored = true) {
+              index_t dimension, index_t first, index_t rows, index_t shift = 0, bool scored = true,
+              const scored_range& range = {}) {
   const auto part = [&](const std::vector<float>& values) {
     std::vector<float> shifted(static_cast<std::size_t>(shift + rows * dimension));
     std::copy_n(values.begin() + first * dimension, rows * dimension, shifted.begin() + shift);
@@ -56,7 +57,8 @@ moved stepped(Backend& backend, const step_row& row, const std::vector<float>& x
                                      .step = 3,
                                      .noise = noise.data(),
                                      .first = first,
-                                     .log_probabilities = scored ? log_probabilities.data() : nullptr});
+                                     .log_probabilities = scored ? log_probabilities.data() : nullptr,
+                                     .scored = range});
   return {to_host(backend, next.data() + shift, rows * dimension), to_host(backend, log_probabilities)};
 }
 
@@ -131,47 +133,54 @@ TEMPLATE_LIST_TEST_CASE("a replay finds the log-probability of the draw, to the 
     constexpr index_t rows = 3;
     const auto x = normals<float>(rows * dimension, 1), o = normals<float>(rows * dimension, 2);
     TestType backend;
-    const auto drawn = stepped(backend, noisy, x, o, dimension, 0, rows);
-    for (const index_t shift : {0, 1}) {
-      CAPTURE(dimension, shift);
-      const auto alone = stepped(backend, noisy, x, o, dimension, 1, 1, shift);
-      CHECK(same_bits(alone.next.data(), drawn.next.data() + dimension, dimension));
-      CHECK(alone.log_probabilities[0] == drawn.log_probabilities[1]);
+    cpu_backend cpu({.threads = 1});
+    const scored_range part{dimension / 3, dimension / 2 + 1};
+    for (const scored_range& range : {scored_range{}, part})
+      for (const index_t shift : {0, 1}) {
+        CAPTURE(dimension, shift, range.count);
+        const auto drawn = stepped(backend, noisy, x, o, dimension, 0, rows, 0, true, range);
+        const auto expected = stepped(cpu, noisy, x, o, dimension, 0, rows, 0, true, range);
+        CHECK(largest_difference(drawn.log_probabilities, expected.log_probabilities) < 3e-6);
+        const auto alone = stepped(backend, noisy, x, o, dimension, 1, 1, shift, true, range);
+        CHECK(same_bits(alone.next.data(), drawn.next.data() + dimension, dimension));
+        CHECK(alone.log_probabilities[0] == drawn.log_probabilities[1]);
 
-      for (const detail::long_rows way : {detail::long_rows::block, detail::long_rows::split}) {
-        const auto shifted = [&](const std::vector<float>& values) {
-          std::vector<float> from(static_cast<std::size_t>(shift));
-          from.insert(from.end(), values.begin(), values.end());
-          return to_device(backend, from);
-        };
-        const array_extents<2> shape{rows, dimension};
-        const auto xs = shifted(x), next = shifted(drawn.next),
-                   advantages = to_device(backend, normals<float>(rows, 5));
-        auto os = shifted(o);
-        const auto old = to_device(backend, drawn.log_probabilities);
-        const auto table = to_device(backend, std::vector<step_row>{noisy});
-        const auto settings = to_device(backend, std::vector<loss_settings<clipped_surrogate>>{{{1e-4f}}});
-        tensor<score, 1, TestType> scores(backend, {rows});
-        detail::score_rows(backend,
-                           scored_rows<clipped_surrogate>{.x = {xs.data() + shift, shape},
-                                                          .next = {next.data() + shift, shape},
-                                                          .o = {os.data() + shift, shape},
-                                                          .reference = {},
-                                                          .samples = rows,
-                                                          .table = table.data(),
-                                                          .old_log_probabilities = old.data(),
-                                                          .advantages = advantages.data(),
-                                                          .settings = settings.data(),
-                                                          .scores = scores.data()},
-                           way);
-        for (const score& s : to_host(backend, scores)) {
-          CHECK(s.log_ratio == 0.0f);
-          CHECK(s.ratio == 1.0f);
+        for (const detail::long_rows way : {detail::long_rows::block, detail::long_rows::split}) {
+          const auto shifted = [&](const std::vector<float>& values) {
+            std::vector<float> from(static_cast<std::size_t>(shift));
+            from.insert(from.end(), values.begin(), values.end());
+            return to_device(backend, from);
+          };
+          const array_extents<2> shape{rows, dimension};
+          const auto xs = shifted(x), next = shifted(drawn.next),
+                     advantages = to_device(backend, normals<float>(rows, 5));
+          auto os = shifted(o);
+          const auto old = to_device(backend, drawn.log_probabilities);
+          const auto table = to_device(backend, std::vector<step_row>{noisy});
+          const auto step = to_device(backend, std::vector<std::int32_t>(rows));
+          const auto settings = to_device(backend, std::vector<loss_settings<clipped_surrogate>>{{{1e-4f}}});
+          tensor<score, 1, TestType> scores(backend, {rows});
+          detail::score_rows(backend,
+                             scored_rows<clipped_surrogate>{.x = {xs.data() + shift, shape},
+                                                            .next = {next.data() + shift, shape},
+                                                            .o = {os.data() + shift, shape},
+                                                            .reference = {},
+                                                            .step = step.data(),
+                                                            .old_log_probability = old.data(),
+                                                            .advantage = advantages.data(),
+                                                            .table = table.data(),
+                                                            .settings = settings.data(),
+                                                            .scores = scores.data(),
+                                                            .scored = range},
+                             way);
+          for (const score& s : to_host(backend, scores)) {
+            CHECK(s.log_ratio == 0.0f);
+            CHECK(s.ratio == 1.0f);
+          }
+          const auto found = to_host(backend, scores);
+          for (std::size_t i = 0; i < found.size(); ++i) CHECK(found[i].log_probability == drawn.log_probabilities[i]);
         }
-        const auto found = to_host(backend, scores);
-        for (std::size_t i = 0; i < found.size(); ++i) CHECK(found[i].log_probability == drawn.log_probabilities[i]);
       }
-    }
   }
 }
 

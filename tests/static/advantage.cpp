@@ -16,6 +16,7 @@ static_assert(!fewstep::advantage<archetype<drop::result>>);
 static_assert(!fewstep::advantage<archetype<drop::mutable_rewards>>);
 static_assert(!fewstep::advantage<archetype<drop::mutable_prompts>>);
 static_assert(!fewstep::advantage<archetype<drop::out>>);
+static_assert(!fewstep::advantage<archetype<drop::copy>>, "it may have a memory");
 
 static_assert(fewstep::advantage<fewstep::prompt_buffer_advantage>);
 static_assert(fewstep::advantage<fewstep::group_advantage>);

@@ -19,8 +19,10 @@ static_assert(fewstep::objective<fewstep::reinforce>);
 static_assert(fewstep::objective<fewstep::clipped_surrogate>);
 static_assert(!fewstep::objective<int>);
 
+constexpr fewstep::step_row row{1, 0.5f, 1, 1, 1, 1, 0, 1};
+
 // On policy the slope is the advantage, at compile time already.
-static_assert(fewstep::clipped_surrogate{}({0.0f, 0.3f, 1.0f, 1.0f, 0}).slope == 0.3f);
-static_assert(fewstep::reinforce{}({0.0f, 0.3f, 1.0f, 1.0f, 0}).slope == 0.3f);
+static_assert(fewstep::clipped_surrogate{}({0.0f, 0.3f, row, 0}).slope == 0.3f);
+static_assert(fewstep::reinforce{}({0.0f, 0.3f, row, 0}).slope == 0.3f);
 
 }  // namespace

@@ -14,12 +14,32 @@
 
 namespace fewstep {
 
+namespace detail {
+
+template <class A>
+concept judges_rewards = requires(A& a, std::span<const float> rewards, std::span<const std::int32_t> prompts,
+                                  std::span<float> out) {
+  { a(rewards, prompts, out) } -> std::same_as<void>;
+};
+
+/// Whether a call may change what later calls give.
+template <class A>
+concept has_memory =
+    !requires(const A& a, std::span<const float> rewards, std::span<const std::int32_t> prompts, std::span<float> out) {
+  a(rewards, prompts, out);
+};
+
+}  // namespace detail
+
 /// How rewards become advantages: a(rewards[B], prompts[B], out[B]), where prompts[i] identifies what sample i was
 /// conditioned on. Runs on the host, once an update, on the rewards of all ranks.
 ///
+/// A model whose operator() is not const may have a memory and is copied: a rollout that is sampled again, or only
+/// probed, is judged by a copy, so that it is remembered once.
+///
 /// The compiler cannot check: out does not depend on anything but the calls so far and their order; a call on a batch
 /// no larger than one before, with prompts seen before, allocates nothing; a model with a memory has
-/// serialize(archive), which calls archive("name", value) on all of it.
+/// serialize(archive), which calls archive("name", value) on all of it, and a copy of it remembers by itself.
 ///
 /// Smallest model:
 ///   struct raw_reward {
@@ -28,19 +48,19 @@ namespace fewstep {
 ///     }
 ///   };
 template <class A>
-concept advantage = requires(A& a, std::span<const float> rewards, std::span<const std::int32_t> prompts,
-                             std::span<float> out) {
-  { a(rewards, prompts, out) } -> std::same_as<void>;
-};
+concept advantage = detail::judges_rewards<A> &&(!detail::has_memory<A> || std::copyable<A>);
 
 namespace detail {
 
 /// Whether A models advantage; where it does not, the compiler says what is missing.
 template <class A>
 consteval bool require_advantage() {
-  static_assert(advantage<A>,
+  static_assert(judges_rewards<A>,
                 "fewstep::advantage: void operator()(std::span<const float> rewards, std::span<const std::int32_t> "
                 "prompts, std::span<float> out) is missing");
+  static_assert(!judges_rewards<A> || advantage<A>,
+                "fewstep::advantage: operator() is not const, so a rollout is judged by a copy of the advantage, but "
+                "it cannot be copied and assigned; let it be, or make operator() const");
   return advantage<A>;
 }
 

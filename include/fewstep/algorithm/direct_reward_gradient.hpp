@@ -76,9 +76,9 @@ class direct_reward_gradient {
         options_(affordable(checked(o))),
         tables_(tables()),
         plan_(plan()),
-        experience_(backend, tables_.back(), experience_settings(), model.sample_size(), parts_.decoder),
+        experience_(backend, model, tables_.back(), experience_settings(), parts_.decoder),
         workspace_(model.make_workspace(backend, plan_.rows)),
-        output_(backend, {std::max(plan_.rows, sampled_at_once()), model.sample_size()}),
+        output_(backend, {plan_.rows, model.sample_size()}),
         of_states_(backend, {goes_back ? plan_.rows : 0, model.sample_size()}),
         gradient_(backend, {o.batch(), model.sample_size()}),
         of_decoded_(backend, o.batch(), decoded_size()),
@@ -126,8 +126,7 @@ class direct_reward_gradient {
     if (tables_.size() > 1) experience_.set_table(backend_, tables_[drawn(tables_.size(), 0)]);
     detail::recorded_reward<reward_type> judge{&parts_.reward, of_decoded_.host(options_.batch())};
     try {
-      experience_.collect(backend_, model_, workspace_, output_.view(), judge, parts_.decoder, contexts,
-                          {options_.seed, index()}, reduction::mean);
+      experience_.collect(backend_, model_, judge, parts_.decoder, contexts, {options_.seed, index()}, reduction::mean);
     } catch (...) {
       update_.require_finite();  // else the parameters are to blame
       throw;
@@ -188,11 +187,10 @@ class direct_reward_gradient {
   using reward_type = decltype(Parts::reward);
   using update_type = parameter_update<Backend, Generator, decltype(Parts::optimizer)>;
   using decoder_type = decltype(Parts::decoder);
-  using experience_type = experience<Backend, context_type, detail::recorded_reward<reward_type>, decoder_type>;
+  using experience_type = experience<Backend, Generator, detail::recorded_reward<reward_type>, decoder_type>;
 
   [[nodiscard]] const trajectory<Backend, context_type>& path() const { return experience_.path(); }
   [[nodiscard]] index_t decoded_size() const { return parts_.decoder.decoded_size(model_.sample_size()); }
-  [[nodiscard]] index_t sampled_at_once() const { return experience_type::rows_at_once(options_.batch()); }
   [[nodiscard]] static ema_rule ema_of(const direct_reward_gradient_options& o) { return {.decay = o.ema_decay}; }
   [[nodiscard]] experience_options experience_settings() const {
     return {.prompts = options_.prompts_per_update,
@@ -286,8 +284,9 @@ class direct_reward_gradient {
                                            decoded_gradient<Backend, decoder_type>::bytes(samples, decoded_size()))
                                               .value()};
     return fixed.fitted(options_.memory_budget, samples, row_block_of(model_), [&](index_t at_once) {
-      const saturated_size rows = saturated_size(std::max(at_once, sampled_at_once())) + (goes_back ? at_once : 0);
+      const saturated_size rows = saturated_size(at_once) * (goes_back ? 2 : 1);
       return (saturated_size(model_.workspace_bytes(backend_, at_once)) + rows * size * sizeof(float) +
+              experience_type::workspace_bytes(backend_, model_, experience_settings()) +
               parts_.auxiliary.workspace_bytes(backend_, model_, samples, at_once))
           .value();
     });

@@ -9,6 +9,7 @@
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/decoder/decode.hpp>
 #include <fewstep/decoder/decoder.hpp>
+#include <fewstep/mdp/replay.hpp>
 #include <fewstep/mdp/rollout.hpp>
 #include <fewstep/mdp/trajectory.hpp>
 #include <fewstep/reward/async.hpp>
@@ -48,18 +49,20 @@ struct experience_options {
 };
 
 /// What one update learns from: `prompts` prompts drawn with replacement, `samples_per_prompt` trajectories of each,
-/// standing together, and the reward of every decoded result. An asynchronous reward judges one part of the batch while
-/// the next is sampled. Samples whose reward is not finite may be left out, and a prompt with them that has too few
-/// others to be compared.
-template <class Backend, class Context, class Reward, class Decoder>
+/// standing together, the reward of every decoded result, and what that makes every action worth. An asynchronous
+/// reward judges one part of the batch while the next is sampled. Samples whose reward is not finite may be left out,
+/// and a prompt with them that has too few others to be compared.
+template <class Backend, class Generator, class Reward, class Decoder>
 class experience {
  public:
+  using Context = typename Generator::context_type;
+
   static constexpr bool judges_aside = async_reward<Reward, Context>;
   /// Rewards are made where the samples are, which are then copied to the host only where samples() is asked for.
   static constexpr bool judges_on_backend = detail::judges_on_backend<Reward, Backend, Context>;
   static constexpr bool decodes = !std::same_as<Decoder, identity_decoder>;
 
-  experience(Backend& backend, step_table table, experience_options o, index_t dimension, const Decoder& decoder)
+  experience(Backend& backend, const Generator& model, step_table table, experience_options o, const Decoder& decoder)
       : backend_(backend),
         prompts_(o.prompts),
         samples_per_prompt_(o.samples_per_prompt),
@@ -67,9 +70,13 @@ class experience {
         shared_(o.shared_initial_noise ? o.samples_per_prompt : 1),
         check_(o.rewards),
         caller_(o.caller),
-        path_(backend, std::move(table), prompts_ * samples_per_prompt_, dimension, {.keeps_outputs = o.keeps_outputs}),
-        decoded_(backend, {decodes ? path_.samples() : 0, decoder.decoded_size(dimension)}),
-        seen_(backend, length_product(path_.samples(), decoder.decoded_size(dimension))),
+        path_(backend, std::move(table), prompts_ * samples_per_prompt_, model.sample_size(),
+              {.keeps_outputs = o.keeps_outputs}),
+        advantages_(backend, path_.table().horizon() * path_.samples()),
+        workspace_(model.make_workspace(backend, 0)),
+        output_(backend, {outputs_at_once(o), path_.dimension()}),
+        decoded_(backend, {decodes ? path_.samples() : 0, decoder.decoded_size(path_.dimension())}),
+        seen_(backend, length_product(path_.samples(), decoder.decoded_size(path_.dimension()))),
         judged_there_(backend, judges_on_backend ? path_.samples() : 0),
         noise_(backend, 1),
         rollouts_(static_cast<std::size_t>(path_.table().horizon() * parts)),
@@ -80,6 +87,8 @@ class experience {
         kept_prompts_(rewards_.size()) {}
 
   [[nodiscard]] const trajectory<Backend, Context>& path() const { return path_; }
+  /// The trajectories and what each of their actions is worth, once weigh() has been called.
+  [[nodiscard]] judged_trajectory<Backend, Context> judged_path() const { return {path_, advantages_}; }
   [[nodiscard]] std::span<const float> rewards() const { return rewards_; }
   /// Another table at the same times; as many steps are trained.
   void set_table(Backend& backend, step_table table) { path_.set_table(backend, std::move(table)); }
@@ -101,23 +110,28 @@ class experience {
       return {seen_.data(all.data), all.extents};
   }
 
-  /// Rows that are sampled at a time.
-  [[nodiscard]] static index_t rows_at_once(index_t samples) { return parts_of(samples, parts); }
+  /// Bytes of the trajectories, their advantages, and what is decoded of them.
   [[nodiscard]] static std::size_t bytes(int horizon, const experience_options& o, index_t dimension,
                                          index_t decoded_size) {
-    const index_t samples = index_t{o.prompts} * o.samples_per_prompt;
+    const index_t samples = samples_of(o);
     const saturated_size path =
         trajectory<Backend, Context>::bytes(horizon, samples, dimension, {.keeps_outputs = o.keeps_outputs});
-    return (path + saturated_size(decodes ? samples : 0) * decoded_size * sizeof(float)).value();
+    const saturated_size advantages = saturated_size(horizon) * samples;
+    return (path + (advantages + saturated_size(decodes ? samples : 0) * decoded_size) * sizeof(float)).value();
+  }
+  /// Bytes of what sampling needs beside them: the network's workspace and its outputs.
+  [[nodiscard]] static std::size_t workspace_bytes(const Backend& backend, const Generator& model,
+                                                   const experience_options& o) {
+    return (saturated_size(model.workspace_bytes(backend, 0)) +
+            saturated_size(outputs_at_once(o)) * model.sample_size() * sizeof(float))
+        .value();
   }
 
-  /// Draws prompts from `contexts`, samples and judges. `o` is scratch of at least [rows_at_once, D].
+  /// Draws prompts from `contexts`, samples and judges.
   /// Throws what the reward throws, and std::runtime_error naming a sample whose reward is not finite and not left out,
   /// or the sample itself where it is not finite.
-  template <class Generator>
-  void collect(Backend& backend, Generator& model, typename Generator::workspace_type& workspace, matrix<float> o,
-               Reward& reward, Decoder& decoder, std::span<const Context> contexts, experience_key key,
-               reduction over) {
+  void collect(Backend& backend, Generator& model, Reward& reward, Decoder& decoder, std::span<const Context> contexts,
+               experience_key key, reduction over) {
     draw_prompts(contexts, key);
     if constexpr (!on_host<Backend> && requires { model.expect_known(path_.contexts()); })
       model.expect_known(path_.contexts());
@@ -132,7 +146,8 @@ class experience {
         const index_t count = std::min(part, samples - first);
         rollouts_[static_cast<std::size_t>(first_recorded + first / part)].run(backend, [&] {
           noise_.upload(backend);
-          rollout(backend, model, workspace, path_, o, std::as_const(noise_).device(), over, first, count, shared_);
+          rollout(backend, model, workspace_, path_, output_.view(), std::as_const(noise_).device(), over, first, count,
+                  shared_);
         });
         judge(backend, reward, decoder, first, count);
       }
@@ -152,8 +167,33 @@ class experience {
     }
   }
 
+  /// Makes the rewards of the samples that were not left out into the advantages of their rows [H, B]: judge(rewards,
+  /// prompts, out), a sample's value at each of its steps. (An advantage that is given a reward for every step would
+  /// fill the rows of a step each by itself.) Rows of samples that were left out get 0.
+  template <class Judge>
+  void weigh(Backend& backend, const Judge& judge) {
+    const auto samples = static_cast<std::size_t>(path_.samples()), kept = static_cast<std::size_t>(path_.kept());
+    const std::span<float> all = advantages_.host(), of_sample = all.first(samples);
+    judge(kept_rewards(), kept_prompts(), of_sample.first(kept));
+    for (std::size_t i = samples, from = kept; from < i; --i)  // to their places, from the back
+      of_sample[i - 1] = path_.is_left_out(static_cast<index_t>(i - 1)) ? 0.0f : of_sample[--from];
+    for (std::size_t first = samples; first < all.size(); first += samples)
+      std::copy(of_sample.begin(), of_sample.end(), all.subspan(first, samples).begin());
+    advantages_.upload(backend);
+  }
+
  private:
   static constexpr index_t parts = judges_aside ? 4 : 1;
+
+  [[nodiscard]] static index_t samples_of(const experience_options& o) {
+    return index_t{o.prompts} * o.samples_per_prompt;
+  }
+  /// Rows that are sampled at a time.
+  [[nodiscard]] static index_t rows_at_once(index_t samples) { return parts_of(samples, parts); }
+  /// Network outputs that are not kept.
+  [[nodiscard]] static index_t outputs_at_once(const experience_options& o) {
+    return o.keeps_outputs ? 0 : rows_at_once(samples_of(o));
+  }
 
   /// Where the reward's samples are made.
   [[nodiscard]] matrix<const float> judged() const { return decodes ? decoded_.view() : path_.result(); }
@@ -248,6 +288,9 @@ class experience {
   reward_check check_;
   std::string_view caller_;
   trajectory<Backend, Context> path_;
+  mirrored<float, Backend> advantages_;  // [H B]
+  typename Generator::workspace_type workspace_;
+  tensor<float, 2, Backend> output_;
   tensor<float, 2, Backend> decoded_;
   mutable fetched<float, Backend> seen_;
   mirrored<float, Backend> judged_there_;  // the rewards that are made on the backend

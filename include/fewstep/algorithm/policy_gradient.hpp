@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/advantage/advantage.hpp>
+#include <fewstep/advantage/tried_advantage.hpp>
 #include <fewstep/algorithm/experience.hpp>
 #include <fewstep/algorithm/memory_plan.hpp>
 #include <fewstep/algorithm/part_of.hpp>
@@ -62,7 +63,7 @@ class policy_gradient {
         steps_(parts_.sampler, model.preconditioner(), o.horizon, o.first_trained, parts_.selection,
                policy_gradient_options::name),
         plan_(plan(steps_.at(0, o.seed))),
-        experience_(backend, steps_.at(0, o.seed), experience_settings(), model.sample_size(), parts_.decoder),
+        experience_(backend, model, steps_.at(0, o.seed), experience_settings(), parts_.decoder),
         gradient_(backend, model, experience_.path(), replay_of(plan_.rows)),
         update_(backend, model, parts_.optimizer,
                 {.who = policy_gradient_options::name,
@@ -75,7 +76,7 @@ class policy_gradient {
     require_samples_per_prompt(parts_.objective, "objective");
     require_durations();
     if constexpr (requires { parts_.objective.resolved(index_t{}, reduction{}); })
-      parts_.objective = parts_.objective.resolved(model.sample_size(), o.reduction);
+      parts_.objective = parts_.objective.resolved(table().scored.size(model.sample_size()), o.reduction);
     if constexpr (requires { parts_.regularizer.expect_same_outputs(model, table()); })
       parts_.regularizer.expect_same_outputs(model, table());
     parts_.regularizer.prepare(backend, plan_.rows);
@@ -149,22 +150,22 @@ class policy_gradient {
   void probe(std::span<const context_type> contexts, std::int64_t number) {
     expects(is_whole_, "policy_gradient: probe was called between sample() and train(); call it after train()");
     collect(contexts, -1 - number);
-    auto kept = parts_.advantage;
     weigh();
-    std::swap(parts_.advantage, kept);
+    tried_.forget();
     const std::pair<index_t, index_t> all{0, path().trained_rows()};
     gradient_.begin_pass(backend_, path(), options_.seed, static_cast<std::uint64_t>(-1 - number));
-    gradient_.prepare(backend_, model_, path(), all, parts_.objective, parts_.regularizer.coefficient(), false);
+    gradient_.begin_minibatch(backend_, model_, experience_.judged_path(), all, parts_.objective,
+                              parts_.regularizer.coefficient(), false);
     const vec<float> g = model_.gradients();
     backend_.for_each(g.size(), detail::fill<float>{g.data, 0.0f});
-    gradient_.add(backend_, model_, parts_.regularizer, path(), all);
+    gradient_.add(backend_, model_, parts_.regularizer, experience_.judged_path(), all);
     (void)add_auxiliary({options_.seed, -1 - number, 0});
   }
 
   /// Adds the gradient of the loss over rows [first, last) of the replay order; they count as `total` rows of the mean.
   void accumulate(index_t first, index_t last, double total, update_report& report) {
-    gradient_.prepare(parts_.objective, parts_.regularizer.coefficient(), total);
-    gradient_.add(backend_, model_, parts_.regularizer, path(), {first, last});
+    gradient_.set_loss(parts_.objective, parts_.regularizer.coefficient(), total);
+    gradient_.add(backend_, model_, parts_.regularizer, experience_.judged_path(), {first, last});
     add_scores({first, last}, report);
   }
 
@@ -178,9 +179,9 @@ class policy_gradient {
                            static_cast<std::uint64_t>(index() * options_.inner_epochs + epoch));
       for (int k = 0; k < options_.optimizer_steps; ++k) {
         const std::pair<index_t, index_t> places = gradient_.minibatch(k);
-        report.loss -= gradient_.prepare(backend_, model_, path(), places, parts_.objective,
-                                         parts_.regularizer.coefficient(), epoch > 0 || k > 0);
-        gradient_.replace(backend_, model_, parts_.regularizer, path(), k);
+        report.loss -= gradient_.begin_minibatch(backend_, model_, experience_.judged_path(), places, parts_.objective,
+                                                 parts_.regularizer.coefficient(), epoch > 0 || k > 0);
+        gradient_.replace(backend_, model_, parts_.regularizer, experience_.judged_path(), k);
         add_scores(places, report);
         report.loss += add_auxiliary({options_.seed, index(), epoch * options_.optimizer_steps + k});
         report.gradient_norm = std::max(report.gradient_norm, update_.step(parts_.optimizer));
@@ -188,6 +189,7 @@ class policy_gradient {
     }
     report.average_over(passes * static_cast<double>(options_.optimizer_steps),
                         passes * static_cast<double>(table().trained * path().kept()));
+    tried_.keep(parts_.advantage);
     update_.next();
     is_whole_ = true;
     return report;
@@ -215,7 +217,7 @@ class policy_gradient {
   using gradient_type = replayed_gradient<Backend, Generator, objective_type, regularizer_type>;
   static constexpr bool window_moves = !std::same_as<decltype(Parts::selection), all_steps>;
 
-  using experience_type = experience<Backend, context_type, reward_type, decoder_type>;
+  using experience_type = experience<Backend, Generator, reward_type, decoder_type>;
 
   [[nodiscard]] const trajectory<Backend, context_type>& path() const { return experience_.path(); }
 
@@ -232,7 +234,6 @@ class policy_gradient {
   [[nodiscard]] replay_settings replay_of(index_t rows) const {
     return {.minibatches = options_.optimizer_steps,
             .rows_at_once = rows,
-            .rows_sampled = experience_type::rows_at_once(options_.batch()),
             .samples_per_prompt = options_.samples_per_prompt,
             .reduction = options_.reduction};
   }
@@ -266,20 +267,16 @@ class policy_gradient {
   void collect(std::span<const context_type> contexts, std::int64_t update) {
     if constexpr (window_moves) experience_.set_table(backend_, steps_.at(index(), options_.seed));
     try {
-      experience_.collect(backend_, model_, gradient_.workspace(), gradient_.output(), parts_.reward, parts_.decoder,
-                          contexts, {options_.seed, update}, options_.reduction);
+      experience_.collect(backend_, model_, parts_.reward, parts_.decoder, contexts, {options_.seed, update},
+                          options_.reduction);
     } catch (...) {
       update_.require_finite();  // else the parameters are to blame
       throw;
     }
   }
   void weigh() {
-    gradient_.begin_rollout([&](std::span<float> advantages) {
-      const std::span<const float> rewards = experience_.kept_rewards();
-      parts_.advantage(rewards, experience_.kept_prompts(), advantages.first(rewards.size()));
-      for (std::size_t i = advantages.size(), kept = rewards.size(); kept < i; --i)  // to their places, from the back
-        advantages[i - 1] = path().is_left_out(static_cast<index_t>(i - 1)) ? 0.0f : advantages[--kept];
-    });
+    experience_.weigh(backend_,
+                      [&](auto rewards, auto prompts, auto out) { tried_(parts_.advantage, rewards, prompts, out); });
   }
 
   void add_scores(std::pair<index_t, index_t> places, update_report& report) {
@@ -327,6 +324,7 @@ class policy_gradient {
     const index_t rows = table.trained * options_.batch();
     return fixed.fitted(options_.memory_budget, rows, row_block_of(model_), [&](index_t at_once) {
       return (saturated_size(model_.workspace_bytes(backend_, at_once)) +
+              experience_type::workspace_bytes(backend_, model_, experience_settings()) +
               parts_.auxiliary.workspace_bytes(backend_, model_, options_.batch(), at_once) +
               gradient_type::row_bytes(replay_of(at_once), model_.sample_size()))
           .value();
@@ -340,6 +338,7 @@ class policy_gradient {
   windowed_table<decltype(Parts::selection)> steps_;
   memory_plan plan_;
   experience_type experience_;
+  detail::tried_advantage<decltype(Parts::advantage)> tried_;
   gradient_type gradient_;
   update_type update_;
   bool is_whole_ = true;

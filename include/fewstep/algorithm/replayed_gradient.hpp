@@ -10,6 +10,7 @@
 #include <fewstep/mdp/replay.hpp>
 #include <fewstep/mdp/score.hpp>
 #include <fewstep/mdp/trajectory.hpp>
+#include <fewstep/mdp/transition_rows.hpp>
 #include <fewstep/objective/objective.hpp>
 #include <fewstep/objective/trajectory_objective.hpp>
 #include <fewstep/regularizer/regularizer.hpp>
@@ -27,18 +28,18 @@ namespace fewstep {
 struct replay_settings {
   int minibatches = 1;         ///< optimizer steps of a pass
   index_t rows_at_once = 1;    ///< of a micro-batch
-  index_t rows_sampled = 0;    ///< that a rollout samples at a time
   int samples_per_prompt = 1;  ///< those that an objective over trajectories compares
   fewstep::reduction reduction = fewstep::reduction::mean;
 };
 
-/// The gradient of an objective and a regularizer over the trained rows of a trajectory, which are replayed in
+/// The gradient of an objective and a regularizer over the trained rows of a judged trajectory, which are replayed in
 /// minibatches and within these in micro-batches: forward, scores, backward.
 template <class Backend, class Generator, class Objective, class Regularizer>
 class replayed_gradient {
  public:
   using context_type = typename Generator::context_type;
   using path_type = trajectory<Backend, context_type>;
+  using judged_type = judged_trajectory<Backend, context_type>;
   using transition_objective_type = typename detail::transition_objective<Objective>::type;
   static constexpr bool has_reference = Regularizer::has_reference;
   static constexpr bool over_trajectories = trajectory_objective<Objective>;
@@ -47,47 +48,41 @@ class replayed_gradient {
       : settings_(s),
         replay_(backend, path, s.minibatches, s.rows_at_once, over_trajectories ? s.samples_per_prompt : 0),
         workspace_(model.make_workspace(backend, s.rows_at_once)),
-        output_(backend, {std::max(s.rows_at_once, s.rows_sampled), path.dimension()}),
+        output_(backend, {s.rows_at_once, path.dimension()}),
         reference_(backend, {has_reference ? s.rows_at_once : 0, path.dimension()}),
-        advantages_(backend, path.samples()),
         weights_(over_trajectories ? path.samples() : 0),
+        row_weights_(backend, over_trajectories ? path.table().horizon() * path.samples() : 0),
         loss_(backend, 1, {transition_objective_type{}, 0.0f, 1.0}),
         scores_(backend, path.trained_rows()),
         recorded_(static_cast<std::size_t>(length_product(s.minibatches, path.table().horizon()))) {}
 
   /// Bytes of what goes with each row of a micro-batch, but for the generator's workspace.
   [[nodiscard]] static std::size_t row_bytes(const replay_settings& s, index_t dimension) {
-    const index_t arrays = (has_reference ? 1 : 0) + replay<Backend, context_type>::arrays_for(s.minibatches);
-    return ((saturated_size(s.rows_at_once) * arrays + std::max(s.rows_at_once, s.rows_sampled)) * dimension *
-            sizeof(float))
-        .value();
+    constexpr bool old_outputs = detail::needs_old_outputs<transition_objective_type>;
+    const index_t arrays =
+        1 + (has_reference ? 1 : 0) + replay<Backend, context_type>::arrays_for(s.minibatches, old_outputs);
+    return (saturated_size(s.rows_at_once) * arrays * dimension * sizeof(float)).value();
   }
 
+  /// Of the rows that are replayed at once; scratch between calls.
   [[nodiscard]] typename Generator::workspace_type& workspace() { return workspace_; }
-  /// Network outputs of as many rows as are replayed or sampled at once; scratch between calls.
-  [[nodiscard]] matrix<float> output() { return output_.view(); }
 
-  /// A rollout has been made: writes(advantages[B]) gives its advantages.
-  template <class Advantage>
-  void begin_rollout(const Advantage& writes) {
-    writes(advantages_.host());
-    if constexpr (over_trajectories) weights_.begin(advantages_.host());
-  }
   void begin_pass(Backend& backend, const path_type& path, std::uint64_t seed, std::uint64_t pass) {
     replay_.begin_pass(backend, path, seed, pass);
   }
   /// Places [first, last) of minibatch k in the order of the pass.
   [[nodiscard]] std::pair<index_t, index_t> minibatch(int k) const { return replay_.minibatch(k); }
 
-  /// Prepares the loss of the rows at places [first, last). For an objective over trajectories this finds the weight of
-  /// each, from log-ratios that are 0 until the parameters have `moved` since the rollout, and returns the value.
-  double prepare(Backend& backend, Generator& model, const path_type& path, std::pair<index_t, index_t> places,
-                 const Objective& value, float coefficient, bool moved) {
-    total_ = static_cast<double>(std::max<index_t>(kept_rows(path, places), 1));
+  /// Settles the loss of the rows at places [first, last). For an objective over trajectories this finds the weight of
+  /// each, from log-ratios that are 0 until the parameters have `moved` since the rollout, and returns the value. The
+  /// advantage of a trajectory is that of its first trained step.
+  double begin_minibatch(Backend& backend, Generator& model, const judged_type& from,
+                         std::pair<index_t, index_t> places, const Objective& value, float coefficient, bool moved) {
+    total_ = static_cast<double>(std::max<index_t>(kept_rows(from.path, places), 1));
     double of_trajectories = 0;
     if constexpr (over_trajectories) {
       loss_.host()[0] = {transition_objective_type{}, coefficient, total_};
-      of_trajectories = weigh(backend, model, path, places, value, moved);
+      of_trajectories = weigh(backend, model, from, places, value, moved);
       total_ = static_cast<double>(std::max<std::size_t>(weights_.members(), 1));
       loss_.host()[0].rows = total_;
     } else {
@@ -95,8 +90,8 @@ class replayed_gradient {
     }
     return of_trajectories;
   }
-  /// As above, with `rows` that the loss is the mean of.
-  void prepare(const transition_objective_type& value, float coefficient, double rows) {
+  /// The loss as it is given: a mean over `rows` rows.
+  void set_loss(const transition_objective_type& value, float coefficient, double rows) {
     total_ = rows;
     loss_.host()[0] = {value, coefficient, rows};
   }
@@ -108,12 +103,13 @@ class replayed_gradient {
   [[nodiscard]] double total() const { return total_; }
 
   /// The gradient of minibatch k takes the place of the generator's gradients.
-  void replace(Backend& backend, Generator& model, Regularizer& regularizer, const path_type& path, int k) {
+  void replace(Backend& backend, Generator& model, Regularizer& regularizer, const judged_type& from, int k) {
+    const path_type& path = from.path;
     const auto places = minibatch(k);
     const auto work = [&] {
       const vec<float> g = model.gradients();
       backend.for_each(g.size(), detail::fill<float>{g.data, 0.0f});
-      add(backend, model, regularizer, path, places);
+      add(backend, model, regularizer, from, places);
     };
     if (path.left_out() == 0)
       recorded_[static_cast<std::size_t>(index_t{path.table().first_trained} * settings_.minibatches + k)].run(backend,
@@ -123,10 +119,11 @@ class replayed_gradient {
   }
 
   /// Adds the gradient of the rows at places [first, last).
-  void add(Backend& backend, Generator& model, Regularizer& regularizer, const path_type& path,
+  void add(Backend& backend, Generator& model, Regularizer& regularizer, const judged_type& from,
            std::pair<index_t, index_t> places) {
-    each_micro_batch(backend, path, places,
-                     [&](const replayed_rows<context_type>& replayed, matrix<float> o, index_t at) {
+    const path_type& path = from.path;
+    each_micro_batch(backend, from, places,
+                     [&](const transition_rows<context_type>& replayed, matrix<float> o, index_t at) {
                        matrix<float> reference{nullptr, o.extents};
                        model.forward(backend, replayed.rows, o, workspace_);
                        if constexpr (has_reference) {
@@ -154,46 +151,48 @@ class replayed_gradient {
   }
 
   template <class Work>
-  void each_micro_batch(Backend& backend, const path_type& path, std::pair<index_t, index_t> places, const Work& work) {
+  void each_micro_batch(Backend& backend, const judged_type& from, std::pair<index_t, index_t> places,
+                        const Work& work) {
     loss_.upload(backend);
-    advantages_.upload(backend);
+    if constexpr (over_trajectories) row_weights_.upload(backend);
+    const judged_type weighted{from.path, over_trajectories ? row_weights_ : from.advantages};
     for (index_t at = places.first; at < places.second; at += settings_.rows_at_once) {
       const index_t count = std::min(settings_.rows_at_once, places.second - at);
-      work(replay_.rows(backend, path, at, count), output_.view().subview(0, count), at);
+      work(replay_.rows(backend, weighted, at, count), output_.view().subview(0, count), at);
     }
   }
 
   /// Scores the rows that stand at place `at`; their outputs become the gradient of the loss.
-  void score_replayed(Backend& backend, const path_type& path, const replayed_rows<context_type>& replayed,
+  void score_replayed(Backend& backend, const path_type& path, const transition_rows<context_type>& replayed,
                       matrix<float> o, matrix<const float> reference, index_t at) {
     score_rows(backend, scored_rows<transition_objective_type>{.x = replayed.rows.x,
                                                                .next = replayed.next,
                                                                .o = o,
                                                                .reference = reference,
-                                                               .old_output = path.outputs(),
-                                                               .rows = replayed.numbers,
-                                                               .first = replayed.first,
-                                                               .samples = path.samples(),
+                                                               .old_output = replayed.old_output,
+                                                               .step = replayed.step.data,
+                                                               .old_log_probability = replayed.old_log_probability.data,
+                                                               .advantage = replayed.advantage.data,
                                                                .table = path.step_rows(),
-                                                               .old_log_probabilities = path.log_probabilities(),
-                                                               .advantages = advantages_.device(),
                                                                .settings = loss_.device(),
                                                                .scores = scores_.device() + at,
-                                                               .reduction = settings_.reduction});
+                                                               .reduction = settings_.reduction,
+                                                               .scored = path.table().scored});
   }
 
   /// Sets the weights of the trajectories that have rows at the places.
-  double weigh(Backend& backend, Generator& model, const path_type& path, std::pair<index_t, index_t> places,
+  double weigh(Backend& backend, Generator& model, const judged_type& from, std::pair<index_t, index_t> places,
                const Objective& value, bool moved) {
     weights_.forget();
+    const path_type& path = from.path;
     const index_t samples = path.samples();
     for (index_t i = places.first; i < places.second; ++i) {
       const index_t row = replay_.row_at(path, i) - path.first_trained_row();
       if (row < samples && !path.is_left_out(row)) weights_.add_member(row);
     }
     if (moved) {
-      each_micro_batch(backend, path, places,
-                       [&](const replayed_rows<context_type>& replayed, matrix<float> o, index_t at) {
+      each_micro_batch(backend, from, places,
+                       [&](const transition_rows<context_type>& replayed, matrix<float> o, index_t at) {
                          model.predict(backend, replayed.rows, o, workspace_);
                          score_replayed(backend, path, replayed, o, {nullptr, o.extents}, at);
                        });
@@ -203,15 +202,21 @@ class replayed_gradient {
           weights_.add_log_ratio(replay_.row_at(path, places.first + static_cast<index_t>(i)) % samples,
                                  static_cast<double>(moved_scores[i].log_ratio));
     }
-    return weights_.weigh(value, settings_.samples_per_prompt, advantages_.host());
+    const auto first = static_cast<std::size_t>(path.first_trained_row()), n = static_cast<std::size_t>(samples);
+    const std::span<float> of_first_step = row_weights_.host().subspan(first, n);
+    const double of_trajectories =
+        weights_.weigh(value, settings_.samples_per_prompt, from.advantages.host().subspan(first, n), of_first_step);
+    for (std::size_t k = 1; k < static_cast<std::size_t>(path.table().trained); ++k)
+      std::copy(of_first_step.begin(), of_first_step.end(), row_weights_.host().subspan(first + k * n, n).begin());
+    return of_trajectories;
   }
 
   replay_settings settings_;
   replay<Backend, context_type> replay_;
   typename Generator::workspace_type workspace_;
   tensor<float, 2, Backend> output_, reference_;
-  mirrored<float, Backend> advantages_;
   trajectory_weights weights_;
+  mirrored<float, Backend> row_weights_;  // by row of the trajectory, of objectives over trajectories
   mirrored<loss_settings<transition_objective_type>, Backend> loss_;
   mirrored<score, Backend> scores_;
   std::vector<repeated<Backend>> recorded_;  // by first trained step, which the table follows, and minibatch

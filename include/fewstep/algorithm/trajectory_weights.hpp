@@ -15,18 +15,12 @@ namespace fewstep {
 /// that the trajectories have come to.
 class trajectory_weights {
  public:
-  explicit trajectory_weights(index_t samples)
-      : advantages_(static_cast<std::size_t>(samples)), log_ratios_(advantages_.size()) {
-    for (auto* compact : {&compact_advantages_, &slopes_}) compact->reserve(advantages_.size());
-    compact_log_ratios_.reserve(advantages_.size());
-    members_.reserve(advantages_.size());
+  explicit trajectory_weights(index_t samples) : log_ratios_(static_cast<std::size_t>(samples)) {
+    for (auto* compact : {&compact_advantages_, &slopes_}) compact->reserve(log_ratios_.size());
+    compact_log_ratios_.reserve(log_ratios_.size());
+    members_.reserve(log_ratios_.size());
   }
 
-  /// A rollout has these advantages, and its trajectories their old log-probabilities.
-  void begin(std::span<const float> advantages) {
-    std::copy(advantages.begin(), advantages.end(), advantages_.begin());
-    forget();
-  }
   /// Log-ratios are added up anew.
   void forget() {
     std::fill(log_ratios_.begin(), log_ratios_.end(), 0.0);
@@ -37,14 +31,15 @@ class trajectory_weights {
   void add_log_ratio(index_t sample, double log_ratio) { log_ratios_[static_cast<std::size_t>(sample)] += log_ratio; }
   [[nodiscard]] std::size_t members() const { return members_.size(); }
 
-  /// Writes the weights of the members among weights[samples]; returns the value of the objective. Sample i is one of
-  /// prompt i / samples_per_prompt, of which some may be no members.
+  /// Writes the weights of the members among weights[samples], given advantages[samples]; returns the value of the
+  /// objective. Sample i is one of prompt i / samples_per_prompt, of which some may be no members.
   template <trajectory_objective Objective>
-  double weigh(const Objective& value_of, int samples_per_prompt, std::span<float> weights) {
+  double weigh(const Objective& value_of, int samples_per_prompt, std::span<const float> advantages,
+               std::span<float> weights) {
     compact_advantages_.clear();
     compact_log_ratios_.clear();
     for (const std::size_t sample : members_) {
-      compact_advantages_.push_back(advantages_[sample]);
+      compact_advantages_.push_back(advantages[sample]);
       compact_log_ratios_.push_back(log_ratios_[sample]);
     }
     slopes_.resize(members_.size());
@@ -82,7 +77,6 @@ class trajectory_weights {
     return sum / static_cast<double>(prompts);
   }
 
-  std::vector<float> advantages_;
   std::vector<double> log_ratios_;  // sums over the trained steps
   std::vector<std::size_t> members_;
   std::vector<float> compact_advantages_, slopes_;  // of the members

@@ -62,4 +62,17 @@ struct add_into {
   FEWSTEP_HD void operator()(index_t i) const { to[i] += from[i]; }
 };
 
+/// to[i] = from[rows[i]].
+struct gather_rows {
+  const index_t* rows;
+  matrix<const float> from;
+  matrix<float> to;
+
+  [[nodiscard]] FEWSTEP_HD index_t columns() const { return to.cols(); }
+  FEWSTEP_HD void operator()(index_t i, index_t d) const { to(i, d) = from(rows[i], d); }
+  FEWSTEP_HD void operator()(index_t i) const {
+    for (index_t d = 0; d < to.cols(); ++d) (*this)(i, d);
+  }
+};
+
 }  // namespace fewstep::detail

@@ -57,6 +57,11 @@ FEWSTEP_HD inline void store_values(float* values, int i, int n, const float_pac
   }
 }
 
+/// Whether coordinate d is one of `count` from `first` on.
+[[nodiscard]] FEWSTEP_HD inline bool is_scored(int d, int first, int count) {
+  return static_cast<unsigned>(d - first) < static_cast<unsigned>(count);
+}
+
 /// x' - a x - b o, rounded alike wherever it is computed.
 [[nodiscard]] FEWSTEP_HD inline float residual_of(float next, float x, float o, float a, float b) {
   return std::fma(-b, o, std::fma(-a, x, next));

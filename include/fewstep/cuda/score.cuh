@@ -32,9 +32,8 @@ struct compared {
   static constexpr int first_old = Referenced ? 1 : 0;
   static constexpr int count = first_old + (needs_old_outputs<Objective> ? 1 : 0);
 
-  [[nodiscard]] FEWSTEP_HD static const float* row(const scored_rows<Objective>& a, int other, index_t i,
-                                                   index_t trajectory_row) {
-    return Referenced && other == 0 ? a.reference.row(i) : a.old_output.row(trajectory_row);
+  [[nodiscard]] FEWSTEP_HD static const float* row(const scored_rows<Objective>& a, int other, index_t i) {
+    return Referenced && other == 0 ? a.reference.row(i) : a.old_output.row(i);
   }
   [[nodiscard]] FEWSTEP_HD static compared_squares squares(const double (&of)[count + 1]) {
     compared_squares s;
@@ -65,26 +64,24 @@ struct score_row {
   using others = compared<Referenced, Objective>;
 
   index_t i;
-  index_t row, step;
+  std::int32_t step;
   step_row coefficients;
   int dimension;
 
   FEWSTEP_HD score_row(const scored_rows<Objective>& a, index_t transition)
-      : i(transition),
-        row(a.row_of(transition)),
-        step(quotient(row, a.samples)),
-        coefficients(a.table[step]),
-        dimension(static_cast<int>(a.o.cols())) {}
+      : i(transition), step(a.step[transition]), coefficients(a.table[step]), dimension(static_cast<int>(a.o.cols())) {}
 
-  /// Residual and differences of values [at, at + 4) of the row.
+  /// Residual and differences of values [at, at + 4) of the row, 0 for values that are not scored.
   template <bool Packets, class Keep>
   FEWSTEP_HD void load(const scored_rows<Objective>& a, int at, int n, float_packet& residual, const Keep& keep) const {
     const float_packet xs = load_values<Packets>(a.x.row(i), at, n), nexts = load_values<Packets>(a.next.row(i), at, n),
                        os = load_values<Packets>(a.o.row(i), at, n);
     for (int k = 0; k < 4; ++k) residual[k] = residual_of(nexts[k], xs[k], os[k], coefficients.a, coefficients.b);
+    clear_unscored(a, at, residual);
     for (int other = 0; other < others::count; ++other) {
-      float_packet difference = load_values<Packets>(others::row(a, other, i, row), at, n);
+      float_packet difference = load_values<Packets>(others::row(a, other, i), at, n);
       for (int k = 0; k < 4; ++k) difference[k] = os[k] - difference[k];
+      clear_unscored(a, at, difference);
       keep(other, difference);
     }
   }
@@ -93,10 +90,19 @@ struct score_row {
   [[nodiscard]] FEWSTEP_HD scored finish(const scored_rows<Objective>& a,
                                          const double (&sums)[others::count + 1]) const {
     const loss_settings<Objective>& settings = *a.settings;
-    return score_of(log_probability_of(sums[0], dimension, coefficients.sigma, a.reduction), others::squares(sums),
-                    coefficients, dimension, a.reduction, settings.value, a.old_log_probabilities[row],
-                    a.advantages[row - step * a.samples], static_cast<std::int32_t>(step), settings.rows,
-                    settings.coefficient);
+    const index_t scored = a.scored.size(dimension);
+    return score_of(log_probability_of(sums[0], scored, coefficients.sigma, a.reduction), others::squares(sums),
+                    coefficients, scored, a.reduction, settings.value, a.old_log_probability[i], a.advantage[i], step,
+                    settings.rows, settings.coefficient);
+  }
+
+ private:
+  /// Rows are shared out and added up by their length alone, as in the rollout, whatever is scored of them.
+  FEWSTEP_HD static void clear_unscored(const scored_rows<Objective>& a, int at, float_packet& values) {
+    if (a.scored.is_all()) return;
+    const int first = static_cast<int>(a.scored.first), count = static_cast<int>(a.scored.count);
+    for (int k = 0; k < 4; ++k)
+      if (!is_scored(at + k, first, count)) values[k] = 0;
   }
 };
 

@@ -72,6 +72,7 @@ struct step_segments {
       first = static_cast<int>(block.index() - i * segments) * segment_of_block;
     }
     const int n = i < a.x.rows() ? static_cast<int>(a.x.cols()) : 0;
+    const int first_scored = static_cast<int>(a.scored.first), scored = n > 0 ? static_cast<int>(a.scored.size(n)) : 0;
     const float *x = a.x.row(i), *o = a.o.row(i);
     float* next = a.next.row(i);
 
@@ -90,7 +91,8 @@ struct step_segments {
       }
       for (int k = 0; k < 4; ++k) {
         // beyond the row there is noise too
-        const float residual = at + k < n ? residual_of(moved[k], xs[k], os[k], a.row.a, a.row.b) : 0.0f;
+        const bool counts = is_scored(at + k, first_scored, scored);
+        const float residual = counts ? residual_of(moved[k], xs[k], os[k], a.row.a, a.row.b) : 0.0f;
         sum = std::fma(residual, residual, sum);
       }
     }
@@ -100,7 +102,7 @@ struct step_segments {
     if (sums != nullptr)
       sums[block.index()] = squares;
     else
-      a.log_probabilities[i] = log_probability_of(squares, n, a.row.sigma, a.reduction);
+      a.log_probabilities[i] = log_probability_of(squares, scored, a.row.sigma, a.reduction);
   }
 };
 
@@ -176,8 +178,9 @@ void take_step(device_backend<Device>& backend, const transition_step& a) {
   else
     with_lanes(std::false_type{});
   if (sums != nullptr)
-    executor.for_each(rows, detail::log_probability_of_segments{sums, static_cast<int>(segments), dimension,
-                                                                a.row.sigma, a.reduction, a.log_probabilities});
+    executor.for_each(rows,
+                      detail::log_probability_of_segments{sums, static_cast<int>(segments), a.scored.size(dimension),
+                                                          a.row.sigma, a.reduction, a.log_probabilities});
 }
 
 template <class Device>

@@ -4,6 +4,7 @@
 #include <fewstep/core/config.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/view.hpp>
+#include <fewstep/generator/context_rows.hpp>
 
 #include <array>
 #include <bit>
@@ -26,7 +27,7 @@ struct class_conditioning {
   [[nodiscard]] static context_type none() { return -1; }
   [[nodiscard]] static index_t width(index_t classes) { return classes; }
   /// A class beyond the last would be written outside of the row.
-  static void check(vec<const context_type> contexts, index_t classes) {
+  static void check(const context_rows<context_type>& contexts, index_t classes) {
     for (index_t r = 0; classes > 0 && r < contexts.size(); ++r)
       expects(contexts[r] >= none() && contexts[r] < classes, [&] {
         return message("mlp_generator: row ", r, " has the class ", contexts[r], ", but there are ", classes, " (0 to ",
@@ -101,7 +102,7 @@ struct observation_conditioning {
     });
     return floats;
   }
-  static void check(vec<const context_type>, index_t) {}
+  static void check(const context_rows<context_type>&, index_t) {}
   template <class T>
   FEWSTEP_HD static void write(const context_type& observed, vec<T> columns) {
     float values[static_cast<std::size_t>(floats)];

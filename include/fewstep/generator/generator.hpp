@@ -3,6 +3,7 @@
 
 #include <fewstep/backend/backend.hpp>
 #include <fewstep/core/view.hpp>
+#include <fewstep/generator/context_rows.hpp>
 #include <fewstep/generator/preconditioning.hpp>
 
 #include <concepts>
@@ -14,12 +15,13 @@
 namespace fewstep {
 
 /// Rows that a generator is asked about: x[B,D] states, times[B] noise levels, contexts[B] what each is conditioned on.
-/// Every row has its own time, so a whole trajectory is replayed as one batch.
+/// Every row has its own time, so a whole trajectory is replayed as one batch; rows that share a context share its
+/// copy.
 template <class Context>
 struct batch {
   matrix<const float> x;
   vec<const float> times;
-  vec<const Context> contexts;
+  context_rows<Context> contexts;
 
   [[nodiscard]] FEWSTEP_HD index_t rows() const { return x.rows(); }
   [[nodiscard]] FEWSTEP_HD batch subview(index_t first, index_t count) const {

@@ -271,8 +271,11 @@ class guided {
   [[nodiscard]] index_t differentiated(index_t rows) const { return guides() && differentiates ? rows : 0; }
 
   /// Refuses unknown contexts by the caller's numbers of the rows.
-  void check([[maybe_unused]] vec<const context_type> contexts) const {
-    if constexpr (on_host<Backend> && detail::has_expect_known<Generator>) model_->expect_known(as_span(contexts));
+  void check([[maybe_unused]] const context_rows<context_type>& contexts) const {
+    if constexpr (on_host<Backend> && requires { model_->expect_known(contexts); })
+      model_->expect_known(contexts);
+    else if constexpr (on_host<Backend> && detail::has_expect_known<Generator>)
+      for (index_t r = 0; r < contexts.size(); ++r) model_->expect_known(std::span(&contexts[r], 1));
   }
   void pair(Backend& backend, const batch<context_type>& rows, workspace_type& workspace) const {
     for_each_row(backend, rows.rows(),

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/generator/context_rows.hpp>
 #include <fewstep/generator/vocabulary.hpp>
 
 #include <cstddef>
@@ -79,8 +80,8 @@ namespace detail {
 }
 
 /// Refuses tokens that a table of `size` words, padding included, does not have.
-inline void expect_known_words(std::span<const token_list> texts, index_t size, std::string_view who) {
-  for (std::size_t r = 0; r < texts.size(); ++r)
+inline void expect_known_words(const context_rows<token_list>& texts, index_t size, std::string_view who) {
+  for (index_t r = 0; r < texts.size(); ++r)
     for (const std::int32_t id : texts[r].ids)
       expects(id >= 0 && id < size, [&] {
         return message(who, ": row ", r, " has the token ", id, ", but tokens are 0 (padding) to ", size - 1,

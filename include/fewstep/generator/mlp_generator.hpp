@@ -21,7 +21,7 @@ namespace detail {
 template <class T, class Conditioning = class_conditioning>
 struct join_columns {
   matrix<const T> x, fourier;
-  vec<const typename Conditioning::context_type> contexts;
+  context_rows<typename Conditioning::context_type> contexts;
   matrix<T> joined;
   FEWSTEP_HD void operator()(index_t r) const {
     T* out = joined.row(r);
@@ -74,12 +74,12 @@ class mlp_network {
   [[nodiscard]] static context_type unconditional() requires requires { Conditioning::none(); }
   { return Conditioning::none(); }
   /// Refuses contexts that the network has no columns for.
-  void expect_known(std::span<const context_type> contexts) const {
-    Conditioning::check(as_vec(contexts), options_.classes);
+  void expect_known(const context_rows<context_type>& contexts) const {
+    Conditioning::check(contexts, options_.classes);
   }
 
   template <class Pass>
-  matrix<T> forward(Pass& p, matrix<const T> x, vec<const float> times, vec<const context_type> contexts,
+  matrix<T> forward(Pass& p, matrix<const T> x, vec<const float> times, context_rows<context_type> contexts,
                     tape& kept) const {
     const matrix<T> fourier = fourier_features<T>(p, times, p.frequencies(options_.frequencies));
     const matrix<T> joined = p.memory.template allocate<T, 2>({x.rows(), input_width()});

@@ -43,7 +43,8 @@ struct preconditioned_network : Network {
 /// Network is a struct of modules (see pass) with
 ///   context_type, tape
 ///   sample_size()
-///   forward(pass, x, times, contexts, tape)  the raw output o[M,D] of states x[M,D] that are scaled by in(t)
+///   forward(pass, x, times, contexts, tape)  the raw output o[M,D] of states x[M,D] that are scaled by in(t); contexts
+///                                            are context_rows<context_type>
 ///   backward(pass, gy, tape)                 adds parameter gradients; returns that of x in the first D columns
 /// and may have adapt, frequencies, groups and name as network_runner says, and
 ///   options()                                for settings()
@@ -108,7 +109,7 @@ class network_generator {
 
   [[nodiscard]] context_type unconditional() const requires requires { Network::unconditional(); }
   { return Network::unconditional(); }
-  void expect_known(std::span<const context_type> contexts) const requires requires(const Network& n) {
+  void expect_known(const context_rows<context_type>& contexts) const requires requires(const Network& n) {
     n.expect_known(contexts);
   }
   { network().expect_known(contexts); }
@@ -148,8 +149,8 @@ class network_generator {
   explicit network_generator(runner_type runner) : runner_(std::move(runner)) {}
 
   void check([[maybe_unused]] const batch<context_type>& rows) const {
-    if constexpr (on_host<Backend> && requires { network().expect_known(as_span(rows.contexts)); })
-      network().expect_known(as_span(rows.contexts));
+    if constexpr (on_host<Backend> && requires { network().expect_known(rows.contexts); })
+      network().expect_known(rows.contexts);
   }
 
   runner_type runner_;

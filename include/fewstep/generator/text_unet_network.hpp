@@ -75,7 +75,7 @@ class text_unet_network {
   /// The empty text, of which the network sees zeros; for guidance train a share of the rows under it.
   [[nodiscard]] static token_list unconditional() { return {}; }
   /// Refuses tokens beyond the table of words, which would be read from memory that is not the table's.
-  void expect_known(std::span<const token_list> contexts) const {
+  void expect_known(const context_rows<token_list>& contexts) const {
     detail::expect_known_words(contexts, options_.vocabulary, name);
   }
 
@@ -87,11 +87,13 @@ class text_unet_network {
   }
 
   template <class Pass>
-  matrix<T> forward(Pass& p, matrix<const T> x, vec<const float> times, vec<const token_list> contexts,
+  matrix<T> forward(Pass& p, matrix<const T> x, vec<const float> times, context_rows<token_list> contexts,
                     tape& kept) const {
+    const vec<token_list> texts = p.memory.template allocate<token_list, 1>({x.rows()});
+    p.executor.for_each(x.rows(), detail::gather_contexts<token_list>{contexts, texts.data});
     const matrix<T> fourier = fourier_features<T>(p, times, p.frequencies(options_.frequencies));
     const matrix<T> sum = time_.forward(p, fourier, kept.time);
-    const matrix<T> text = text_.forward(p, words_.forward(p, token_matrix(contexts), kept.words), kept.text);
+    const matrix<T> text = text_.forward(p, words_.forward(p, token_matrix(texts), kept.words), kept.text);
     p.executor.for_each(sum.size(), detail::add_into<T>{text.data, sum.data});
     const matrix<T> condition = elementwise<T, silu>{}.forward(p, sum, kept.condition);
     return {unet_.forward(p, pictures(x), condition, kept.unet).data, x.extents};

@@ -3,6 +3,7 @@
 
 #include <fewstep/backend/backend.hpp>
 #include <fewstep/backend/mirror.hpp>
+#include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/core/view.hpp>
@@ -20,23 +21,6 @@
 #include <vector>
 
 namespace fewstep {
-
-namespace detail {
-
-/// to[i] = from[rows[i]].
-struct gather_particles {
-  const index_t* rows;
-  matrix<const float> from;
-  matrix<float> to;
-
-  [[nodiscard]] FEWSTEP_HD index_t columns() const { return to.cols(); }
-  FEWSTEP_HD void operator()(index_t i, index_t d) const { to(i, d) = from(rows[i], d); }
-  FEWSTEP_HD void operator()(index_t i) const {
-    for (index_t d = 0; d < to.cols(); ++d) (*this)(i, d);
-  }
-};
-
-}  // namespace detail
 
 /// A generator under a step table as a particle process: particle i has contexts[i] until it is gathered, and the noise
 /// of sample i of a rollout with this seed. Only the current states are kept.
@@ -126,7 +110,7 @@ class generator_particles {
     for (std::size_t i = 0; i < before.size(); ++i) context_of_[i] = before[static_cast<std::size_t>(ancestors[i])];
     upload_contexts(backend);
     const auto move = [&](tensor<float, 2, Backend>& rows) {
-      backend.for_each(particles(), detail::gather_particles{ancestors_.device(), rows.view(), other_.view()});
+      backend.for_each(particles(), detail::gather_rows{ancestors_.device(), rows.view(), other_.view()});
       std::swap(rows, other_);
     };
     move(x_);

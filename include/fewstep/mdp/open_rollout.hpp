@@ -109,7 +109,8 @@ class open_rollout {
                               .noise = noise_,
                               .first = first_,
                               .log_probabilities = table().trains(k) ? path_.log_probabilities() + place(k) : nullptr,
-                              .reduction = over_});
+                              .reduction = over_,
+                              .scored = table().scored});
     ++at_;
   }
 

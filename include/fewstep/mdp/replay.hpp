@@ -2,29 +2,29 @@
 #pragma once
 
 #include <fewstep/backend/mirror.hpp>
+#include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/random.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/mdp/trajectory.hpp>
+#include <fewstep/mdp/transition_rows.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
+#include <span>
 #include <utility>
 #include <vector>
 
 namespace fewstep {
 
-/// Rows of a trajectory as they are replayed: what the network sees, and the states that followed [N, D]. Row i is row
-/// `first` + i of the trajectory, or numbers[i] where that is not null.
-template <class Context>
-struct replayed_rows {
-  batch<Context> rows;
-  matrix<const float> next;
-  index_t first = 0;
-  const index_t* numbers = nullptr;
+/// A trajectory that has been judged: what the action of each of its rows was worth.
+template <class Backend, class Context>
+struct judged_trajectory {
+  const trajectory<Backend, Context>& path;
+  const mirrored<float, Backend>& advantages;  ///< [H B], by row of the trajectory
 };
 
 namespace detail {
@@ -46,17 +46,16 @@ struct gather_states {
   }
 };
 
-/// Time and context of each gathered row.
-template <class Context>
-struct gather_conditions {
+/// What each gathered row is learned from by.
+struct gather_judgement {
   const index_t* numbers;
-  vec<const float> times;
-  vec<const Context> contexts;
-  float* times_to;
-  Context* contexts_to;
+  const double* log_probabilities;
+  const float* advantages;
+  double* log_probabilities_to;
+  float* advantages_to;
   FEWSTEP_HD void operator()(index_t i) const {
-    times_to[i] = times[numbers[i]];
-    contexts_to[i] = contexts[numbers[i]];
+    log_probabilities_to[i] = log_probabilities[numbers[i]];
+    advantages_to[i] = advantages[numbers[i]];
   }
 };
 
@@ -137,22 +136,37 @@ class replay {
       : order_({path.table().trained, path.samples(), together}, minibatches),
         minibatches_(minibatches),
         micro_batch_(micro_batch),
+        keeps_outputs_(path.keeps_outputs()),
         numbers_(backend, permutes() ? path.trained_rows() : 0),
-        gathered_(backend, {arrays_for(minibatches) * micro_batch, path.dimension()}),
-        times_(backend, permutes() ? micro_batch : 0),
-        contexts_(backend, permutes() ? micro_batch : 0) {}
+        steps_(backend, numbers_.size()),
+        samples_(backend, numbers_.size()),
+        times_(backend, numbers_.size()),
+        gathered_(backend, {arrays_for(minibatches, keeps_outputs_) * micro_batch, path.dimension()}),
+        log_probabilities_(backend, {permutes() ? micro_batch : 0}),
+        advantages_(backend, {permutes() ? micro_batch : 0}) {}
 
   /// Arrays of [micro_batch, D] that a replay holds.
-  [[nodiscard]] static index_t arrays_for(int minibatches) { return minibatches > 1 ? 2 : 0; }
+  [[nodiscard]] static index_t arrays_for(int minibatches, bool keeps_outputs) {
+    return minibatches > 1 ? 2 + (keeps_outputs ? 1 : 0) : 0;
+  }
   [[nodiscard]] std::pair<index_t, index_t> minibatch(int k) const { return order_.minibatch(k); }
 
   /// Begins pass number `pass` of the run: a new order where there are several minibatches.
   void begin_pass(Backend& backend, const trajectory<Backend, Context>& path, std::uint64_t seed, std::uint64_t pass) {
     if (!permutes()) return;
     order_.permute(seed, pass);
-    for (index_t i = 0; i < numbers_.size(); ++i)
-      numbers_.host()[static_cast<std::size_t>(i)] = path.first_trained_row() + order_[i];
+    const std::span<const std::int32_t> steps = path.step_of_row().host(), samples = path.sample_of_row().host();
+    for (std::size_t i = 0; i < steps_.host().size(); ++i) {
+      const index_t row = path.first_trained_row() + order_[static_cast<index_t>(i)];
+      numbers_.host()[i] = row;
+      steps_.host()[i] = steps[static_cast<std::size_t>(row)];
+      samples_.host()[i] = samples[static_cast<std::size_t>(row)];
+      times_.host()[i] = path.table().rows[static_cast<std::size_t>(steps_.host()[i])].time;
+    }
     numbers_.upload(backend);
+    steps_.upload(backend);
+    samples_.upload(backend);
+    times_.upload(backend);
   }
   /// Row of the trajectory at place i of the pass.
   [[nodiscard]] index_t row_at(const trajectory<Backend, Context>& path, index_t i) const {
@@ -160,19 +174,23 @@ class replay {
   }
 
   /// The rows at places [at, at + count), count <= micro_batch; valid until the next call.
-  [[nodiscard]] replayed_rows<Context> rows(Backend& backend, const trajectory<Backend, Context>& path, index_t at,
-                                            index_t count) {
-    const matrix<const float> states = path.states();
-    if (!permutes()) {
-      const index_t first = path.first_trained_row() + at;
-      return {path.rows(first, count), states.subview(first + path.samples(), count), first, nullptr};
-    }
-    const matrix<float> x = gathered_.view().subview(0, count), next = gathered_.view().subview(micro_batch_, count);
+  [[nodiscard]] transition_rows<Context> rows(Backend& backend, const judged_trajectory<Backend, Context>& from,
+                                              index_t at, index_t count) {
+    const trajectory<Backend, Context>& path = from.path;
+    if (!permutes()) return path.transitions(path.first_trained_row() + at, count, from.advantages.view());
+    const auto array = [&](index_t which) { return gathered_.view().subview(which * micro_batch_, count); };
     const index_t* const numbers = numbers_.device() + at;
-    backend.for_each(count, detail::gather_states{numbers, states, path.samples(), x, next});
-    backend.for_each(count, detail::gather_conditions<Context>{numbers, path.times(), path.row_contexts(),
-                                                               times_.device(), contexts_.device()});
-    return {batch<Context>{x, times_.view(), contexts_.view()}.subview(0, count), next, 0, numbers};
+    backend.for_each(count, detail::gather_states{numbers, path.states(), path.samples(), array(0), array(1)});
+    backend.for_each(count, detail::gather_judgement{numbers, path.log_probabilities(), from.advantages.device(),
+                                                     log_probabilities_.data(), advantages_.data()});
+    if (keeps_outputs_) backend.for_each(count, detail::gather_rows{numbers, path.outputs(), array(2)});
+    const context_rows<Context> contexts{path.row_contexts().values, samples_.device() + at, count};
+    return {{array(0), times_.view().subview(at, count), contexts},
+            array(1),
+            steps_.view().subview(at, count),
+            log_probabilities_.view().subview(0, count),
+            advantages_.view().subview(0, count),
+            keeps_outputs_ ? array(2) : matrix<float>{}};
   }
 
  private:
@@ -181,10 +199,15 @@ class replay {
   replay_order order_;
   int minibatches_;
   index_t micro_batch_;
-  mirrored<index_t, Backend> numbers_;  // of the trajectory's rows, in the order of the pass
-  tensor<float, 2, Backend> gathered_;
+  bool keeps_outputs_;
+  // By place in the pass: row of the trajectory, and its step, sample and time.
+  mirrored<index_t, Backend> numbers_;
+  mirrored<std::int32_t, Backend> steps_, samples_;
   mirrored<float, Backend> times_;
-  mirrored<Context, Backend> contexts_;
+  // Of the rows that were asked for last.
+  tensor<float, 2, Backend> gathered_;
+  tensor<double, 1, Backend> log_probabilities_;
+  tensor<float, 1, Backend> advantages_;
 };
 
 }  // namespace fewstep

@@ -8,6 +8,7 @@
 #include <fewstep/core/view.hpp>
 #include <fewstep/mdp/log_probability.hpp>
 #include <fewstep/objective/objective.hpp>
+#include <fewstep/sampler/scored_range.hpp>
 #include <fewstep/sampler/step_table.hpp>
 
 #include <algorithm>
@@ -70,7 +71,7 @@ struct scored {
   float on_residual, on_reference, on_old;
 };
 
-/// See score_transition.
+/// See score_transition; `dimension` values are scored.
 template <objective Objective>
 FEWSTEP_HD scored score_of(double log_pi, compared_squares squares, const step_row& row, index_t dimension,
                            reduction over, const Objective& value, double old_log_probability, float advantage,
@@ -79,8 +80,7 @@ FEWSTEP_HD scored score_of(double log_pi, compared_squares squares, const step_r
   const double reduce = over == reduction::mean ? 1.0 / static_cast<double>(dimension) : 1.0;
   const double b = static_cast<double>(row.b),
                variance = static_cast<double>(row.sigma) * static_cast<double>(row.sigma);
-  transition t{log_ratio, advantage, row.sigma, row.b, step};
-  if constexpr (needs_duration<Objective>) t.duration = row.duration;
+  transition t{log_ratio, advantage, row, step};
   double divergence = 0;
   if constexpr (needs_old_outputs<Objective>) {
     divergence = squares.old * b * b * reduce / (2.0 * variance);
@@ -142,26 +142,22 @@ struct loss_settings {
 };
 
 /// Transitions that are scored together: states x[N, D] and those that followed, next[N, D]; outputs o[N, D] become the
-/// gradient of the loss (score_transition), and scores[N] say what each gave. Transition i is row rows[i] of a
-/// trajectory of `samples` samples, or first + i where rows is null: row k * samples + r is step k of sample r.
+/// gradient of the loss (score_transition), and scores[N] say what each gave. See transition_rows for where they come
+/// from. Only coordinates in `scored` count; the gradient of the others is 0.
 template <objective Objective>
 struct scored_rows {
   matrix<const float> x, next;
   matrix<float> o;
-  matrix<const float> reference;     ///< o_ref[N, D], or null
-  matrix<const float> old_output{};  ///< o of the rollout by row of the trajectory, for objectives that need it
-  const index_t* rows = nullptr;
-  index_t first = 0;
-  index_t samples = 1;
+  matrix<const float> reference;                ///< o_ref[N, D], or null
+  matrix<const float> old_output{};             ///< o of the rollout [N, D], for objectives that need it
+  const std::int32_t* step = nullptr;           ///< [N], row of the table
+  const double* old_log_probability = nullptr;  ///< [N]
+  const float* advantage = nullptr;             ///< [N]
   const step_row* table = nullptr;
-  const double* old_log_probabilities = nullptr;  ///< by row of the trajectory
-  const float* advantages = nullptr;              ///< by sample
   const loss_settings<Objective>* settings = nullptr;
   score* scores = nullptr;
   fewstep::reduction reduction = fewstep::reduction::mean;
-
-  /// Row of the trajectory of transition i.
-  [[nodiscard]] FEWSTEP_HD index_t row_of(index_t i) const { return rows == nullptr ? first + i : rows[i]; }
+  scored_range scored{};
 };
 
 namespace detail {
@@ -182,12 +178,17 @@ requires on_host<Backend>
 void score_rows(Backend& backend, const scored_rows<Objective>& a) {
   detail::check_old_outputs(a);
   backend.parallel_for(a.o.rows(), [a, settings = *a.settings](auto&, int, index_t i) {
-    const index_t row = a.row_of(i), step = row / a.samples, sample = row % a.samples;
-    const compared_outputs other{a.reference.data == nullptr ? nullptr : a.reference.row(i),
-                                 detail::needs_old_outputs<Objective> ? a.old_output.row(row) : nullptr};
-    a.scores[i] = score_transition({a.x.row(i), a.next.row(i), a.table + step}, a.o.row(i), a.o.cols(), a.reduction,
-                                   settings.value, a.old_log_probabilities[row], a.advantages[sample],
-                                   static_cast<std::int32_t>(step), settings.rows, other, settings.coefficient);
+    const index_t dimension = a.o.cols(), first = a.scored.first, count = a.scored.size(dimension);
+    const std::int32_t step = a.step[i];
+    const compared_outputs other{a.reference.data == nullptr ? nullptr : a.reference.row(i) + first,
+                                 detail::needs_old_outputs<Objective> ? a.old_output.row(i) + first : nullptr};
+    float* o = a.o.row(i);
+    a.scores[i] = score_transition({a.x.row(i) + first, a.next.row(i) + first, a.table + step}, o + first, count,
+                                   a.reduction, settings.value, a.old_log_probability[i], a.advantage[i], step,
+                                   settings.rows, other, settings.coefficient);
+    if (a.scored.is_all()) return;
+    std::fill(o, o + first, 0.0f);
+    std::fill(o + first + count, o + dimension, 0.0f);
   });
 }
 

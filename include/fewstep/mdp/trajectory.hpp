@@ -3,15 +3,18 @@
 
 #include <fewstep/backend/mirror.hpp>
 #include <fewstep/core/element_kernels.hpp>
+#include <fewstep/core/error.hpp>
 #include <fewstep/core/sizes.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/generator.hpp>
+#include <fewstep/mdp/transition_rows.hpp>
 #include <fewstep/sampler/step_table.hpp>
 
 #include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <span>
 #include <utility>
 #include <vector>
@@ -27,7 +30,8 @@ struct trajectory_options {
 ///   outputs[H B, D]: the network's, where they are kept;
 ///   log_probabilities[H B]: those of the rollout, which are never recomputed;
 ///   result[B, D]: what the decoder and the reward see.
-/// Times and contexts are repeated per row, so that steps 0 .. k - 1 are replayed as one batch of k B rows.
+/// Times are repeated per row, and rows share the context of their sample, so that steps 0 .. k - 1 are replayed as one
+/// batch of k B rows.
 /// Samples that nothing is to be learned from can be left out; they keep their rows, which then count for nothing.
 template <class Backend, class Context>
 class trajectory {
@@ -41,17 +45,29 @@ class trajectory {
         result_(backend, {samples, dimension}),
         log_probabilities_(backend, table_.horizon() * samples),
         times_(backend, table_.horizon() * samples),
+        step_of_row_(backend, table_.horizon() * samples),
+        sample_of_row_(backend, table_.horizon() * samples),
         rows_(backend, table_.horizon()),
-        contexts_(backend, table_.horizon() * samples),
+        contexts_(backend, samples),
         is_left_out_(static_cast<std::size_t>(samples)) {
-    for (std::size_t k = 0; k < table_.rows.size(); ++k)
-      std::fill_n(times_.host().begin() + static_cast<std::ptrdiff_t>(k) * samples, samples, table_.rows[k].time);
+    expects(std::in_range<std::int32_t>(samples),
+            [&] { return message("trajectory: ", samples, " samples, which have numbers of 32 bits; use fewer"); });
+    table_.scored.expect_within(dimension);
+    for (std::size_t k = 0; k < table_.rows.size(); ++k) {
+      const auto first = static_cast<std::ptrdiff_t>(k) * samples;
+      std::fill_n(times_.host().begin() + first, samples, table_.rows[k].time);
+      std::fill_n(step_of_row_.host().begin() + first, samples, static_cast<std::int32_t>(k));
+      std::iota(sample_of_row_.host().begin() + first, sample_of_row_.host().begin() + first + samples,
+                std::int32_t{0});
+    }
     times_.upload(backend);
+    step_of_row_.upload(backend);
+    sample_of_row_.upload(backend);
     upload_table(backend);
   }
 
   [[nodiscard]] const step_table& table() const { return table_; }
-  /// Other noise at the same times; as many steps are trained.
+  /// Other noise at the same times; as many steps are trained, and the same coordinates scored.
   void set_table(Backend& backend, step_table table) {
     table_ = std::move(table);
     upload_table(backend);
@@ -72,13 +88,18 @@ class trajectory {
   [[nodiscard]] matrix<float> result() { return result_.view(); }
   [[nodiscard]] matrix<const float> result() const { return result_.view(); }
   [[nodiscard]] matrix<const float> states() const { return states_.view(); }
-  /// Where operations find log-probabilities [H B], times [H B] and the rows of the step table [H].
+  /// Where operations find log-probabilities [H B], times [H B] and the rows of the step table [H]; which step and
+  /// which sample the rows of [H B] are of, for the host too.
   [[nodiscard]] double* log_probabilities() { return log_probabilities_.device(); }
   [[nodiscard]] const double* log_probabilities() const { return log_probabilities_.device(); }
   [[nodiscard]] vec<const float> times() const { return times_.view(); }
   [[nodiscard]] const step_row* step_rows() const { return rows_.device(); }
+  [[nodiscard]] const mirrored<std::int32_t, Backend>& step_of_row() const& { return step_of_row_; }
+  [[nodiscard]] const mirrored<std::int32_t, Backend>& sample_of_row() const& { return sample_of_row_; }
   /// What each row of [H B] is conditioned on, as operations see it.
-  [[nodiscard]] vec<const Context> row_contexts() const { return contexts_.view(); }
+  [[nodiscard]] context_rows<Context> row_contexts() const {
+    return {contexts_.device(), sample_of_row_.device(), sample_of_row_.size()};
+  }
   [[nodiscard]] double& log_probability(index_t row) requires on_host<Backend> {
     return log_probabilities_.device()[row];
   }
@@ -87,13 +108,9 @@ class trajectory {
   }
 
   /// What sample r is conditioned on, for all its steps; a rollout brings it to the operations.
-  void set_context(index_t r, const Context& context) {
-    for (index_t k = 0; k < table_.horizon(); ++k)
-      contexts_.host()[static_cast<std::size_t>(k * samples_ + r)] = context;
-  }
-  [[nodiscard]] std::span<const Context> contexts() const {
-    return contexts_.host().first(static_cast<std::size_t>(samples_));
-  }
+  void set_context(index_t r, const Context& context) { contexts_.host()[static_cast<std::size_t>(r)] = context; }
+  /// Of each sample.
+  [[nodiscard]] std::span<const Context> contexts() const { return contexts_.host(); }
   void upload_contexts(Backend& backend) { contexts_.upload(backend); }
 
   /// Leaves out the samples r with is_left_out[r] != 0, until the next call. Their states become 0 and their contexts
@@ -129,11 +146,23 @@ class trajectory {
         first, count);
   }
 
+  /// Rows [first, first + count) as they are learned from, with the advantages of all rows [H B].
+  [[nodiscard]] transition_rows<Context> transitions(index_t first, index_t count, vec<const float> advantages) const {
+    const vec<const double> log_probabilities{this->log_probabilities(), {log_probabilities_.size()}};
+    return {rows(first, count),
+            states_.view().subview(first + samples_, count),
+            step_of_row_.view().subview(first, count),
+            log_probabilities.subview(first, count),
+            advantages.subview(first, count),
+            keeps_outputs() ? outputs().subview(first, count) : matrix<const float>{}};
+  }
+
   /// Bytes of a trajectory of this size.
   [[nodiscard]] static std::size_t bytes(int horizon, index_t samples, index_t dimension, trajectory_options o = {}) {
     const saturated_size b = samples, h = horizon;
     return ((h + 2 + (o.keeps_outputs ? h : 0)) * b * dimension * sizeof(float) +
-            h * b * (sizeof(double) + sizeof(float) + sizeof(Context)) + h * (2 * sizeof(step_row)))
+            h * b * (sizeof(double) + sizeof(float) + 2 * sizeof(std::int32_t)) + b * sizeof(Context) +
+            h * (2 * sizeof(step_row)))
         .value();
   }
 
@@ -148,8 +177,9 @@ class trajectory {
   tensor<float, 2, Backend> states_, outputs_, result_;
   mirrored<double, Backend> log_probabilities_;
   mirrored<float, Backend> times_;
+  mirrored<std::int32_t, Backend> step_of_row_, sample_of_row_;
   mirrored<step_row, Backend> rows_;
-  mirrored<Context, Backend> contexts_;
+  mirrored<Context, Backend> contexts_;    // by sample
   std::vector<std::uint8_t> is_left_out_;  // by sample
   index_t left_out_ = 0;
 };

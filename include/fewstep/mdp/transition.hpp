@@ -6,6 +6,7 @@
 #include <fewstep/core/reduction.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/mdp/score.hpp>
+#include <fewstep/sampler/scored_range.hpp>
 #include <fewstep/sampler/step_table.hpp>
 
 #include <cstdint>
@@ -40,7 +41,8 @@ struct initial_states {
 };
 
 /// x' = a x + b o + sigma z of one row of the step table for states x[N, D] and network outputs o[N, D], and the
-/// log-probabilities of x' where they are wanted. Row r is sample first + r of the batch.
+/// log-probabilities of x', over the coordinates that are scored, where they are wanted. Row r is sample first + r of
+/// the batch.
 struct transition_step {
   matrix<const float> x, o;
   matrix<float> next;
@@ -50,6 +52,7 @@ struct transition_step {
   index_t first = 0;
   double* log_probabilities = nullptr;  ///< [N], or null
   fewstep::reduction reduction = fewstep::reduction::mean;
+  scored_range scored{};
 };
 
 /// What a rollout hands to the decoder, to[N, D]: the clean prediction skip x + out o of the last step, or the state
@@ -83,18 +86,22 @@ requires on_host<Backend>
   const random_stream moves{a.noise->seed, stream::noise};
   const std::uint64_t sample = a.noise->first + static_cast<std::uint64_t>(a.first);
   const index_t dimension = a.x.cols();
-  backend.parallel_for(a.x.rows(), [=, before = a.x, output = a.o, after = a.next, row = a.row, step = a.step,
-                                    log_pi = a.log_probabilities, over = a.reduction](auto&, int, index_t i) {
-    const float *x = before.row(i), *out = output.row(i);
-    float* next = after.row(i);
-    if (row.sigma > 0) {
-      fill_normal(moves, sample + static_cast<std::uint64_t>(i), step, next, dimension);
-      for (index_t d = 0; d < dimension; ++d) next[d] = row.a * x[d] + row.b * out[d] + row.sigma * next[d];
-    } else {
-      for (index_t d = 0; d < dimension; ++d) next[d] = row.a * x[d] + row.b * out[d];
-    }
-    if (log_pi != nullptr) log_pi[i] = log_probability({x, next, &row}, out, dimension, over);
-  });
+  backend.parallel_for(a.x.rows(),
+                       [=, before = a.x, output = a.o, after = a.next, row = a.row, step = a.step,
+                        log_pi = a.log_probabilities, over = a.reduction, scored = a.scored](auto&, int, index_t i) {
+                         const float *x = before.row(i), *out = output.row(i);
+                         float* next = after.row(i);
+                         if (row.sigma > 0) {
+                           fill_normal(moves, sample + static_cast<std::uint64_t>(i), step, next, dimension);
+                           for (index_t d = 0; d < dimension; ++d)
+                             next[d] = row.a * x[d] + row.b * out[d] + row.sigma * next[d];
+                         } else {
+                           for (index_t d = 0; d < dimension; ++d) next[d] = row.a * x[d] + row.b * out[d];
+                         }
+                         if (log_pi != nullptr)
+                           log_pi[i] = log_probability({x + scored.first, next + scored.first, &row},
+                                                       out + scored.first, scored.size(dimension), over);
+                       });
 }
 
 template <class Backend>

@@ -31,11 +31,11 @@ struct guarded_surrogate {
   }
 
   [[nodiscard]] FEWSTEP_HD constexpr surrogate operator()(const transition& t) const {
-    const float ratio = exp_float((t.log_ratio + t.divergence) * t.sigma);
-    const float plain = t.advantage * ratio / t.duration;
-    const float clipped = t.advantage * clip_range.clipped(ratio) / t.duration;
+    const float ratio = exp_float((t.log_ratio + t.divergence) * t.row.sigma);
+    const float plain = t.advantage * ratio / t.row.duration;
+    const float clipped = t.advantage * clip_range.clipped(ratio) / t.row.duration;
     if (clipped < plain) return {clipped, 0.0f, 0.0f};
-    const float slope = plain * t.sigma;
+    const float slope = plain * t.row.sigma;
     return {plain, slope, slope};
   }
 };

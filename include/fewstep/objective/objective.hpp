@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/sampler/step_table.hpp>
+
 #include <concepts>
 #include <cstdint>
 #include <type_traits>
@@ -10,11 +12,10 @@ namespace fewstep {
 /// What an objective sees of one (sample, step) pair.
 struct transition {
   float log_ratio;       ///< log pi_new - log pi_old of the action, reduced over D as asked for; exactly 0 on policy
-  float advantage;       ///< of the sample
-  float sigma, b;        ///< of the step's row: x' ~ N(a x + b o, sigma^2 I)
-  std::int32_t step;     ///< row of the step table
+  float advantage;       ///< of the sample at this step
+  const step_row& row;   ///< of the step table: x' ~ N(a x + b o, sigma^2 I), and what else a sampler says of a step
+  std::int32_t step;     ///< number of the row
   float divergence = 0;  ///< KL(pi_new, pi_old), exact and reduced alike; only for objectives with needs_old_outputs
-  float duration = 0;    ///< of the row, a step of a stochastic differential equation; only with needs_duration
 };
 
 /// Value and derivatives of an objective at one transition.
@@ -30,8 +31,8 @@ struct surrogate {
 /// everywhere, and not-a-number goes through.
 ///
 /// With `static constexpr bool needs_old_outputs = true` the network outputs of the rollout are stored and transitions
-/// say how far the policy has moved (divergence). With `static constexpr bool needs_duration = true` they say how long
-/// the step takes, and a sampler whose steps have no duration is refused.
+/// say how far the policy has moved (divergence). With `static constexpr bool needs_duration = true` a sampler whose
+/// steps have no duration (row.duration) is refused.
 ///
 /// Smallest model:
 ///   struct plain_ascent {

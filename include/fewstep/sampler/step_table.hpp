@@ -3,6 +3,7 @@
 
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/settings.hpp>
+#include <fewstep/sampler/scored_range.hpp>
 
 #include <cmath>
 #include <cstddef>
@@ -52,6 +53,7 @@ struct step_table {
   emitted result = emitted::state;
   float initial_sigma = 1.0f;  ///< the trajectory starts from N(0, initial_sigma^2 I)
   int first_trained = 0;
+  scored_range scored{};  ///< coordinates that are the action; the others are moved alike and teach nothing
 
   template <class Visitor>
   void settings(Visitor& visit) const {
@@ -59,6 +61,7 @@ struct step_table {
     visit("result", result);
     visit("initial_sigma", initial_sigma, above(0));
     visit("first_trained", first_trained, at_least(0));
+    if (!scored.is_all()) visit("scored", scored);
     for (std::size_t k = 0; k < rows.size(); ++k) visit(std::to_string(k), rows[k]);
   }
 

@@ -350,7 +350,7 @@ TEST_CASE("an objective over trajectories compares the samples of a prompt that 
   // The first prompt has lost two samples, the second none, the third all.
   const std::set<index_t> bad{0, 2, 8, 9, 10, 11};
   fewstep::trajectory_weights weights(12);
-  weights.begin(advantages);
+  weights.forget();
   for (index_t i = 0; i < 12; ++i) {
     if (bad.contains(i)) continue;
     weights.add_member(i);
@@ -358,7 +358,7 @@ TEST_CASE("an objective over trajectories compares the samples of a prompt that 
   }
   std::vector<float> slopes(12, 99);
   const fewstep::reward_regression value{.eta = static_cast<float>(eta)};
-  CHECK(-weights.weigh(value, n, slopes) == Approx(pair_loss(log_ratios, advantages, bad, n, eta)));
+  CHECK(-weights.weigh(value, n, advantages, slopes) == Approx(pair_loss(log_ratios, advantages, bad, n, eta)));
   for (index_t i = 0; i < 12; ++i) {
     const auto at = static_cast<std::size_t>(i);
     if (bad.contains(i)) {

@@ -7,6 +7,7 @@
 
 #include <fewstep/advantage/batch.hpp>
 #include <fewstep/algorithm/rlcm.hpp>
+#include <fewstep/generator/generator.hpp>
 #include <fewstep/generator/mlp_generator.hpp>
 #include <fewstep/optimizer/adam.hpp>
 #include <fewstep/regularizer/kl_to_reference.hpp>
@@ -157,6 +158,67 @@ TEST_CASE("a KL reference under LoRA is the model without its adapters: the same
   CHECK(base.planned == static_cast<double>(model.workspace_bytes(backend, 0)));
   CHECK(second.measured - base.measured >= 4 * floats);
   CHECK(second.measured - base.measured <= 4.2 * floats + 32768);  // and modules, layouts, words
+}
+
+namespace {
+
+/// What a text encoder gives for 77 tokens of 768 numbers: 236 KB.
+struct text_states {
+  float values[77 * 768];
+};
+
+/// o = theta + the context's last number.
+struct conditioned_toy {
+  using context_type = text_states;
+  struct workspace_type {};
+  float theta = 0.2f, gradient = 0;
+
+  [[nodiscard]] index_t sample_size() const { return 2; }
+  [[nodiscard]] fewstep::edm_consistency preconditioner() const { return {}; }
+  [[nodiscard]] workspace_type make_workspace(cpu_backend&, index_t) const { return {}; }
+  [[nodiscard]] std::size_t workspace_bytes(const cpu_backend&, index_t) const { return 0; }
+  void predict(cpu_backend&, const fewstep::batch<text_states>& rows, fewstep::matrix<float> o, workspace_type&) const {
+    for (index_t r = 0; r < rows.rows(); ++r)
+      for (index_t d = 0; d < o.cols(); ++d) o(r, d) = theta + rows.contexts[r].values[77 * 768 - 1];
+  }
+  void forward(cpu_backend& b, const fewstep::batch<text_states>& rows, fewstep::matrix<float> o,
+               workspace_type& w) const {
+    predict(b, rows, o, w);
+  }
+  void backward(cpu_backend&, const fewstep::batch<text_states>& rows, fewstep::matrix<const float> o_gradient,
+                workspace_type&) {
+    for (index_t r = 0; r < rows.rows(); ++r) gradient += o_gradient(r, 0) + o_gradient(r, 1);
+  }
+  fewstep::vec<float> parameters() { return {&theta, {1}}; }
+  fewstep::vec<float> gradients() { return {&gradient, {1}}; }
+};
+
+}  // namespace
+
+TEST_CASE("a large context is kept once a sample, not once a step") {
+  const int optimizer_steps = GENERATE(1, 3);
+  constexpr int horizon = 8, prompts = 3, samples_per_prompt = 2;
+  cpu_backend backend({.threads = 1});
+  conditioned_toy model;
+  std::vector<text_states> contexts(4);
+  for (std::size_t i = 0; i < contexts.size(); ++i) contexts[i].values[77 * 768 - 1] = static_cast<float>(i);
+  const auto before = live_bytes.load();
+  peak_bytes = before;
+  auto trainer = fewstep::rlcm(backend, model, fewstep::per_sample(first_value{}), fewstep::adam{},
+                               {.horizon = horizon,
+                                .prompts_per_update = prompts,
+                                .samples_per_prompt = samples_per_prompt,
+                                .optimizer_steps = optimizer_steps});
+  trainer.update(contexts);
+  const auto report = trainer.update(contexts);
+  const double context = sizeof(text_states), held = static_cast<double>(peak_bytes - before);
+  CAPTURE(optimizer_steps, held / context, trainer.memory().total());
+  CHECK(context == 236544);
+  CHECK(held >= prompts * samples_per_prompt * context);
+  CHECK(held < (prompts * samples_per_prompt + 1) * context);
+  CHECK(static_cast<double>(trainer.memory().total()) >= prompts * samples_per_prompt * context);
+  CHECK(static_cast<double>(trainer.memory().total()) < (prompts * samples_per_prompt + 1) * context);
+  CHECK(report.gradient_norm > 0);
 }
 
 #endif

@@ -225,8 +225,7 @@ TEST_CASE("mlp_generator: an observation that is a class one-hot has the outputs
   }
   const auto probe = fewstep::test::normals<float>(100 * dimension, 5);
   const auto output_and_gradient = [&](auto& model, auto contexts) {
-    const fewstep::batch<std::remove_const_t<std::remove_pointer_t<decltype(contexts.data)>>> rows{
-        in.rows().x, in.rows().times, contexts};
+    const fewstep::batch<std::remove_cvref_t<decltype(contexts[0])>> rows{in.rows().x, in.rows().times, contexts};
     std::vector<float> o(in.x.size());
     auto workspace = model.make_workspace(backend, 100);
     model.forward(backend, rows, {o.data(), {100, dimension}}, workspace);

@@ -38,7 +38,8 @@ struct two_convolutions {
   static index_t sample_size() { return 4 * 4 * 16; }
 
   template <class Pass>
-  matrix<float> forward(Pass& p, matrix<const float> x, vec<const float>, vec<const std::int32_t>, tape& kept) const {
+  matrix<float> forward(Pass& p, matrix<const float> x, vec<const float>, fewstep::context_rows<std::int32_t>,
+                        tape& kept) const {
     const auto hidden = first.forward(p, {x.data, {x.rows(), 4, 4, 16}}, kept.first);
     return {second.forward(p, hidden, kept.second).data, x.extents};
   }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test.hpp"
 
+#include <fewstep/backend/cpu/backend.hpp>
 #include <fewstep/mdp/replay.hpp>
+#include <fewstep/sampler/consistency.hpp>
 
 #include <algorithm>
 #include <vector>
@@ -94,4 +96,53 @@ TEST_CASE("samples that are learned from together stay in one minibatch with all
   CHECK(std::all_of(seen.begin(), seen.end(), [](int count) { return count == 1; }));
   for (std::size_t r = 0; r < minibatch_of.size(); r += 2) CHECK(minibatch_of[r] == minibatch_of[r + 1]);
   CHECK_THROWS_WITH(replay_order({steps, 4, 2}, 3), contains("only 2 prompts whose samples are learned from together"));
+}
+
+TEST_CASE(
+    "every row of a replay says what it is: state, time, context, step, next state, log-probability and advantage") {
+  const int minibatches = GENERATE(1, 3);
+  const bool keeps_outputs = GENERATE(false, true);
+  constexpr index_t samples = 5, dimension = 2, micro_batch = 4;
+  fewstep::cpu_backend backend({.threads = 1});
+  fewstep::trajectory<fewstep::cpu_backend, std::int32_t> path(
+      backend, fewstep::consistency_sampler{}.table(fewstep::edm_consistency{}, 4), samples, dimension,
+      {.keeps_outputs = keeps_outputs});
+  const int horizon = path.table().horizon();
+  fewstep::mirrored<float, fewstep::cpu_backend> advantages(backend, horizon * samples);
+  // Everything of row i of the trajectory is a number that i can be read from.
+  for (index_t i = 0; i < (horizon + 1) * samples; ++i)
+    for (index_t d = 0; d < dimension; ++d)
+      path.state(static_cast<int>(i / samples))(i % samples, d) = static_cast<float>(10 * i + d);
+  for (index_t i = 0; i < horizon * samples; ++i) {
+    path.log_probability(i) = -0.5 * static_cast<double>(i);
+    advantages.host()[static_cast<std::size_t>(i)] = 100.0f + static_cast<float>(i);
+    if (keeps_outputs) path.outputs()(i, 1) = static_cast<float>(7 * i);
+  }
+  for (index_t r = 0; r < samples; ++r) path.set_context(r, static_cast<std::int32_t>(40 + r));
+
+  fewstep::replay<fewstep::cpu_backend, std::int32_t> replayed(backend, path, minibatches, micro_batch);
+  replayed.begin_pass(backend, path, 3, 8);
+  std::vector<index_t> seen;
+  for (index_t at = 0; at < path.trained_rows(); at += micro_batch) {
+    const index_t count = std::min(micro_batch, path.trained_rows() - at);
+    const auto t = replayed.rows(backend, {path, advantages}, at, count);
+    REQUIRE(t.size() == count);
+    for (index_t i = 0; i < count; ++i) {
+      const auto row = static_cast<index_t>(t.rows.x(i, 0)) / 10;
+      CAPTURE(minibatches, at, i, row);
+      CHECK(row == replayed.row_at(path, at + i));
+      CHECK(t.rows.x(i, 1) == static_cast<float>(10 * row + 1));
+      CHECK(t.next(i, 0) == static_cast<float>(10 * (row + samples)));
+      CHECK(t.step[i] == row / samples);
+      CHECK(t.rows.times[i] == path.table().rows[static_cast<std::size_t>(row / samples)].time);
+      CHECK(t.rows.contexts[i] == 40 + row % samples);
+      CHECK(t.old_log_probability[i] == -0.5 * static_cast<double>(row));
+      CHECK(t.advantage[i] == 100.0f + static_cast<float>(row));
+      if (keeps_outputs) CHECK(t.old_output(i, 1) == static_cast<float>(7 * row));
+      seen.push_back(row);
+    }
+  }
+  std::sort(seen.begin(), seen.end());
+  for (std::size_t i = 0; i < seen.size(); ++i) CHECK(seen[i] == static_cast<index_t>(i));
+  CHECK(std::ssize(seen) == path.trained_rows());
 }

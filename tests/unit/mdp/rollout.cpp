@@ -7,10 +7,12 @@
 #include <fewstep/mdp/rollout.hpp>
 #include <fewstep/sampler/consistency.hpp>
 #include <fewstep/sampler/ddim.hpp>
+#include <fewstep/sampler/scored_part.hpp>
 
 #include <cmath>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 using fewstep::emitted;
@@ -49,13 +51,14 @@ struct closed_form {
         result[d] = static_cast<double>(row.skip) * x[d] + static_cast<double>(row.out) * output;
         x[d] = static_cast<double>(row.a) * x[d] + static_cast<double>(row.b) * output +
                static_cast<double>(row.sigma) * z;
-        squares += z * z;
+        if (table.scored.has(static_cast<index_t>(d))) squares += z * z;
       }
       if (table.result == emitted::state) result = x;
       states.push_back(x);
+      const auto scored = static_cast<double>(table.scored.size(dimension));
       const double whole =
-          -0.5 * squares - dimension * (std::log(static_cast<double>(row.sigma)) + 0.5 * std::log(2 * std::acos(-1.0)));
-      log_probability.push_back(over == reduction::mean ? whole / dimension : whole);
+          -0.5 * squares - scored * (std::log(static_cast<double>(row.sigma)) + 0.5 * std::log(2 * std::acos(-1.0)));
+      log_probability.push_back(over == reduction::mean ? whole / scored : whole);
     }
   }
 };
@@ -92,6 +95,30 @@ TEST_CASE("a rollout follows its table in closed form") {
   CHECK(table.trained == (last == last_step::mask ? 2 : 3));
   CHECK((table.result == emitted::state) == (last == last_step::stochastic));
   check_closed_form(table, over);
+}
+
+TEST_CASE("log-probabilities of a part of the coordinates are the density of that part, and all are moved alike") {
+  const auto over = GENERATE(reduction::mean, reduction::sum);
+  const fewstep::scored_part some{fewstep::consistency_sampler{.times = {4, 2, 1}}, {.first = 3, .count = 5}};
+  const auto process = affine_predictor{}.preconditioner();
+  check_closed_form(some.table(process, 3), over);
+
+  fewstep::test::affine_sampling part(some.table(process, 3), 4), all(some.sampler.table(process, 3), 4);
+  part.run({5, 0}, 0, 4);
+  all.run({5, 0}, 0, 4);
+  CHECK(same_bits(part.path.states().data, all.path.states().data, part.path.states().size()));
+  CHECK(part.path.log_probability(0) != all.path.log_probability(0));
+}
+
+TEST_CASE("a part of the coordinates that a sample does not have is refused") {
+  fewstep::cpu_backend backend({.threads = 1});
+  auto table = fewstep::consistency_sampler{}.table(affine_predictor{}.preconditioner(), 3);
+  for (const fewstep::scored_range& range :
+       {fewstep::scored_range{18, 2}, fewstep::scored_range{-1, 2}, fewstep::scored_range{3, 0}}) {
+    table.scored = range;
+    CHECK_THROWS_WITH((fewstep::trajectory<fewstep::cpu_backend, float>(backend, table, 2, dimension)),
+                      contains("scored_range: first is " + std::to_string(range.first)));
+  }
 }
 
 TEST_CASE("steps before the first that is trained are sampled alike and have no log-probability") {
@@ -162,8 +189,9 @@ TEST_CASE("a trajectory shows a replayed step its state, time and context") {
       CHECK(rows.contexts[5 * k + r] == 0.25f * static_cast<float>(r % 3));
       CHECK(s.path.times()[5 * k + r] == table.rows[static_cast<std::size_t>(k)].time);
     }
-  // States and results, log-probabilities, times and contexts; and the table, twice where a device has its own.
+  // States and results; by row log-probability, time, step and sample; contexts; and the table, twice where a device
+  // has its own.
   CHECK(fewstep::trajectory<fewstep::cpu_backend, float>::bytes(3, 5, dimension) ==
-        (4 + 1) * 5 * dimension * sizeof(float) + 3 * 5 * (sizeof(double) + 2 * sizeof(float)) +
-            3 * 2 * sizeof(fewstep::step_row));
+        (4 + 1) * 5 * dimension * sizeof(float) + 3 * 5 * (sizeof(double) + sizeof(float) + 2 * sizeof(std::int32_t)) +
+            5 * sizeof(float) + 3 * 2 * sizeof(fewstep::step_row));
 }

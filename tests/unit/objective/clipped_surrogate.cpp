@@ -15,7 +15,9 @@ using fewstep::transition;
 
 namespace {
 
-transition at(float log_ratio, float advantage) { return {log_ratio, advantage, 0.5f, 1.0f, 0}; }
+constexpr fewstep::step_row step{1, 0.5f, 1, 1, 0.5f, 1, 0, 1};
+
+transition at(float log_ratio, float advantage) { return {log_ratio, advantage, step, 0}; }
 
 /// PPO's equation in double precision.
 double bound(double log_ratio, double advantage, double clip_range) {

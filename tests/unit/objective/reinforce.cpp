@@ -6,7 +6,8 @@
 TEST_CASE("reinforce is linear in the log-ratio") {
   for (const float advantage : {-2.5f, 0.0f, 0.75f})
     for (const float log_ratio : {-0.5f, 0.0f, 2.0f}) {
-      const auto result = fewstep::reinforce{}({log_ratio, advantage, 0.1f, 1.0f, 3});
+      const auto result =
+          fewstep::reinforce{}({log_ratio, advantage, fewstep::step_row{1, 0.5f, 1, 1, 0.1f, 1, 0, 1}, 3});
       CHECK(result.value == advantage * log_ratio);
       CHECK(result.slope == advantage);
     }

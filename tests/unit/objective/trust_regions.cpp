@@ -17,12 +17,13 @@ using fewstep::guarded_surrogate;
 using fewstep::index_t;
 using fewstep::reduction;
 using fewstep::step_row;
-using fewstep::transition;
 
 namespace {
 
-transition at(float log_ratio, float advantage, float divergence, float sigma = 0.5f, float duration = 0.25f) {
-  return {log_ratio, advantage, sigma, 1.0f, 0, divergence, duration};
+template <class Objective>
+fewstep::surrogate value_at(const Objective& o, float log_ratio, float advantage, float divergence,
+                            float duration = 0.25f) {
+  return o({log_ratio, advantage, step_row{1, 0.5f, 1, 1, 0.5f, 1, 0, 1, duration}, 0, divergence});
 }
 
 /// A transition and its loss in double precision, computed from the means of the two policies and nothing else.
@@ -113,18 +114,18 @@ TEST_CASE("GRPO-Guard's gradient through both policies' means is that of its los
 TEST_CASE("GRPO-Guard's ratio does not depend on how far the policy moved across the noise of the step") {
   // log rho + KL = z . (mu - mu_old) / sigma: with z = 0 it is 0, though the plain log-ratio is -KL.
   const guarded_surrogate o{};
-  CHECK(o(at(-0.25f, 1.0f, 0.25f)).value == Approx(1.0f / 0.25f));
-  CHECK(fewstep::clipped_surrogate{0.2f}(at(-0.25f, 1.0f, 0.25f)).value == Approx(std::exp(-0.25f)));
+  CHECK(value_at(o, -0.25f, 1.0f, 0.25f).value == Approx(1.0f / 0.25f));
+  CHECK(value_at(fewstep::clipped_surrogate{0.2f}, -0.25f, 1.0f, 0.25f).value == Approx(std::exp(-0.25f)));
 }
 
 TEST_CASE("GRPO-Guard clips what would flatter, and steps weigh alike whatever their duration") {
   const guarded_surrogate o{.clip_range = 0.1f};
-  CHECK(o(at(1.0f, 2.0f, 0.0f)).slope == 0);
-  CHECK(o(at(1.0f, 2.0f, 0.0f)).divergence_slope == 0);
-  CHECK(o(at(1.0f, 2.0f, 0.0f)).value == Approx(2.0f * 1.1f / 0.25f));
-  CHECK(o(at(-1.0f, -2.0f, 0.0f)).slope == 0);
-  CHECK(o(at(-1.0f, 2.0f, 0.0f)).slope > 0);
-  CHECK(o(at(0, 2.0f, 0, 0.5f, 0.125f)).value == 2 * o(at(0, 2.0f, 0, 0.5f, 0.25f)).value);
+  CHECK(value_at(o, 1.0f, 2.0f, 0.0f).slope == 0);
+  CHECK(value_at(o, 1.0f, 2.0f, 0.0f).divergence_slope == 0);
+  CHECK(value_at(o, 1.0f, 2.0f, 0.0f).value == Approx(2.0f * 1.1f / 0.25f));
+  CHECK(value_at(o, -1.0f, -2.0f, 0.0f).slope == 0);
+  CHECK(value_at(o, -1.0f, 2.0f, 0.0f).slope > 0);
+  CHECK(value_at(o, 0, 2.0f, 0, 0.125f).value == 2 * value_at(o, 0, 2.0f, 0, 0.25f).value);
 }
 
 TEST_CASE("Flow-DPPO stops a transition that has left the region and would go on, and no other") {
@@ -136,7 +137,7 @@ TEST_CASE("Flow-DPPO stops a transition that has left the region and would go on
   for (const row& r : {row{0.5f, 1, 2e-3f, true}, row{0.5f, 1, 0.5e-3f, false}, row{-0.5f, 1, 2e-3f, false},
                        row{-0.5f, -1, 2e-3f, true}, row{0.5f, -1, 2e-3f, false}, row{0.0f, 1, 2e-3f, false}}) {
     CAPTURE(r.log_ratio, r.advantage, r.divergence);
-    const auto s = o(at(r.log_ratio, r.advantage, r.divergence));
+    const auto s = value_at(o, r.log_ratio, r.advantage, r.divergence);
     CHECK(s.value == Approx(r.advantage * std::exp(r.log_ratio)));
     CHECK(s.slope == (r.stopped ? 0.0f : s.value));
     CHECK(s.divergence_slope == 0);
