@@ -82,8 +82,7 @@ struct pose {
 struct from_start {
   index_t decoded_size(index_t sample_size) const { return sample_size; }
   index_t rows_at_once() const { return 64; }
-  template <class Contexts>
-  void operator()(cpu_backend&, matrix<const float> moves, Contexts starts, matrix<float> places) const {
+  void operator()(cpu_backend&, matrix<const float> moves, context_rows<pose> starts, matrix<float> places) const {
     for (index_t r = 0; r < moves.rows(); ++r) {
       places(r, 0) = starts[r].x + moves(r, 0);
       places(r, 1) = starts[r].y + moves(r, 1);
@@ -121,8 +120,8 @@ struct nearness_of_row {
 struct nearness_where_samples_are {
   float x, y;
 
-  template <class Backend, class Contexts>
-  void operator()(Backend& backend, matrix<const float> samples, Contexts, vec<float> out) const {
+  template <class Backend>
+  void operator()(Backend& backend, matrix<const float> samples, context_rows<std::int32_t>, vec<float> out) const {
     backend.for_each(out.size(), nearness_of_row{samples, out, x, y});
   }
 };

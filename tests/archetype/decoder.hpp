@@ -17,7 +17,7 @@ using fewstep::matrix;
 enum class drop { nothing, size, const_size, call, result, mutable_samples, contexts, backward, backward_result };
 
 /// What samples are generated for.
-using contexts_type = decltype(fewstep::batch<std::int32_t>::contexts);
+using contexts_type = fewstep::context_rows<std::int32_t>;
 
 template <drop D = drop::nothing>
 struct archetype {

@@ -39,7 +39,7 @@ struct device_archetype {
   device_archetype(const device_archetype&) = delete;
   device_archetype& operator=(const device_archetype&) = delete;
 
-  using device_contexts = decltype(fewstep::batch<prompt>::contexts);
+  using device_contexts = fewstep::context_rows<prompt>;
   std::conditional_t<D == drop::result, float, void> operator()(Backend&, samples_type, device_contexts,
                                                                 fewstep::vec<float>) requires(D == drop::nothing ||
                                                                                               D == drop::result);

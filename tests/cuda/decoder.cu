@@ -40,7 +40,7 @@ struct doubled {
   }
 };
 
-using contexts_type = decltype(batch<std::int32_t>::contexts);
+using contexts_type = context_rows<std::int32_t>;
 
 /// y = x + what the row was made for.
 struct add_context {

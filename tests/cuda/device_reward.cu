@@ -21,7 +21,7 @@ using namespace fewstep::test;
 
 namespace {
 
-using contexts_type = decltype(batch<std::int32_t>::contexts);
+using contexts_type = context_rows<std::int32_t>;
 
 /// out[r] = minus the sum of squares of row r, plus what it was made for.
 struct nearness_of_row {

@@ -239,8 +239,7 @@ class direct_reward_gradient {
     const index_t samples = options_.batch();
     const auto in_parts = [&](const auto& work) { detail::each_part(samples, plan_.rows, work); };
     of_decoded_.finish(backend_, options_.loss, experience_.rewards(), path().kept());
-    of_decoded_.template pass<context_type>(backend_, parts_.decoder, path().result(), path().rows(0, samples).contexts,
-                                            gradient_.view());
+    of_decoded_.pass(backend_, parts_.decoder, path().result(), path().rows(0, samples).contexts, gradient_.view());
     path().clear_left_out(backend_, gradient_.view(), 0);  // a decoder may make anything of a sample that is not finite
     const int last = table().horizon() - 1, first_call = last - calls_back() + 1;
     for (int k = last; k >= first_call; --k) {

@@ -62,7 +62,7 @@ class experience {
   static constexpr bool judges_on_backend = detail::judges_on_backend<Reward, Backend, Context>;
   static constexpr bool decodes = !std::same_as<Decoder, identity_decoder>;
 
-  experience(Backend& backend, const Generator& model, step_table table, experience_options o, const Decoder& decoder)
+  experience(Backend& backend, Generator& model, step_table table, experience_options o, const Decoder& decoder)
       : backend_(backend),
         prompts_(o.prompts),
         samples_per_prompt_(o.samples_per_prompt),
@@ -218,15 +218,14 @@ class experience {
   void judge(Backend& backend, Reward& reward, Decoder& decoder, index_t first, index_t count) {
     const matrix<const float> result = std::as_const(path_).result().subview(first, count);
     const auto row_contexts = std::as_const(path_).rows(first, count).contexts;  // the first step's are the samples'
-    if constexpr (decodes)
-      decode<Backend, Context>(backend, decoder, result, row_contexts, decoded_.view().subview(first, count));
+    if constexpr (decodes) decode(backend, decoder, result, row_contexts, decoded_.view().subview(first, count));
     shown_ = first + count;
     if constexpr (judges_on_backend)
       judge_there(backend, reward, judged().subview(first, count), row_contexts, first);
     else
       judge_here(backend, reward, first, count);
   }
-  void judge_there(Backend& backend, Reward& reward, matrix<const float> made, detail::row_contexts<Context> contexts,
+  void judge_there(Backend& backend, Reward& reward, matrix<const float> made, context_rows<Context> contexts,
                    index_t first) {
     const auto from = judged_there_.host().begin() + static_cast<std::ptrdiff_t>(first);
     std::fill_n(from, made.rows(), std::numeric_limits<float>::quiet_NaN());

@@ -27,7 +27,7 @@ void in_decoder_parts(const D& decoder, index_t rows, const Part& part) {
 
 /// decoded[B, decoded_size] of samples[B, D] and what they were generated for, in the parts that the decoder asks for.
 template <class Backend, class Context, decoder<Backend, Context> Decoder>
-void decode(Backend& backend, Decoder& decoder, matrix<const float> samples, detail::row_contexts<Context> contexts,
+void decode(Backend& backend, Decoder& decoder, matrix<const float> samples, context_rows<Context> contexts,
             matrix<float> decoded) {
   detail::in_decoder_parts(decoder, samples.rows(), [&](index_t first, index_t count) {
     const matrix<const float> x = samples.subview(first, count);
@@ -41,9 +41,8 @@ void decode(Backend& backend, Decoder& decoder, matrix<const float> samples, det
 
 /// sample_gradient[B, D] of decoded_gradient[B, decoded_size], in the same parts.
 template <class Backend, class Context, differentiable_decoder<Backend, Context> Decoder>
-void decode_backward(Backend& backend, Decoder& decoder, matrix<const float> samples,
-                     detail::row_contexts<Context> contexts, matrix<const float> decoded_gradient,
-                     matrix<float> sample_gradient) {
+void decode_backward(Backend& backend, Decoder& decoder, matrix<const float> samples, context_rows<Context> contexts,
+                     matrix<const float> decoded_gradient, matrix<float> sample_gradient) {
   detail::in_decoder_parts(decoder, samples.rows(), [&](index_t first, index_t count) {
     const matrix<const float> x = samples.subview(first, count), gy = decoded_gradient.subview(first, count);
     const matrix<float> gx = sample_gradient.subview(first, count);

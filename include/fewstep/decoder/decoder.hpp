@@ -2,17 +2,13 @@
 #pragma once
 
 #include <fewstep/core/view.hpp>
-#include <fewstep/generator/generator.hpp>
+#include <fewstep/generator/context_rows.hpp>
 
 #include <concepts>
 
 namespace fewstep {
 
 namespace detail {
-
-/// Of the rows of a batch.
-template <class Context>
-using row_contexts = decltype(batch<Context>::contexts);
 
 template <class D>
 concept has_decoded_size = requires(const D& d, index_t n) {
@@ -24,7 +20,7 @@ concept has_rows_at_once = requires(const D& d) {
 };
 template <class D, class Backend, class Context>
 concept has_decode_of_contexts = requires(D& d, Backend& backend, matrix<const float> samples,
-                                          row_contexts<Context> contexts, matrix<float> decoded) {
+                                          context_rows<Context> contexts, matrix<float> decoded) {
   { d(backend, samples, contexts, decoded) } -> std::same_as<void>;
 };
 template <class D, class Backend>
@@ -36,7 +32,7 @@ concept has_decode = has_decode_of_contexts<D, Backend, Context> || has_decode_o
 
 template <class D, class Backend, class Context>
 concept has_decoder_backward_of_contexts = requires(D& d, Backend& backend, matrix<const float> samples,
-                                                    row_contexts<Context> contexts,
+                                                    context_rows<Context> contexts,
                                                     matrix<const float> decoded_gradient,
                                                     matrix<float> sample_gradient) {
   { d.backward(backend, samples, contexts, decoded_gradient, sample_gradient) } -> std::same_as<void>;

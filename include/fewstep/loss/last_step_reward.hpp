@@ -116,11 +116,11 @@ class last_step_reward {
               .x = rows.x, .o = o, .next = f, .to = f, .skip = last.on_state, .out = last.on_output, .clean = true});
       const auto n = static_cast<std::size_t>(count);
       const std::span<float> rewards = std::span(rewards_).subspan(static_cast<std::size_t>(first), n);
-      value_and_gradient(reward_, seen<context_type>(backend, f, rows.contexts),
+      value_and_gradient(reward_, seen(backend, f, rows.contexts),
                          path.contexts().subspan(static_cast<std::size_t>(first), n), rewards, of_reward_.host(count));
       forget_left_out(path, first, rewards);
       of_reward_.finish(backend, options_, rewards, path.kept());
-      of_reward_.template pass<context_type>(backend, decode_, f, rows.contexts, g);
+      of_reward_.pass(backend, decode_, f, rows.contexts, g);
       path.clear_left_out(backend, g, first);
       backend.for_each(g.size(), detail::scale<float>{g.data, o.data, last.on_output});
       model.backward(backend, rows, o, workspace);
@@ -151,10 +151,10 @@ class last_step_reward {
 
   /// What the reward sees of samples f, in host memory.
   template <class Context>
-  matrix<const float> seen(Backend& backend, matrix<const float> f, detail::row_contexts<Context> contexts) {
+  matrix<const float> seen(Backend& backend, matrix<const float> f, context_rows<Context> contexts) {
     if constexpr (decodes) {
       const matrix<float> decoded = decoded_.view().subview(0, f.rows());
-      decode<Backend, Context>(backend, decode_, f, contexts, decoded);
+      decode(backend, decode_, f, contexts, decoded);
       return {seen_.fetch(backend, decoded_.data(), 0, decoded.size()), decoded.extents};
     } else {
       return {seen_.fetch(backend, f.data, 0, f.size()), f.extents};

@@ -99,10 +99,10 @@ class decoded_gradient {
 
   /// Gradients of the samples that were decoded, and of what they were generated for.
   template <class Context>
-  void pass(Backend& backend, Decoder& decoder, matrix<const float> samples, detail::row_contexts<Context> contexts,
+  void pass(Backend& backend, Decoder& decoder, matrix<const float> samples, context_rows<Context> contexts,
             matrix<float> to) {
     const matrix<const float> g{values_.device(), {to.rows(), size_}};
-    decode_backward<Backend, Context>(backend, decoder, samples, contexts, g, to);
+    decode_backward(backend, decoder, samples, contexts, g, to);
   }
 
  private:

@@ -99,8 +99,7 @@ class held_out_samples {
     rollout(backend_, model_, workspace_, path_, path_.outputs(), std::as_const(mirrored_noise_).device(),
             reduction::mean, 0, path_.samples());
     if constexpr (decodes)
-      decode<Backend, context_type>(backend_, decode_, std::as_const(path_).result(), contexts_of_rows(),
-                                    decoded_.view());
+      decode(backend_, decode_, std::as_const(path_).result(), contexts_of_rows(), decoded_.view());
     const matrix<const float> shown = made();
     samples_ = {seen_.fetch(backend_, shown.data, 0, shown.size()), shown.extents};
     return samples_;
@@ -169,7 +168,7 @@ class held_out_samples {
         "held_out_samples: the reference has the parameters of the generator, so its divergence is 0 for ever; give "
         "a second generator with a copy of the parameters before training");
     const index_t samples = path_.samples(), rows = path_.trained_rows(), first = path_.first_trained_row();
-    if (!scratch_) scratch_.emplace(backend_, rows, path_.samples(), path_.dimension());
+    if (!scratch_) scratch_.emplace(backend_, rows, path_.dimension());
     auto workspace = reference.make_workspace(backend_, 0);
     const matrix<float> theirs = scratch_->reference.view();
     reference.predict(backend_, path_.rows(first, rows), theirs, workspace);
@@ -178,13 +177,13 @@ class held_out_samples {
                              .next = path_.states().subview(first + samples, rows),
                              .o = path_.outputs().subview(first, rows),
                              .reference = theirs,
-                             .first = first,
-                             .samples = samples,
+                             .step = path_.step_of_row().device() + first,
+                             .old_log_probability = std::as_const(path_).log_probabilities() + first,
+                             .advantage = scratch_->advantages.device(),
                              .table = path_.step_rows(),
-                             .old_log_probabilities = std::as_const(path_).log_probabilities(),
-                             .advantages = scratch_->advantages.device(),
                              .settings = scratch_->settings.device(),
-                             .scores = scratch_->scores.device()});
+                             .scores = scratch_->scores.device(),
+                             .scored = path_.table().scored});
     scratch_->scores.download(backend_);
     return over_prompts([&](index_t first_sample_of, index_t last) {
       double sum = 0;
@@ -206,9 +205,9 @@ class held_out_samples {
     mirrored<loss_settings<detail::weighted_log_ratio>, Backend> settings;
     mirrored<score, Backend> scores;
 
-    comparison(Backend& backend, index_t rows, index_t samples, index_t dimension)
+    comparison(Backend& backend, index_t rows, index_t dimension)
         : reference(backend, {rows, dimension}),
-          advantages(backend, samples),
+          advantages(backend, rows),
           settings(backend, 1),
           scores(backend, rows) {
       advantages.upload(backend);

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <fewstep/core/view.hpp>
-#include <fewstep/generator/generator.hpp>
+#include <fewstep/generator/context_rows.hpp>
 #include <fewstep/reward/async_reward.hpp>
 #include <fewstep/reward/reward.hpp>
 
@@ -19,14 +19,14 @@ namespace fewstep {
 ///
 /// Smallest model:
 ///   struct first_value {
-///     template <class Backend, class Contexts>
-///     void operator()(Backend& backend, matrix<const float> samples, Contexts, vec<float> out) const {
+///     template <class Backend, class Context>
+///     void operator()(Backend& backend, matrix<const float> samples, context_rows<Context>, vec<float> out) const {
 ///       backend.for_each(out.size(), first_of_row{samples, out});  // out[i] = samples(i, 0)
 ///     }
 ///   };
 template <class R, class Backend, class Context>
-concept device_reward = requires(R& r, Backend& backend, matrix<const float> samples,
-                                 decltype(batch<Context>::contexts) contexts, vec<float> out) {
+concept device_reward = requires(R& r, Backend& backend, matrix<const float> samples, context_rows<Context> contexts,
+                                 vec<float> out) {
   { r(backend, samples, contexts, out) } -> std::same_as<void>;
 };
 

@@ -27,7 +27,7 @@ using namespace fewstep::test;
 namespace {
 
 using toy = gaussian_consistency;
-using contexts_type = decltype(batch<std::int32_t>::contexts);
+using contexts_type = context_rows<std::int32_t>;
 
 /// y = mask x + (1 - mask) picture, mask and picture being those of the context.
 struct composite {
@@ -92,18 +92,17 @@ TEST_CASE("decode: every row with its context, in the parts that the decoder ask
   std::vector<index_t> parts;
   composite decoder{2, &parts};
   const contexts_type of_rows = vec<const std::int32_t>{contexts.data(), {5}};
-  decode<cpu_backend, std::int32_t>(backend, decoder, {x.data(), {5, 3}}, of_rows, {y.data(), {5, 3}});
+  decode(backend, decoder, {x.data(), {5, 3}}, of_rows, {y.data(), {5, 3}});
   CHECK(y == std::vector<float>{1, 8, 3, -1, -2, 6, 5.5f, 8, 9, -1, -2, 12, 13, 8, 15});
-  decode_backward<cpu_backend, std::int32_t>(backend, decoder, {x.data(), {5, 3}}, of_rows, {x.data(), {5, 3}},
-                                             {gx.data(), {5, 3}});
+  decode_backward(backend, decoder, {x.data(), {5, 3}}, of_rows, {x.data(), {5, 3}}, {gx.data(), {5, 3}});
   CHECK(gx == std::vector<float>{1, 0, 3, 0, 0, 6, 3.5f, 8, 9, 0, 0, 12, 13, 0, 15});
   CHECK(parts == std::vector<index_t>{2, 2, 1, -2, -2, -1});
 
   doubled plain;
-  decode<cpu_backend, std::int32_t>(backend, plain, {x.data(), {5, 3}}, of_rows, {y.data(), {5, 3}});
+  decode(backend, plain, {x.data(), {5, 3}}, of_rows, {y.data(), {5, 3}});
   CHECK(y[14] == 30);
   composite none{0};
-  CHECK_THROWS_WITH((decode<cpu_backend, std::int32_t>(backend, none, {x.data(), {5, 3}}, of_rows, {y.data(), {5, 3}})),
+  CHECK_THROWS_WITH((decode(backend, none, {x.data(), {5, 3}}, of_rows, {y.data(), {5, 3}})),
                     contains("decoder: rows_at_once is 0"));
 }
 
