@@ -221,18 +221,9 @@ class experience {
     if constexpr (decodes) decode(backend, decoder, result, row_contexts, decoded_.view().subview(first, count));
     shown_ = first + count;
     if constexpr (judges_on_backend)
-      judge_there(backend, reward, judged().subview(first, count), row_contexts, first);
+      detail::judge_on_backend(backend, reward, judged(), row_contexts, judged_there_, rewards_);
     else
       judge_here(backend, reward, first, count);
-  }
-  void judge_there(Backend& backend, Reward& reward, matrix<const float> made, context_rows<Context> contexts,
-                   index_t first) {
-    const auto from = judged_there_.host().begin() + static_cast<std::ptrdiff_t>(first);
-    std::fill_n(from, made.rows(), std::numeric_limits<float>::quiet_NaN());
-    judged_there_.upload(backend);
-    reward(backend, made, contexts, vec<float>{judged_there_.device() + first, {made.rows()}});
-    judged_there_.download(backend);
-    std::copy_n(from, made.rows(), rewards_.begin() + static_cast<std::ptrdiff_t>(first));
   }
   void judge_here(Backend& backend, Reward& reward, index_t first, index_t count) {
     const index_t size = judged().cols();
