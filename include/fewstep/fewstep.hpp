@@ -6,6 +6,7 @@
 
 // The concepts.
 #include <fewstep/advantage/advantage.hpp>
+#include <fewstep/advantage/step_advantage.hpp>
 #include <fewstep/backend/backend.hpp>
 #include <fewstep/decoder/decode.hpp>
 #include <fewstep/decoder/decoder.hpp>
@@ -16,6 +17,7 @@
 #include <fewstep/optimizer/optimizer.hpp>
 #include <fewstep/regularizer/regularizer.hpp>
 #include <fewstep/reward/reward.hpp>
+#include <fewstep/reward/step_reward.hpp>
 #include <fewstep/reward_model/preference_source.hpp>
 #include <fewstep/sampler/sampler.hpp>
 #include <fewstep/sampler/step_selection.hpp>
@@ -23,6 +25,7 @@
 // Their models, and the algorithms.
 #include <fewstep/advantage/batch.hpp>
 #include <fewstep/advantage/gae.hpp>
+#include <fewstep/advantage/gae_advantage.hpp>
 #include <fewstep/advantage/group.hpp>
 #include <fewstep/advantage/prompt_buffer.hpp>
 #include <fewstep/advantage/value_function.hpp>

@@ -13,7 +13,7 @@ namespace fewstep::detail {
 /// An advantage that is applied to a rollout as often as one likes and remembers it once: calls go to a copy, whose
 /// memory becomes the advantage's when keep() is called. An advantage without a memory is called itself. Both are
 /// copied into memory that they have.
-template <advantage Advantage>
+template <class Advantage>
 class tried_advantage {
  public:
   void operator()(Advantage& of, std::span<const float> rewards, std::span<const std::int32_t> prompts,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/algorithm/experience_options.hpp>
+#include <fewstep/algorithm/step_earnings.hpp>
 #include <fewstep/backend/mirror.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/random.hpp>
@@ -30,23 +32,6 @@
 #include <vector>
 
 namespace fewstep {
-
-/// Which update experience is collected for: all randomness follows from it.
-struct experience_key {
-  std::uint64_t seed = 0;
-  std::int64_t update = 0;
-};
-
-/// What an experience is made of.
-struct experience_options {
-  int prompts = 1;
-  int samples_per_prompt = 1;
-  bool shared_initial_noise = false;  ///< the samples of a prompt start from the same state
-  bool keeps_outputs = false;         ///< see trajectory_options
-  reward_check rewards{};
-  int least_together = 1;                  ///< samples of a prompt that can be learned from; fewer are left out too
-  std::string_view caller = "experience";  ///< the trainer that complaints are made in the name of
-};
 
 /// What one update learns from: `prompts` prompts drawn with replacement, `samples_per_prompt` trajectories of each,
 /// standing together, the reward of every decoded result, and what that makes every action worth. An asynchronous
@@ -80,6 +65,7 @@ class experience {
         judged_there_(backend, judges_on_backend ? path_.samples() : 0),
         noise_(backend, 1),
         rollouts_(static_cast<std::size_t>(path_.table().horizon() * parts)),
+        earned_(backend, path_),
         rewards_(static_cast<std::size_t>(path_.samples())),
         prompt_of_(rewards_.size()),
         is_left_out_(rewards_.size()),
@@ -159,7 +145,7 @@ class experience {
       is_judged = true;
       leave_out(backend);
     } catch (...) {
-      if constexpr (judges_aside) settle(reward);
+      if constexpr (judges_aside) detail::settle(reward, parts);
       // Where samples that are not finite may be left out, they are not what a reward failed at.
       if (is_judged || check_.when_not_finite == non_finite::refuse)
         require_finite_samples(this->samples().subview(0, shown_));
@@ -168,8 +154,7 @@ class experience {
   }
 
   /// Makes the rewards of the samples that were not left out into the advantages of their rows [H, B]: judge(rewards,
-  /// prompts, out), a sample's value at each of its steps. (An advantage that is given a reward for every step would
-  /// fill the rows of a step each by itself.) Rows of samples that were left out get 0.
+  /// prompts, out), a sample's value at each of its steps. Rows of samples that were left out get 0.
   template <class Judge>
   void weigh(Backend& backend, const Judge& judge) {
     const auto samples = static_cast<std::size_t>(path_.samples()), kept = static_cast<std::size_t>(path_.kept());
@@ -180,6 +165,18 @@ class experience {
     for (std::size_t first = samples; first < all.size(); first += samples)
       std::copy(of_sample.begin(), of_sample.end(), all.subspan(first, samples).begin());
     advantages_.upload(backend);
+  }
+
+  /// As weigh(), by an advantage of steps.
+  template <class StepAdvantage>
+  void weigh_steps(Backend& backend, StepAdvantage& advantage) {
+    earned_.weigh(backend, advantage, path_, rewards_, advantages_.host());
+    advantages_.upload(backend);
+  }
+  /// The advantage learns from them, once the policy has.
+  template <class StepAdvantage>
+  void teach(Backend& backend, StepAdvantage& advantage) {
+    earned_.teach(backend, advantage, path_, rewards_);
   }
 
  private:
@@ -230,7 +227,9 @@ class experience {
     const matrix<const float> seen{seen_.fetch(backend, judged().data, first * size, count * size), {count, size}};
     const auto contexts = path_.contexts().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
     const auto out = std::span(rewards_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
-    if constexpr (judges_aside)
+    if constexpr (step_reward<Reward, Context>)
+      earned_.judge(backend, reward, path_, seen, out);
+    else if constexpr (judges_aside)
       reward.submit(seen, contexts, out);
     else
       reward(seen, contexts, out);
@@ -260,18 +259,6 @@ class experience {
     }
   }
 
-  /// Waits until a reward in the background has let go of the arrays, and drops what else it threw: an update that
-  /// failed leaves nothing for the next.
-  static void settle(Reward& reward) {
-    for (index_t part = 0; part <= parts; ++part) {
-      try {
-        reward.wait();
-        return;
-      } catch (...) {
-      }
-    }
-  }
-
   Backend& backend_;
   index_t prompts_, samples_per_prompt_, least_together_;
   index_t shared_;  // samples that start from the same state
@@ -287,6 +274,7 @@ class experience {
   index_t shown_ = 0;                      // samples of this rollout that the reward was shown
   mirrored<rollout_noise, Backend> noise_;
   std::vector<repeated<Backend>> rollouts_;  // by first trained step, which the table follows, and part
+  step_earnings<Backend, Context, Reward> earned_;
   std::vector<float> rewards_;
   std::vector<std::int32_t> prompt_of_;
   std::vector<std::uint8_t> is_left_out_;

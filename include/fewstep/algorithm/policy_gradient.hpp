@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/advantage/advantage.hpp>
+#include <fewstep/advantage/step_advantage.hpp>
 #include <fewstep/advantage/tried_advantage.hpp>
 #include <fewstep/algorithm/experience.hpp>
 #include <fewstep/algorithm/memory_plan.hpp>
@@ -189,7 +190,10 @@ class policy_gradient {
     }
     report.average_over(passes * static_cast<double>(options_.optimizer_steps),
                         passes * static_cast<double>(table().trained * path().kept()));
-    tried_.keep(parts_.advantage);
+    if constexpr (by_step)
+      experience_.teach(backend_, parts_.advantage);
+    else
+      tried_.keep(parts_.advantage);
     update_.next();
     is_whole_ = true;
     return report;
@@ -215,6 +219,7 @@ class policy_gradient {
   using decoder_type = decltype(Parts::decoder);
   using objective_type = decltype(Parts::objective);
   using gradient_type = replayed_gradient<Backend, Generator, objective_type, regularizer_type>;
+  static constexpr bool by_step = step_advantage<decltype(Parts::advantage), Backend, context_type>;
   static constexpr bool window_moves = !std::same_as<decltype(Parts::selection), all_steps>;
 
   using experience_type = experience<Backend, Generator, reward_type, decoder_type>;
@@ -275,8 +280,11 @@ class policy_gradient {
     }
   }
   void weigh() {
-    experience_.weigh(backend_,
-                      [&](auto rewards, auto prompts, auto out) { tried_(parts_.advantage, rewards, prompts, out); });
+    if constexpr (by_step)
+      experience_.weigh_steps(backend_, parts_.advantage);
+    else
+      experience_.weigh(backend_,
+                        [&](auto rewards, auto prompts, auto out) { tried_(parts_.advantage, rewards, prompts, out); });
   }
 
   void add_scores(std::pair<index_t, index_t> places, update_report& report) {

@@ -3,6 +3,7 @@
 
 #include <fewstep/advantage/advantage.hpp>
 #include <fewstep/advantage/prompt_buffer.hpp>
+#include <fewstep/advantage/step_advantage.hpp>
 #include <fewstep/algorithm/memory_plan.hpp>
 #include <fewstep/algorithm/policy_gradient_options.hpp>
 #include <fewstep/algorithm/update_report.hpp>
@@ -18,6 +19,7 @@
 #include <fewstep/reward/async.hpp>
 #include <fewstep/reward/device_reward.hpp>
 #include <fewstep/reward/reward.hpp>
+#include <fewstep/reward/step_reward.hpp>
 #include <fewstep/sampler/consistency.hpp>
 #include <fewstep/sampler/sampler.hpp>
 #include <fewstep/sampler/step_selection.hpp>
@@ -85,13 +87,16 @@ consteval bool require_parts() {
         require_sampler<decltype(Parts::sampler), preconditioning_of<Generator>>() &&
         require_decoder<decltype(Parts::decoder), Backend, context_type>() &&
         require_steps<decltype(Parts::selection), decltype(Parts::sampler), preconditioning_of<Generator>>();
-    constexpr bool learns = require_advantage<decltype(Parts::advantage)>() &&
+    constexpr bool learns = require_any_advantage<decltype(Parts::advantage), Backend, context_type>() &&
                             require_any_objective<decltype(Parts::objective)>() &&
                             require_regularizer<decltype(Parts::regularizer), Backend, context_type>() &&
                             require_auxiliary_loss<decltype(Parts::auxiliary), Backend, Generator>();
     if constexpr (judged && stepped) {
       using reward_type = decltype(Parts::reward);
-      constexpr bool judges = require_reward_on<reward_type, Backend, context_type>();
+      constexpr bool judges = require_any_reward<reward_type, Backend, context_type>();
+      static_assert(!step_reward<reward_type, context_type> || std::same_as<decltype(Parts::decoder), identity_decoder>,
+                    "fewstep::policy_gradient: a reward of steps sees states, which no decoder is made for; leave the "
+                    "decoder out, or decode in the reward");
       if constexpr (judges && has_submit<reward_type, context_type>) require_async_reward<reward_type, context_type>();
       return samples && learns && judges && require_optimizer<decltype(Parts::optimizer), Backend>();
     } else {

@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <span>
 #include <utility>
 #include <vector>
@@ -43,9 +44,8 @@ class generator_particles {
   generator_particles(Backend& backend, Generator& model, step_table table, std::span<const context_type> contexts)
       : model_(model),
         table_(checked(std::move(table), contexts)),
-        given_(contexts.begin(), contexts.end()),
-        context_of_(contexts.size()),
-        contexts_(backend, particles()),
+        contexts_(backend, static_cast<index_t>(contexts.size())),
+        context_of_(backend, particles()),
         times_(backend, table_.horizon() * particles()),
         ancestors_(backend, particles()),
         noise_(backend, 1),
@@ -57,17 +57,19 @@ class generator_particles {
       std::fill_n(times_.host().begin() + static_cast<std::ptrdiff_t>(k) * particles(), particles(),
                   table_.rows[k].time);
     times_.upload(backend);
+    std::copy(contexts.begin(), contexts.end(), contexts_.host().begin());
+    contexts_.upload(backend);
   }
 
   [[nodiscard]] int steps() const { return table_.horizon(); }
-  [[nodiscard]] index_t particles() const { return static_cast<index_t>(given_.size()); }
+  [[nodiscard]] index_t particles() const { return contexts_.size(); }
   [[nodiscard]] index_t sample_size() const { return model_.sample_size(); }
   [[nodiscard]] const step_table& table() const { return table_; }
 
   void start(Backend& backend, std::uint64_t seed) {
     backend.synchronize();
-    for (std::size_t i = 0; i < context_of_.size(); ++i) context_of_[i] = static_cast<index_t>(i);
-    upload_contexts(backend);
+    std::iota(context_of_.host().begin(), context_of_.host().end(), std::int32_t{0});
+    context_of_.upload(backend);
     noise_.host()[0] = {seed, 0};
     noise_.upload(backend);
     draw_initial_states(backend, initial_states{x_.view(), table_.initial_sigma, noise()});
@@ -106,9 +108,10 @@ class generator_particles {
     backend.synchronize();  // earlier uploads have left the host's arrays
     std::copy(ancestors.begin(), ancestors.end(), ancestors_.host().begin());
     ancestors_.upload(backend);
-    const std::vector<index_t> before = context_of_;
-    for (std::size_t i = 0; i < before.size(); ++i) context_of_[i] = before[static_cast<std::size_t>(ancestors[i])];
-    upload_contexts(backend);
+    const std::vector<std::int32_t> before(context_of_.host().begin(), context_of_.host().end());
+    for (std::size_t i = 0; i < before.size(); ++i)
+      context_of_.host()[i] = before[static_cast<std::size_t>(ancestors[i])];
+    context_of_.upload(backend);
     const auto move = [&](tensor<float, 2, Backend>& rows) {
       backend.for_each(particles(), detail::gather_rows{ancestors_.device(), rows.view(), other_.view()});
       std::swap(rows, other_);
@@ -129,17 +132,13 @@ class generator_particles {
                      "; take the steps in order, from start() on");
     });
   }
-  void upload_contexts(Backend& backend) {
-    for (std::size_t i = 0; i < context_of_.size(); ++i)
-      contexts_.host()[i] = given_[static_cast<std::size_t>(context_of_[i])];
-    contexts_.upload(backend);
-  }
   [[nodiscard]] const rollout_noise* noise() const { return noise_.device(); }
   /// The network's output at the states that stand.
   void ask(Backend& backend) {
     if (asked_ == at_) return;
-    const batch<context_type> rows{std::as_const(x_).view(), times_.view().subview(at_ * particles(), particles()),
-                                   contexts_.view()};
+    const batch<context_type> rows{std::as_const(x_).view(),
+                                   times_.view().subview(at_ * particles(), particles()),
+                                   {contexts_.device(), context_of_.device(), particles()}};
     detail::ask(backend, model_, rows, output_.view(), workspace_);
     asked_ = at_;
   }
@@ -149,9 +148,8 @@ class generator_particles {
 
   Generator& model_;
   step_table table_;
-  std::vector<context_type> given_;
-  std::vector<index_t> context_of_;  // by particle, among those given
-  mirrored<context_type, Backend> contexts_;
+  mirrored<context_type, Backend> contexts_;    // as given
+  mirrored<std::int32_t, Backend> context_of_;  // by particle
   mirrored<float, Backend> times_;
   mirrored<index_t, Backend> ancestors_;
   mirrored<rollout_noise, Backend> noise_;

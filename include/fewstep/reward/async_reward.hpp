@@ -67,6 +67,19 @@ consteval bool require_async_reward() {
   return async_reward<R, Context>;
 }
 
+/// Waits until a reward in the background has let go of the arrays of `submissions`, and drops what else it threw: an
+/// update that failed leaves nothing for the next.
+template <class R>
+void settle(R& reward, index_t submissions) {
+  for (index_t k = 0; k <= submissions; ++k) {
+    try {
+      reward.wait();
+      return;
+    } catch (...) {
+    }
+  }
+}
+
 }  // namespace detail
 
 }  // namespace fewstep
