@@ -39,6 +39,7 @@
 #include <fewstep/algorithm/rlcm.hpp>
 #include <fewstep/algorithm/rlcm_hybrid.hpp>
 #include <fewstep/backend/cpu/backend.hpp>
+#include <fewstep/core/parameter_kind.hpp>
 #include <fewstep/generator/guided.hpp>
 #include <fewstep/generator/mlp_generator.hpp>
 #include <fewstep/generator/rescaled.hpp>

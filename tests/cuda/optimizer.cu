@@ -21,10 +21,15 @@ std::vector<float> stepped(Backend& backend, const Optimizer& optimizer, index_t
   const auto values = normals<float>(n, 1);
   start.insert(start.end(), values.begin(), values.end());
   auto parameters = to_device(backend, start), ema = to_device(backend, start);
+  std::vector<parameter_kind> kinds_of(static_cast<std::size_t>(n + shift));
+  for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i)
+    kinds_of[i + static_cast<std::size_t>(shift)] = static_cast<parameter_kind>(i % 5);
+  const auto kinds = to_device(backend, kinds_of);
   auto state = make_optimizer_state(optimizer, backend, n);
   for (std::uint64_t step = 0; step < 3; ++step) {
     const auto gradient = to_device(backend, normals<float>(n, 2 + step));
     optimizer_arrays arrays{{parameters.data() + shift, {n}}, gradient.view()};
+    if (reads_kinds(optimizer)) arrays.kinds = {kinds.data() + shift, {n}};
     if (averaged) {
       arrays.ema = {ema.data() + shift, {n}};
       arrays.ema_decay = 0.9f;
@@ -59,6 +64,7 @@ TEMPLATE_LIST_TEST_CASE("optimizer steps are the CPU's, in packets and off a bou
   check<TestType>(sgd{.momentum = 0.9f});
   check<TestType>(adam{.learning_rate = 0.01f});
   check<TestType>(adamw{.learning_rate = 0.01f, .weight_decay = 0.1f});
+  check<TestType>(adamw{.learning_rate = 0.01f, .weight_decay = 0.5f, .decay_on = weights_and_tables});
   check<TestType>(lion{.learning_rate = 0.01f});
   check<TestType>(falling_descent{});
 }

@@ -35,7 +35,7 @@ struct consistency_training_options {
   float sigma_data = 0.5f;          ///< of stage 0's weight
   float max_gradient_norm = 1;
   float ema_decay = 0.999f;  ///< of the average, which warms up (ema_rule); 0: none is kept
-  rate_schedule schedule{};
+  linear_schedule schedule{};
   std::uint64_t seed = 0;
 
   static constexpr std::string_view name = "consistency_training";

@@ -115,7 +115,7 @@ class bag_of_words {
   bag_of_words(parameter_layout& layout, const std::string& name, index_t vocabulary, index_t width)
       : vocabulary_(vocabulary),
         width_(width),
-        table_(layout.add(name + ".weight", slice_kind::plain, {vocabulary, width}, 0, 1)) {}
+        table_(layout.add(name + ".weight", slice_kind::plain, {vocabulary, width}, 0, 1, parameter_kind::table)) {}
 
   [[nodiscard]] index_t vocabulary() const { return vocabulary_; }
 

@@ -29,7 +29,7 @@ class group_norm {
       return message("group_norm: '", name, "' has ", channels, " channels, which ", groups,
                      " groups do not divide; choose groups that divide them");
     });
-    gamma_ = layout.add_constant(name + ".weight", channels, 1);
+    gamma_ = layout.add_constant(name + ".weight", channels, 1, parameter_kind::gain);
     beta_ = layout.add_constant(name + ".bias", channels, 0);
   }
 
@@ -73,7 +73,7 @@ class layer_norm {
 
   layer_norm() = default;
   layer_norm(parameter_layout& layout, const std::string& name, index_t channels)
-      : gamma_(layout.add_constant(name + ".weight", channels, 1)),
+      : gamma_(layout.add_constant(name + ".weight", channels, 1, parameter_kind::gain)),
         beta_(layout.add_constant(name + ".bias", channels, 0)) {}
 
   template <class Pass>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/parameter_kind.hpp>
 #include <fewstep/core/random.hpp>
 #include <fewstep/core/shape_text.hpp>
 #include <fewstep/core/sizes.hpp>
@@ -35,6 +36,7 @@ struct parameter_slice {
   index_t offset = 0;
   float initial_mean = 0;
   float initial_deviation = 0;
+  parameter_kind role = parameter_kind::weight;  ///< what an optimizer knows it as
 
   [[nodiscard]] index_t size() const {
     index_t n = 1;
@@ -71,10 +73,11 @@ class parameter_layout {
   explicit parameter_layout(const named_shapes& available) : available_(&available) {}
 
   /// Reserves a slice and returns its offset. Names are unique; they follow PyTorch ("block.linear.weight").
-  index_t add(std::string name, slice_kind kind, std::vector<index_t> extents, float mean, float deviation) {
+  index_t add(std::string name, slice_kind kind, std::vector<index_t> extents, float mean, float deviation,
+              parameter_kind role = parameter_kind::weight) {
     expects(names_.insert(name).second,
             [&] { return message("parameter_layout: the name '", name, "' is used twice"); });
-    parameter_slice slice{std::move(name), kind, std::move(extents), size_, mean, deviation};
+    parameter_slice slice{std::move(name), kind, std::move(extents), size_, mean, deviation, role};
     if (available_ != nullptr) expect_available(slice);
     saturated_size elements = 1;
     for (const index_t extent : slice.extents) elements = elements * extent;
@@ -82,8 +85,8 @@ class parameter_layout {
     slices_.push_back(std::move(slice));
     return slices_.back().offset;
   }
-  index_t add_constant(std::string name, index_t n, float value) {
-    return add(std::move(name), slice_kind::plain, {n}, value, 0.0f);
+  index_t add_constant(std::string name, index_t n, float value, parameter_kind role = parameter_kind::bias) {
+    return add(std::move(name), slice_kind::plain, {n}, value, 0.0f, role);
   }
 
   [[nodiscard]] const std::vector<parameter_slice>& slices() const { return slices_; }

@@ -4,6 +4,7 @@
 #include <fewstep/core/archive_within.hpp>
 #include <fewstep/core/config.hpp>
 #include <fewstep/core/packet.hpp>
+#include <fewstep/core/parameter_kind.hpp>
 #include <fewstep/core/sizes.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/optimizer/optimizer_arrays.hpp>
@@ -100,8 +101,9 @@ concept has_element = has_at<O> || counts_in_element<O> || moves_element<O, O::m
 /// g is the clipped gradient, rate the learning_rate of the schedule. Without moments, m is left out. A last parameter
 /// `std::int64_t step`, from 1, makes the number of steps a part of the state. What is the same for all parameters of
 /// a step can be made once for it, by `at(double rate, std::int64_t step) const` or `at(double rate) const` instead:
-/// it returns the function object (p, g, m) of an element, as adam does. `moment_names` are the moments' names in a
-/// checkpoint, moment0, ... where they are left out.
+/// it returns the function object (p, g, m) of an element, as adam does; a last parameter of that, `parameter_kind`,
+/// says what the element is for (adamw), where `bool reads_kinds() const` is true. `moment_names` are the moments'
+/// names in a checkpoint, moment0, ... where they are left out.
 ///
 /// The compiler cannot check: all state is in p and m. Where no sum has two products, an element has the same bits
 /// wherever it stands (a compiler that fuses multiply-adds has then one way only to do it).
@@ -140,7 +142,7 @@ struct elementwise_state {
 
 /// One step of an element and, where HasEma, of the moving average: a condition in the loop would cost more than the
 /// arithmetic.
-template <class Step, int Moments, bool HasEma>
+template <class Step, int Moments, bool HasEma, bool HasKinds>
 struct elementwise_kernel {
   static constexpr int arrays = Moments > 0 ? Moments : 1;
 
@@ -148,13 +150,14 @@ struct elementwise_kernel {
   const float* gradients;
   float* moments[arrays];
   float* ema;
+  const parameter_kind* kinds;
   Step step;
   float gradient_scale, toward_average;
 
   FEWSTEP_HD void operator()(index_t i) const {
     float m[arrays] = {}, unused = 0;
     for (int k = 0; k < Moments; ++k) m[k] = moments[k][i];
-    advance(parameters[i], gradients[i], m, HasEma ? ema[i] : unused);
+    advance(parameters[i], gradients[i], m, HasEma ? ema[i] : unused, kind_of(i));
     for (int k = 0; k < Moments; ++k) moments[k][i] = m[k];
   }
 
@@ -167,7 +170,7 @@ struct elementwise_kernel {
     for (int lane = 0; lane < 4; ++lane) {
       float m[arrays] = {};
       for (int k = 0; k < Moments; ++k) m[k] = kept[k][lane];
-      advance(p[lane], g[lane], m, mean[lane]);
+      advance(p[lane], g[lane], m, mean[lane], kind_of(i + lane));
       for (int k = 0; k < Moments; ++k) kept[k][lane] = m[k];
     }
     store_packet(parameters + i, p);
@@ -181,12 +184,29 @@ struct elementwise_kernel {
   }
 
  private:
-  FEWSTEP_HD void advance(float& parameter, float gradient, float (&m)[arrays], float& smoothed) const {
-    float p = parameter;
-    if constexpr (Moments > 0)
-      step(p, gradient * gradient_scale, m);
+  [[nodiscard]] FEWSTEP_HD parameter_kind kind_of(index_t i) const {
+    if constexpr (HasKinds)
+      return kinds[i];
     else
-      step(p, gradient * gradient_scale);
+      return parameter_kind::weight;
+  }
+
+  FEWSTEP_HD void advance(float& parameter, float gradient, float (&m)[arrays], float& smoothed,
+                          parameter_kind kind) const {
+    const float g = gradient * gradient_scale;
+    float p = parameter;
+    if constexpr (moves_element<Step, Moments, parameter_kind>) {
+      if constexpr (Moments > 0)
+        step(p, g, m, kind);
+      else
+        step(p, g, kind);
+    } else {
+      static_cast<void>(kind);
+      if constexpr (Moments > 0)
+        step(p, g, m);
+      else
+        step(p, g);
+    }
     parameter = p;
     if constexpr (HasEma) smoothed += toward_average * (p - smoothed);
   }
@@ -198,17 +218,25 @@ void elementwise_step(const O& o, Backend& backend, elementwise_state<O, Backend
   ++s.steps;
   const double rate = static_cast<double>(o.learning_rate) * static_cast<double>(scale.rate);
   const auto step = step_of(o, rate, s.steps);
-  const auto run = [&]<bool HasEma>(std::bool_constant<HasEma>) {
-    elementwise_kernel<std::remove_const_t<decltype(step)>, O::moments, HasEma> kernel{
-        a.parameters.data, a.gradients.data, {}, a.ema.data, step, scale.gradient, 1.0f - a.ema_decay};
+  using step_type = std::remove_const_t<decltype(step)>;
+  constexpr int moments = O::moments;
+  const auto run = [&]<bool HasEma, bool HasKinds>(std::bool_constant<HasEma>, std::bool_constant<HasKinds>) {
+    elementwise_kernel<step_type, moments, HasEma, HasKinds> kernel{
+        a.parameters.data, a.gradients.data, {}, a.ema.data, a.kinds.data, step, scale.gradient, 1.0f - a.ema_decay};
     float** array = kernel.moments;
     for (auto& moment : s.moments) *array++ = moment.data();
     backend.for_each(a.parameters.size(), kernel);
   };
+  const auto with_kinds = [&](auto has_ema) {
+    if constexpr (moves_element<step_type, moments, parameter_kind>) {
+      if (a.kinds.size() > 0) return run(has_ema, std::true_type{});
+    }
+    run(has_ema, std::false_type{});
+  };
   if (a.ema.size() > 0)
-    run(std::true_type{});
+    with_kinds(std::true_type{});
   else
-    run(std::false_type{});
+    with_kinds(std::false_type{});
 }
 
 }  // namespace detail

@@ -74,6 +74,17 @@ template <class O>
     return o.state_bytes(n);
 }
 
+/// Whether an optimizer wants to know what parameters are for (optimizer_arrays::kinds).
+template <class O>
+[[nodiscard]] bool reads_kinds(const O& o) {
+  if constexpr (requires {
+                  { o.reads_kinds() } -> std::same_as<bool>;
+                })
+    return o.reads_kinds();
+  else
+    return false;
+}
+
 /// One step. A training has a parameter_update, which calls this.
 template <class O, class Backend>
 void optimizer_step(const O& o, Backend& backend, optimizer_state<O, Backend>& s, const optimizer_arrays& arrays,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/parameter_kind.hpp>
 #include <fewstep/core/view.hpp>
 
 namespace fewstep {
@@ -11,7 +12,8 @@ struct optimizer_arrays {
   vec<float> parameters;
   vec<const float> gradients;
   vec<float> ema{};
-  float ema_decay = 0;  ///< average = decay average + (1 - decay) parameters
+  float ema_decay = 0;                ///< average = decay average + (1 - decay) parameters
+  vec<const parameter_kind> kinds{};  ///< for an optimizer that reads_kinds(); empty: all are weights
 };
 
 /// Factors of one step: `rate` multiplies the learning rate (schedules), `gradient` multiplies every gradient

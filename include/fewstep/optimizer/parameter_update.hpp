@@ -4,6 +4,7 @@
 #include <fewstep/backend/staged_archive.hpp>
 #include <fewstep/core/archive_within.hpp>
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/parameter_kind.hpp>
 #include <fewstep/core/sizes.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/optimizer/ema.hpp>
@@ -12,6 +13,7 @@
 #include <fewstep/optimizer/optimizer.hpp>
 #include <fewstep/optimizer/schedule.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
@@ -20,6 +22,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace fewstep {
 
@@ -32,12 +35,23 @@ struct parameter_update_options {
   linear_schedule schedule{};  ///< beside that of the optimizer (scheduled), if it has one
 };
 
+namespace detail {
+
+/// Whether a model names the slices of its parameters, with what each is for (parameter_layout).
+template <class Model>
+concept has_slices = requires(const Model& model) {
+  model.layout().slices().front().role;
+};
+
+}  // namespace detail
+
 /// Moves a model's parameters() along its gradients(): finite or not at all, clipped, at the rate of the schedule, and
 /// their moving average with them. Every training has one, and nothing else calls an optimizer. It holds all that
 /// changes: the optimizer's state, the average, and the number of updates. The optimizer itself, which is settings
 /// only, is handed to each step, since a training's parts may be changed in between.
 ///
-/// A model with parameters_changed() is told whenever its parameters have moved or been loaded. Throws
+/// An optimizer that reads_kinds() gets them from the model's layout(), without which all parameters are weights. A
+/// model with parameters_changed() is told whenever its parameters have moved or been loaded. Throws
 /// std::runtime_error if they are not finite at the start.
 template <class Backend, class Model, class Optimizer>
 class parameter_update {
@@ -51,6 +65,7 @@ class parameter_update {
         finite_(o.who, o.unit) {
     const vec<float> p = model.parameters();
     finite_.require(backend, p);
+    fetch_kinds(optimizer);
     if (o.ema.is_kept()) backend.copy(p.data, ema_.data(), p.size());
   }
 
@@ -58,7 +73,8 @@ class parameter_update {
   [[nodiscard]] static std::size_t bytes(Model& model, const Optimizer& optimizer, const ema_rule& ema) {
     const index_t n = model.parameters().size();
     const saturated_size arrays = saturated_size(n) * ((ema.is_kept() ? 3 : 2) * sizeof(float));
-    return (arrays + optimizer_state_bytes(optimizer, n)).value();
+    const saturated_size kinds = detail::has_slices<Model> && reads_kinds(optimizer) ? n : 0;
+    return (arrays + optimizer_state_bytes(optimizer, n) + kinds * sizeof(parameter_kind)).value();
   }
 
   /// Updates that are done, or the number of the one that is under way.
@@ -83,7 +99,9 @@ class parameter_update {
                                        "; the parameters were not moved by it; lower the learning rate"));
     }
     finite_.moved_by(index_);
-    optimizer_step(optimizer, backend_, state_, {model_.parameters(), gradients, ema_.view(), options_.ema(index_)},
+    fetch_kinds(optimizer);
+    optimizer_step(optimizer, backend_, state_,
+                   {model_.parameters(), gradients, ema_.view(), options_.ema(index_), kinds_.view()},
                    {rate_of(optimizer), clip_factor(norm, options_.max_gradient_norm)});
     tell_of_change();
     return norm;
@@ -124,11 +142,30 @@ class parameter_update {
     if constexpr (requires { model_.parameters_changed(); }) model_.parameters_changed();
   }
 
+  /// What each parameter is for, where the optimizer wants to know (its settings may change between two steps) and the
+  /// model can say.
+  void fetch_kinds([[maybe_unused]] const Optimizer& optimizer) {
+    if constexpr (detail::has_slices<Model>) {
+      const index_t n = model_.parameters().size();
+      if (!reads_kinds(optimizer) || kinds_.size() == n) return;
+      const auto& layout = model_.layout();
+      expects(layout.size() == n, [&] {
+        return message(options_.who, ": the model's layout() has ", layout.size(), " parameters, but it has ", n,
+                       "; give the layout of parameters()");
+      });
+      std::vector<parameter_kind> kinds(static_cast<std::size_t>(n));
+      for (const auto& slice : layout.slices()) std::fill_n(kinds.begin() + slice.offset, slice.size(), slice.role);
+      kinds_ = tensor<parameter_kind, 1, Backend>(backend_, {n});
+      backend_.copy_to_device(kinds.data(), kinds_.data(), n);
+    }
+  }
+
   Backend& backend_;
   Model& model_;
   parameter_update_options options_;
   optimizer_state<Optimizer, Backend> state_;
   tensor<float, 1, Backend> ema_;
+  tensor<parameter_kind, 1, Backend> kinds_;
   finite_parameters finite_;
   std::int64_t index_ = 0;
 };

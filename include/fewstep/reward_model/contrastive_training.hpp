@@ -41,7 +41,7 @@ struct contrastive_training_options {
   index_t batch = 64;           ///< pairs
   float max_gradient_norm = 1;  ///< 0: gradients are not clipped
   float ema_decay = 0;          ///< of the average of the parameters, which warms up (ema_rule); 0: none is kept
-  rate_schedule schedule{};
+  linear_schedule schedule{};
 
   static constexpr std::string_view name = "contrastive_training";
   template <class Visitor>

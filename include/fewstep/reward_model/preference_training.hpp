@@ -37,7 +37,7 @@ struct preference_training_options {
   float max_gradient_norm = 1;  ///< 0: gradients are not clipped
   float ema_decay = 0;          ///< of the average of the parameters, which warms up (ema_rule); 0: none is kept
   float label_smoothing = 0;    ///< share of labels taken to be wrong; below 1/2
-  rate_schedule schedule{};
+  linear_schedule schedule{};
 
   static constexpr std::string_view name = "preference_training";
   template <class Visitor>

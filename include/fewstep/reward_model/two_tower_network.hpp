@@ -46,7 +46,7 @@ class two_tower_network {
     image_ = image_encoder<T>(layout, "image", o.image);
     text_ = text_encoder<T>(layout, "text", {o.vocabulary, o.text_width, o.text_hidden, o.image.features});
     constexpr float initial = 2.6592600369327783f;  // ln(1 / 0.07), as published
-    logit_scale_ = layout.add_constant("logit_scale", 1, initial);
+    logit_scale_ = layout.add_constant("logit_scale", 1, initial, parameter_kind::scale);
   }
 
   [[nodiscard]] const two_tower_options& options() const { return options_; }
