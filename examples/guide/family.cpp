@@ -52,7 +52,7 @@ int main() {
   fewstep::cpu_backend backend({.threads = 1});
   ring_generator generator = ring_base(backend);
   const std::vector<float> base(generator.parameters().begin(), generator.parameters().end());
-  // The same network as a straight-line flow, for the samplers that want one.
+  // The same network as a rectified flow, for the samplers that want one.
   using flow_generator =
       fewstep::mlp_generator<fewstep::cpu_backend, fewstep::rectified_flow<fewstep::edm_consistency>>;
   flow_generator flow(backend, {.preconditioner = {generator.preconditioner()}});

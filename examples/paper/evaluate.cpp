@@ -17,8 +17,8 @@ namespace paper {
 namespace {
 
 /// The figures of the real pictures of these names, looked for among those of the other styles.
-figures judge_real(fewstep::cpu_backend& host, const emoji_data& data, std::span<const std::int32_t> names,
-                   const text_to_emoji::name_index& index, std::size_t values) {
+figures rate_real(fewstep::cpu_backend& host, const emoji_data& data, std::span<const std::int32_t> names,
+                  const text_to_emoji::name_index& index, std::size_t values) {
   figures mean;
   double near = 0, count = 0;
   for (const std::int32_t name : names) {
@@ -33,7 +33,7 @@ figures judge_real(fewstep::cpu_backend& host, const emoji_data& data, std::span
     }
     const auto samples = static_cast<int>(pictures.size() / values);
     const examination one{.names = {name}, .samples = samples};
-    const figures f = one.judge(host, as_rows(pictures, one.count()), index);
+    const figures f = one.rate(host, as_rows(pictures, one.count()), index);
     mean.bytes += f.bytes / static_cast<double>(names.size());
     mean.diversity += f.diversity / static_cast<double>(names.size());
   }
@@ -79,7 +79,7 @@ int evaluate(const evaluate_settings& s) {
     const auto begin = std::chrono::steady_clock::now();
     const auto pictures = exam.draw(*a, data);
     const std::chrono::duration<double, std::milli> taken = std::chrono::steady_clock::now() - begin;
-    print(name_of(ways[i]), exam.judge(host, as_rows(pictures, exam.count()), index),
+    print(name_of(ways[i]), exam.rate(host, as_rows(pictures, exam.count()), index),
           taken.count() / static_cast<double>(exam.names.size()) / s.samples);
     if (!s.output.empty()) {
       const std::size_t shown = std::min<std::size_t>(exam.names.size(), 12) * static_cast<std::size_t>(s.samples);
@@ -87,7 +87,7 @@ int evaluate(const evaluate_settings& s) {
                 as_rows(std::span(pictures).first(shown * static_cast<std::size_t>(values)), shown), s.samples, 3);
     }
   }
-  print("real pictures", judge_real(host, data, exam.names, index, static_cast<std::size_t>(values)), 0);
+  print("real pictures", rate_real(host, data, exam.names, index, static_cast<std::size_t>(values)), 0);
   return 0;
 }
 

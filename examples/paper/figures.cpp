@@ -58,8 +58,8 @@ std::vector<float> examination::draw(artist& a, const emoji_data& data) const {
   return a.draw(contexts, seed, 0);
 }
 
-figures examination::judge(fewstep::cpu_backend& host, fewstep::matrix<const float> pictures,
-                           const text_to_emoji::name_index& index) const {
+figures examination::rate(fewstep::cpu_backend& host, fewstep::matrix<const float> pictures,
+                          const text_to_emoji::name_index& index) const {
   const std::size_t of_name = static_cast<std::size_t>(samples);
   const index_t side = side_of(pictures.cols());
   const auto picture = [&](std::size_t i) {

@@ -33,7 +33,7 @@ struct figures {
 /// At most `count` of the names, evenly spread.
 [[nodiscard]] std::vector<std::int32_t> some_of(std::span<const std::int32_t> names, int count);
 
-/// Names to be drawn and judged, and how many pictures of each.
+/// Names to be drawn and rated, and how many pictures of each.
 struct examination {
   std::vector<std::int32_t> names;
   int samples = 4;
@@ -42,8 +42,8 @@ struct examination {
   [[nodiscard]] std::size_t count() const { return names.size() * static_cast<std::size_t>(samples); }
   /// Pictures [names * samples, D].
   [[nodiscard]] std::vector<float> draw(artist& a, const emoji_data& data) const;
-  [[nodiscard]] figures judge(fewstep::cpu_backend& host, fewstep::matrix<const float> pictures,
-                              const text_to_emoji::name_index& index) const;
+  [[nodiscard]] figures rate(fewstep::cpu_backend& host, fewstep::matrix<const float> pictures,
+                             const text_to_emoji::name_index& index) const;
 };
 
 /// Pictures side by side as a PNG file.

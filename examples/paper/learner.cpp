@@ -74,7 +74,7 @@ train_settings settled(train_settings s) {
                             " does not take, for it has no policy; leave it at 0");
   });
   if (s.label.empty()) s.label = s.method;
-  if (s.judge.empty()) s.judge = default_judge(s.reward);
+  if (s.reward_model.empty()) s.reward_model = default_reward_model(s.reward);
   if (s.horizon == 0) s.horizon = method.horizon;
   if (s.prompts == 0) s.prompts = method.prompts;
   if (s.samples == 0) s.samples = method.samples;

@@ -19,7 +19,7 @@ namespace paper {
 
 /// What an update costs.
 struct update_cost {
-  std::int64_t reward_queries;  ///< pictures that are judged
+  std::int64_t reward_queries;  ///< pictures that are rated
   std::int64_t network_calls;   ///< evaluations of the network on a picture for sampling; guidance takes two
   std::int64_t training_calls;  ///< forward and backward
 };

@@ -43,7 +43,8 @@ class learner_with final : public learner {
         settings_(s),
         reward_(reward),
         data_checksum_(prompts.data_checksum),
-        judge_checksum_(text_to_emoji::is_learned(s.reward) ? fewstep::crc32c(fewstep::read_file(s.judge)) : 0),
+        reward_model_checksum_(text_to_emoji::is_learned(s.reward) ? fewstep::crc32c(fewstep::read_file(s.reward_model))
+                                                                   : 0),
         base_checksum_(fewstep::crc32c(fewstep::read_file(Policy::file(s.models)))),
         base_(host, Policy::file(s.models), s.guidance),
         policy_(host, Policy::file(s.models), s.guidance),
@@ -118,7 +119,7 @@ class learner_with final : public learner {
       archive.must_match("base_checksum", base_checksum_);
       archive.must_match("method", settings_.method);
       archive.must_match("reward", settings_.reward);
-      archive.must_match("judge_checksum", judge_checksum_);
+      archive.must_match("reward_model_checksum", reward_model_checksum_);
       archive.must_match("learning_rate", settings_.learning_rate);
       archive.must_match("kl", settings_.kl);
       archive.must_match("guidance", settings_.guidance);
@@ -131,7 +132,7 @@ class learner_with final : public learner {
   fewstep::cpu_backend& host_;
   train_settings settings_;
   task_reward reward_;
-  std::uint32_t data_checksum_, judge_checksum_, base_checksum_;
+  std::uint32_t data_checksum_, reward_model_checksum_, base_checksum_;
   Policy base_, policy_;
   std::vector<fewstep::token_list> contexts_;
   fewstep::step_table table_;

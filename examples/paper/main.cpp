@@ -31,7 +31,7 @@ void add_pretrain(CLI::App& app, pretrain_settings& s) {
 }
 
 void add_evaluate(CLI::App& app, evaluate_settings& s) {
-  auto& command = *app.add_subcommand("evaluate", "Judge the pictures of both models, drawn in several ways");
+  auto& command = *app.add_subcommand("evaluate", "Evaluate the pictures of both models, drawn in several ways");
   command.add_option("--data", s.data, "folder of the pictures");
   command.add_option("--models", s.models, models_help);
   command.add_option("--output", s.output, "folder for picture grids");
@@ -52,7 +52,7 @@ void add_train(CLI::App& app, train_settings& s) {
                      "model; ddpo, ddpo_sf, flow_grpo, mix_grpo, grpo_guard of the denoiser");
   command.add_option("--label", s.label, "name in a report; empty: the method");
   command.add_option("--reward", s.reward)->check(CLI::IsMember(all_rewards));
-  command.add_option("--judge", s.judge, "the model of the reward preference or alignment");
+  command.add_option("--reward-model", s.reward_model, "the model of the reward preference or alignment");
   command.add_option("--horizon", s.horizon, "steps of a picture");
   command.add_option("--guidance", s.guidance, "of ddpo, in sampling and training; 1: none");
   command.add_option("--learning-rate", s.learning_rate);

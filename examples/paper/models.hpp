@@ -62,7 +62,7 @@ struct diffusion_policy {
   int calls_;
 };
 
-/// The denoiser as a straight-line flow.
+/// The denoiser as a rectified flow.
 struct flow_policy {
   fewstep::text_unet<fewstep::cpu_backend, fewstep::rectified_flow<fewstep::edm_denoiser>> model;
 

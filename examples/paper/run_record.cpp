@@ -52,7 +52,7 @@ json as_json(const train_settings& s) {
   json all{{"method", s.method},
            {"label", s.label},
            {"reward", s.reward},
-           {"judge", s.judge.string()},
+           {"reward_model", s.reward_model.string()},
            {"seed", s.seed},
            {"learning_rate", as_written(s.learning_rate)},
            {"kl", as_written(s.kl)},

@@ -45,7 +45,7 @@ struct train_settings {
   std::filesystem::path data = default_data, models = default_models, output = "run";
   std::string method = "rlcm", label;      ///< label: its name in a report; empty: the method
   std::string reward = "compressibility";  ///< or incompressibility, preference, alignment
-  std::filesystem::path judge;             ///< the model of the last two; empty: the one that comes with the repository
+  std::filesystem::path reward_model;      ///< the model of the last two; empty: the one that comes with the repository
   int horizon = 0;                         ///< steps of a picture
   float guidance = 1;                      ///< of ddpo, in sampling and training
   float learning_rate = 1e-4f;

@@ -40,19 +40,19 @@ struct large_pictures {
 
 }  // namespace
 
-std::filesystem::path default_judge(const std::string& task) {
+std::filesystem::path default_reward_model(const std::string& task) {
   if (task == "alignment") return text_to_emoji::default_two_tower;
   if (task == "preference") return text_to_emoji::default_preference;
   return {};
 }
 
-task_reward::task_reward(const std::string& task, const std::filesystem::path& judge, const fewstep::vocabulary& words,
-                         int threads) {
+task_reward::task_reward(const std::string& task, const std::filesystem::path& reward_model,
+                         const fewstep::vocabulary& words, int threads) {
   if (!text_to_emoji::is_learned(task)) {
     bytes_ = picture_bytes::of(task, threads);
     return;
   }
-  learned_ = text_to_emoji::load_learned_reward(task, judge, words, threads);
+  learned_ = text_to_emoji::load_learned_reward(task, reward_model, words, threads);
   deviation_ = task == "alignment" ? 0.13f : 1.0f;
 }
 
@@ -63,7 +63,7 @@ void task_reward::operator()(matrix<const float> samples, std::span<const fewste
     return;
   }
   large_pictures large(samples);
-  learned_->judge(large.rows(large.values), contexts, out);
+  learned_->rate(large.rows(large.values), contexts, out);
 }
 
 void task_reward::value_and_gradient(matrix<const float> samples, std::span<const fewstep::token_list> contexts,
@@ -73,7 +73,7 @@ void task_reward::value_and_gradient(matrix<const float> samples, std::span<cons
     return;
   }
   large_pictures large(samples);
-  learned_->judge(large.rows(large.values), contexts, out, large.rows(large.gradients));
+  learned_->rate(large.rows(large.values), contexts, out, large.rows(large.gradients));
   for (index_t i = 0; i < samples.rows(); ++i)
     enlarge_backward(large_pictures::row(large.gradients, i),
                      {gradient.row(i), static_cast<std::size_t>(gradient.cols())});

@@ -16,11 +16,11 @@ namespace paper {
 
 /// The reward of a run and its gradient, for pictures of 16 x 16 or 32 x 32: compressibility and incompressibility (the
 /// stand-in of picture_bytes is their gradient), or preference and alignment, frozen models that see a small picture
-/// enlarged. Copies share the model, and no two may judge at once.
+/// enlarged. Copies share the model, and no two may rate at once.
 class task_reward {
  public:
-  /// Throws for a name that is none of these, and what load_learned_reward throws; `judge` is that model's file.
-  task_reward(const std::string& task, const std::filesystem::path& judge, const fewstep::vocabulary& words,
+  /// Throws for a name that is none of these, and what load_learned_reward throws; `reward_model` is that model's file.
+  task_reward(const std::string& task, const std::filesystem::path& reward_model, const fewstep::vocabulary& words,
               int threads);
 
   void operator()(fewstep::matrix<const float> samples, std::span<const fewstep::token_list> contexts,
@@ -39,6 +39,6 @@ class task_reward {
 };
 
 /// The file of the model that comes with the repository; empty for a reward without one.
-[[nodiscard]] std::filesystem::path default_judge(const std::string& task);
+[[nodiscard]] std::filesystem::path default_reward_model(const std::string& task);
 
 }  // namespace paper

@@ -46,7 +46,7 @@ class training_run {
         held_out_(some_of(data.held_back, s.evaluation_prompts)),
         index_(data),
         learner_(make_learner(host, s, {texts(data, data.tuning), texts(data, held_out_), data.checksum()},
-                              task_reward(s.reward, s.judge, data.words, host.threads()))),
+                              task_reward(s.reward, s.reward_model, data.words, host.threads()))),
         lock_(opened()),
         progress_(restored()),
         seconds_(progress_.seconds),

@@ -33,10 +33,10 @@ int main() {
   fewstep::cpu_backend backend({.threads = 1});
   fewstep::mlp_generator<fewstep::cpu_backend> generator(
       backend, {.network = {.classes = 2}, .preconditioner = {.sigma_max = 2.0f}});
-  auto judge = fewstep::per_sample([](fewstep::vec<const float> x, std::int32_t prompt) {
+  auto reward = fewstep::per_sample([](fewstep::vec<const float> x, std::int32_t prompt) {
     return prompt == 0 ? -std::hypot(x[0] - 1, x[1]) : -std::hypot(x[0] + 1, x[1]) - 10;
   });
-  auto trainer = fewstep::rlcm(backend, generator, judge, fewstep::adam{.learning_rate = 2e-3f},
+  auto trainer = fewstep::rlcm(backend, generator, reward, fewstep::adam{.learning_rate = 2e-3f},
                                {.horizon = 3, .prompts_per_update = 4, .samples_per_prompt = 64}, leave_one_out{});
   const auto reward_of = [&](std::int32_t prompt) {
     trainer.sample(std::span<const std::int32_t>(&prompt, 1));  // a rollout alone, which trains nothing

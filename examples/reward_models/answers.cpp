@@ -13,7 +13,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace judges {
+namespace reward_models {
 namespace {
 
 struct answer {
@@ -31,7 +31,8 @@ std::vector<answer> load_answers(const answers_settings& s, const pair_file& pai
   std::vector<answer> answers;
   try {
     const auto all = nlohmann::json::parse(file);
-    if (all.at("format") != "judges.answers") fail("has the format ", all.at("format").dump(), ", not judges.answers");
+    if (all.at("format") != "reward_models.answers")
+      fail("has the format ", all.at("format").dump(), ", not reward_models.answers");
     const auto checksum = all.at("pairs").get<std::string>();
     if (checksum != pairs.checksum())
       fail("is about other pairs (checksum ", checksum, ") than ", s.pairs.string(), " has (", pairs.checksum(),
@@ -88,4 +89,4 @@ int read_answers(const answers_settings& s) {
   return 0;
 }
 
-}  // namespace judges
+}  // namespace reward_models

@@ -13,7 +13,7 @@
 #include <string>
 #include <string_view>
 
-namespace judges {
+namespace reward_models {
 namespace {
 
 /// RFC 4648, section 4.
@@ -64,9 +64,9 @@ int write_label_page(const label_settings& s) {
   constexpr std::string_view place = ">DATA<";
   page.replace(page.find(place) + 1, place.size() - 2, text);
   fewstep::write_atomically(s.output, page);
-  std::printf("%d pairs: open %s in a browser, then 'judges read-answers answers.json --pairs %s'\n", s.count,
+  std::printf("%d pairs: open %s in a browser, then 'reward_models read-answers answers.json --pairs %s'\n", s.count,
               s.output.c_str(), s.pairs.c_str());
   return 0;
 }
 
-}  // namespace judges
+}  // namespace reward_models

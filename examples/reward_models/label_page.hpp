@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-namespace judges {
+namespace reward_models {
 
-/// The page of `judges label`; DATA stands for {"pairs": checksum, "items": [{"pair", "prompt", "pictures"}, ...]}.
-/// Nothing is fetched: the policy in it forbids whatever the page does not hold itself.
+/// The page of `reward_models label`; DATA stands for {"pairs": checksum, "items": [{"pair", "prompt", "pictures"},
+/// ...]}. Nothing is fetched: the policy in it forbids whatever the page does not hold itself.
 inline constexpr const char* label_page = R"html(<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -46,7 +46,7 @@ inline constexpr const char* label_page = R"html(<!DOCTYPE html>
     <button id="second"><img alt=""></button>
   </div>
   <p id="end" hidden>All pairs are done. Thank you! Save the answers and hand them to
-    <code>judges read-answers</code>.</p>
+    <code>reward_models read-answers</code>.</p>
   <div class="row">
     <button id="undo">Undo <kbd>Backspace</kbd></button>
     <button id="neither">Neither is better <kbd>&darr;</kbd></button>
@@ -64,7 +64,7 @@ inline constexpr const char* label_page = R"html(<!DOCTYPE html>
   const data = JSON.parse(document.getElementById("data").textContent);
   const items = data.items;
   const at = (id) => document.getElementById(id);
-  const key = "judges." + data.pairs + "." + items[0].pair + "." + items.length;
+  const key = "reward_models." + data.pairs + "." + items[0].pair + "." + items.length;
   let choices = [];
   try {  // what was answered before the page was closed, where the browser keeps such things for files
     const kept = JSON.parse(localStorage.getItem(key) || "[]");
@@ -101,7 +101,7 @@ inline constexpr const char* label_page = R"html(<!DOCTYPE html>
   function undo() { choices.pop(); keep(); show(); }
   function save() {
     const answers = choices.map((choice, i) => ({pair: items[i].pair, choice: choice}));
-    const text = JSON.stringify({format: "judges.answers", pairs: data.pairs, answers: answers}, null, 1) + "\n";
+    const text = JSON.stringify({format: "reward_models.answers", pairs: data.pairs, answers: answers}, null, 1) + "\n";
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([text], {type: "application/json"}));
     link.download = "answers.json";
@@ -125,4 +125,4 @@ inline constexpr const char* label_page = R"html(<!DOCTYPE html>
 </html>
 )html";
 
-}  // namespace judges
+}  // namespace reward_models

@@ -4,7 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
-namespace judges {
+namespace reward_models {
 namespace {
 
 void add_training(CLI::App& command, training_settings& s) {
@@ -14,7 +14,7 @@ void add_training(CLI::App& command, training_settings& s) {
   command.add_option("--widths", s.widths, "channels of each resolution, e.g. 32,64,64")->delimiter(',');
   command.add_option("--features", s.features, "numbers that the encoder makes of a picture");
   command.add_option("--learning-rate", s.learning_rate);
-  command.add_option("--average-decay", s.ema_decay, "of the moving average of the parameters; 0: none");
+  command.add_option("--ema-decay", s.ema_decay, "of the exponential moving average (EMA) of the parameters; 0: none");
   command.add_option("--seed", s.seed);
   command.add_option("--threads", s.threads, "0: all");
   command.add_option("--checkpoint-every", s.checkpoint_every, "steps");
@@ -37,7 +37,7 @@ CLI::App& add_pairs(CLI::App& app, pairs_settings& s) {
   command.add_option("--data", s.data, "folder of the emoji data, which has the prompts");
   command.add_option("--output", s.output);
   command.add_option("--pairs", s.pairs, "to train with, of prompts that fine-tuning uses");
-  command.add_option("--held-out", s.held_out, "to judge with, of prompts that fine-tuning does not use");
+  command.add_option("--held-out", s.held_out, "to evaluate with, of prompts that fine-tuning does not use");
   command.add_option("--steps", s.steps, "network calls per picture");
   command.add_option("--flipped", s.flipped, "share of labels that are against the rule");
   command.add_option("--colour", s.colour, "weight of colourfulness in the rule");
@@ -77,12 +77,12 @@ CLI::App& add_preference(CLI::App& app, preference_settings& s) {
 }
 
 }  // namespace
-}  // namespace judges
+}  // namespace reward_models
 
 int main(int argc, char** argv) {
-  using namespace judges;
+  using namespace reward_models;
   CLI::App app(
-      "Judges of emoji pictures: a two-tower encoder, and a reward learned from choices between two pictures.");
+      "Reward models for emoji pictures: a two-tower encoder, and a reward learned from choices between two pictures.");
   app.require_subcommand(1);
   app.option_defaults()->always_capture_default();
   two_tower_settings two_tower;
@@ -95,7 +95,7 @@ int main(int argc, char** argv) {
   const auto& write_page = add_label(app, label);
   const auto& read = add_answers(app, answers);
   add_preference(app, preference);
-  return text_to_emoji::run_program("judges", app, argc, argv, [&] {
+  return text_to_emoji::run_program("reward_models", app, argc, argv, [&] {
     if (train_encoder) return train_two_tower(two_tower);
     if (draw) return draw_pairs(pairs);
     if (write_page) return write_label_page(label);

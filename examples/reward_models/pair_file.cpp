@@ -12,14 +12,14 @@
 #include <sstream>
 #include <stdexcept>
 
-namespace judges {
+namespace reward_models {
 namespace {
 
 using fewstep::index_t;
 using fewstep::message;
 
-constexpr const char* origin_key = "judges.pairs";
-constexpr const char* prompts_key = "judges.prompts";
+constexpr const char* origin_key = "reward_models.pairs";
+constexpr const char* prompts_key = "reward_models.prompts";
 
 }  // namespace
 
@@ -62,7 +62,7 @@ pair_file pair_file::load(const std::filesystem::path& path) {
   const auto about = file.metadata().find(origin_key), lines = file.metadata().find(prompts_key);
   if (about == file.metadata().end() || lines == file.metadata().end())
     throw std::runtime_error(message(path.string(), ": the metadata have no '", origin_key, "' or no '", prompts_key,
-                                     "'; give a file made by 'judges pairs'"));
+                                     "'; give a file made by 'reward_models pairs'"));
   pair_file pairs;
   pairs.origin = about->second;
   try {
@@ -98,4 +98,4 @@ pair_file pair_file::load(const std::filesystem::path& path) {
   return pairs;
 }
 
-}  // namespace judges
+}  // namespace reward_models

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace judges {
+namespace reward_models {
 
 /// Pairs of pictures of one prompt each, and which of the two is preferred: what comparisons of people are stored as.
 struct pair_file {
@@ -39,4 +39,4 @@ struct pair_file {
   [[nodiscard]] static pair_file load(const std::filesystem::path& path);
 };
 
-}  // namespace judges
+}  // namespace reward_models

@@ -20,7 +20,7 @@
 #include <cmath>
 #include <cstdio>
 
-namespace judges {
+namespace reward_models {
 namespace {
 
 using fewstep::index_t;
@@ -124,4 +124,4 @@ int draw_pairs(const pairs_settings& s) {
   return 0;
 }
 
-}  // namespace judges
+}  // namespace reward_models

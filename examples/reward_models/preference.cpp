@@ -13,7 +13,7 @@
 #include <array>
 #include <utility>
 
-namespace judges {
+namespace reward_models {
 namespace {
 
 using fewstep::index_t;
@@ -65,12 +65,12 @@ std::vector<std::size_t> training_pairs(const preference_settings& s, const pair
   if (which.empty())
     throw std::runtime_error(
         fewstep::message(s.pairs.string(), ": has no pair to train with",
-                         s.only_answered ? " that a person has labelled; see 'judges label'" : ""));
+                         s.only_answered ? " that a person has labelled; see 'reward_models label'" : ""));
   return which;
 }
 
 /// Share of the held-out pairs of which the reward prefers the same picture as these labels do.
-double held_out_accuracy(fewstep::preference_reward<fewstep::cpu_backend>& judge, const pair_file& pairs,
+double held_out_accuracy(fewstep::preference_reward<fewstep::cpu_backend>& reward, const pair_file& pairs,
                          const std::vector<std::uint8_t>& first_wins) {
   const std::size_t count = pairs.size() - pairs.training;
   std::vector<float> winners(count * pair_file::values), losers(winners.size());
@@ -81,20 +81,20 @@ double held_out_accuracy(fewstep::preference_reward<fewstep::cpu_backend>& judge
   }
   const fewstep::array_extents<2> extents{static_cast<index_t>(count), static_cast<index_t>(pair_file::values)};
   const std::vector<token_list> none(count);
-  return fewstep::preference_accuracy(judge, matrix<const float>{winners.data(), extents},
+  return fewstep::preference_accuracy(reward, matrix<const float>{winners.data(), extents},
                                       matrix<const float>{losers.data(), extents}, std::span<const token_list>(none));
 }
 
 /// Mean 0 and variance 1 over the pictures of the training pairs.
-fewstep::reward_scale calibrated(fewstep::preference_reward<fewstep::cpu_backend>& judge, const pair_file& pairs) {
+fewstep::reward_scale calibrated(fewstep::preference_reward<fewstep::cpu_backend>& reward, const pair_file& pairs) {
   const std::size_t count = 2 * pairs.training;
   std::vector<float> pictures(count * pair_file::values);
   for (std::size_t i = 0; i < count; ++i) pairs.picture(i / 2, i % 2, pictures.data() + i * pair_file::values);
   const std::vector<token_list> none(count);
-  judge.calibrate(
+  reward.calibrate(
       matrix<const float>{pictures.data(), {static_cast<index_t>(count), static_cast<index_t>(pair_file::values)}},
       std::span<const token_list>(none));
-  return judge.scale();
+  return reward.scale();
 }
 
 }  // namespace
@@ -128,9 +128,9 @@ int train_preference(const preference_settings& settings) {
   fewstep::save_preference_model(backend, s.output, model, model.parameters(), calibrated(trained, pairs),
                                  s.half ? fewstep::element_type::f16 : fewstep::element_type::f32);
   auto written = fewstep::load_preference_model(backend, s.output);
-  fewstep::preference_reward judge(backend, written.model, written.scale);
-  const double by_rule = held_out_accuracy(judge, pairs, pairs.rule_says_first);
-  const double by_label = held_out_accuracy(judge, pairs, pairs.first_wins);
+  fewstep::preference_reward reward(backend, written.model, written.scale);
+  const double by_rule = held_out_accuracy(reward, pairs, pairs.rule_says_first);
+  const double by_label = held_out_accuracy(reward, pairs, pairs.first_wins);
   double agreeing = 0;
   for (std::size_t i = pairs.training; i < pairs.size(); ++i)
     agreeing += pairs.first_wins[i] == pairs.rule_says_first[i] ? 1 : 0;
@@ -157,4 +157,4 @@ int train_preference(const preference_settings& settings) {
   return 0;
 }
 
-}  // namespace judges
+}  // namespace reward_models

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <vector>
 
-namespace judges {
+namespace reward_models {
 
 /// What either training is asked for.
 struct training_settings {
@@ -17,7 +17,7 @@ struct training_settings {
   std::vector<std::int64_t> widths;
   std::int64_t features = 64;
   float learning_rate = 1e-3f;
-  float ema_decay = 0.99f;  ///< of the moving average of the parameters, which is what is written
+  float ema_decay = 0.99f;  ///< of the EMA of the parameters, which is what is written
   std::uint64_t seed = 1;
   int threads = 0;
   int checkpoint_every = 50;
@@ -37,7 +37,7 @@ struct pairs_settings {
   std::filesystem::path checkpoint = text_to_emoji::default_checkpoint, data = text_to_emoji::default_data;
   std::filesystem::path output = "pairs.safetensors";
   int pairs = 4000;                           ///< to train with, of prompts that fine-tuning uses
-  int held_out = 500;                         ///< to judge with, of prompts that it does not use
+  int held_out = 500;                         ///< to evaluate with, of prompts that it does not use
   int steps = 4;                              ///< network calls per picture
   double flipped = 0.1;                       ///< share of labels against the rule
   double colour = 1, centre = 1, stray = 10;  ///< weights of the rule; strays are rare and small in number
@@ -75,4 +75,4 @@ int write_label_page(const label_settings& settings);
 int read_answers(const answers_settings& settings);
 int train_preference(const preference_settings& settings);
 
-}  // namespace judges
+}  // namespace reward_models

@@ -7,7 +7,7 @@
 #include <fstream>
 #include <string>
 
-namespace judges {
+namespace reward_models {
 
 void finish_training(const training_settings& s, const char* model, const nlohmann::ordered_json& figures) {
   auto path = s.output;
@@ -32,4 +32,4 @@ double as_written(float value) {
   return std::stod(text);
 }
 
-}  // namespace judges
+}  // namespace reward_models

@@ -23,9 +23,9 @@
 #include <filesystem>
 #include <stdexcept>
 
-namespace judges {
+namespace reward_models {
 
-/// The judge's view of a picture.
+/// The reward model's view of a picture.
 [[nodiscard]] inline fewstep::image_encoder_options encoder_of(const training_settings& s) {
   return {.patch = 2, .widths = {s.widths.begin(), s.widths.end()}, .features = s.features};
 }
@@ -57,7 +57,7 @@ inline void check(const training_settings& s) {
   expect_at_least("--batch", s.batch, 1);
   expect_at_least("--features", s.features, 1);
   expect_positive("--learning-rate", s.learning_rate);
-  expect_decay("--average-decay", s.ema_decay);
+  expect_decay("--ema-decay", s.ema_decay);
   expect_threads(s.threads);
   expect_at_least("--checkpoint-every", s.checkpoint_every, 1);
 }
@@ -90,7 +90,7 @@ class training_place {
 };
 
 /// Trains to the end, or with false until it is interrupted; must_match(archive) names what the source depends on
-/// beside the seed. At the end the model has the moving average of its parameters, and the checkpoint stays until
+/// beside the seed. At the end the model has the EMA of its parameters, and the checkpoint stays until
 /// finish_training.
 template <class Model, class Trainer, class Source, class MustMatch>
 [[nodiscard]] bool train(const training_settings& s, Model& model, Trainer& trainer, Source& source,
@@ -135,4 +135,4 @@ void finish_training(const training_settings& s, const char* model, const nlohma
 /// The double that is written as the float is.
 [[nodiscard]] double as_written(float value);
 
-}  // namespace judges
+}  // namespace reward_models

@@ -7,7 +7,7 @@
 #include <fewstep/reward_model/contrastive_training.hpp>
 #include <fewstep/reward_model/retrieval.hpp>
 
-namespace judges {
+namespace reward_models {
 namespace {
 
 using fewstep::index_t;
@@ -30,12 +30,12 @@ struct captioned {
 };
 
 /// Top-1 and top-5 retrieval in either direction, printed and as JSON.
-nlohmann::ordered_json retrieval(fewstep::alignment_reward<fewstep::cpu_backend>& judge, const char* by,
+nlohmann::ordered_json retrieval(fewstep::alignment_reward<fewstep::cpu_backend>& reward, const char* by,
                                  const std::vector<float>& pictures, std::span<const token_list> texts) {
   const auto count = static_cast<index_t>(texts.size());
   const fewstep::matrix<const float> rows{pictures.data(), {count, emoji_data::picture_size}};
-  const auto first = fewstep::retrieval_accuracy(judge, rows, texts, 1);
-  const auto fifth = fewstep::retrieval_accuracy(judge, rows, texts, 5);
+  const auto first = fewstep::retrieval_accuracy(reward, rows, texts, 1);
+  const auto fifth = fewstep::retrieval_accuracy(reward, rows, texts, 5);
   std::printf("%-24s %8.1f %% %8.1f %%      %8.1f %% %8.1f %%\n", by, 100 * first.picture_to_text,
               100 * fifth.picture_to_text, 100 * first.text_to_picture, 100 * fifth.text_to_picture);
   return {{"pictures", count},
@@ -67,12 +67,12 @@ int train_two_tower(const two_tower_settings& settings) {
   fewstep::save_two_tower(backend, s.output, model, model.parameters(),
                           s.half ? fewstep::element_type::f16 : fewstep::element_type::f32);
   auto written = fewstep::load_two_tower(backend, s.output);
-  fewstep::alignment_reward judge(backend, written);
+  fewstep::alignment_reward reward(backend, written);
   const captioned held_out(data, data.unseen);
   std::printf("\n%-24s %21s      %21s\n%-24s %10s %10s      %10s %10s\n", "held-out pairs", "picture to text",
               "text to picture", "", "top 1", "top 5", "top 1", "top 5");
-  const auto by_caption = retrieval(judge, "by the whole caption", held_out.pictures, held_out.captions);
-  const auto by_name = retrieval(judge, "by the name alone", held_out.pictures, held_out.names);
+  const auto by_caption = retrieval(reward, "by the whole caption", held_out.pictures, held_out.captions);
+  const auto by_name = retrieval(reward, "by the name alone", held_out.pictures, held_out.names);
   finish_training(s, "two_tower",
                   {{"parameters", model.layout().size()},
                    {"steps", s.steps},
@@ -84,4 +84,4 @@ int train_two_tower(const two_tower_settings& settings) {
   return 0;
 }
 
-}  // namespace judges
+}  // namespace reward_models

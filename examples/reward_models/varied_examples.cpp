@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace judges {
+namespace reward_models {
 namespace {
 
 using fewstep::index_t;
@@ -108,4 +108,4 @@ token_list varied_examples::shortened(std::uint64_t sample, std::int32_t picture
   return kept.empty() ? name_tokens(*data_, c.name) : tokens_of(data_->words, kept);
 }
 
-}  // namespace judges
+}  // namespace reward_models

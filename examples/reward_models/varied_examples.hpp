@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <span>
 
-namespace judges {
+namespace reward_models {
 
 /// The whole caption of a picture: style, category and the words of the name.
 [[nodiscard]] fewstep::token_list caption_tokens(const text_to_emoji::emoji_data& data, std::int32_t picture);
@@ -35,4 +35,4 @@ class varied_examples {
   fewstep::random_stream source_;
 };
 
-}  // namespace judges
+}  // namespace reward_models

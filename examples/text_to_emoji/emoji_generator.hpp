@@ -41,7 +41,7 @@ template <class Backend>
 [[nodiscard]] emoji_generator<Backend> load_generator(Backend& backend, const std::filesystem::path& path, int lora = 0,
                                                       std::uint64_t seed = 0);
 
-/// Writes the model with these values of its trained parameters (its own or an average).
+/// Writes the model with these values of its trained parameters (its own or their EMA).
 template <class Backend>
 void save_generator(Backend& backend, const std::filesystem::path& path, emoji_generator<Backend>& model,
                     fewstep::vec<const float> parameters, bool half = false);

@@ -12,14 +12,14 @@
 
 namespace text_to_emoji {
 
-/// A reward chosen at run time. It judges on the host, whatever backend the generator runs on.
+/// A reward chosen at run time. It rates on the host, whatever backend the generator runs on.
 using emoji_reward = std::function<void(fewstep::matrix<const float> samples,
                                         std::span<const fewstep::token_list> contexts, std::span<float> out)>;
 
 /// Whether the reward of that name is a frozen model, read from a file.
 [[nodiscard]] bool is_learned(const std::string& task);
 
-/// A frozen model that judges pictures [B, 3072] of prompts; out[B] are its rewards.
+/// A frozen model that rates pictures [B, 3072] of prompts; out[B] are its rewards.
 class learned_reward {
  public:
   learned_reward() = default;
@@ -27,11 +27,11 @@ class learned_reward {
   learned_reward& operator=(const learned_reward&) = delete;
   virtual ~learned_reward() = default;
 
-  virtual void judge(fewstep::matrix<const float> samples, std::span<const fewstep::token_list> contexts,
-                     std::span<float> out) = 0;
+  virtual void rate(fewstep::matrix<const float> samples, std::span<const fewstep::token_list> contexts,
+                    std::span<float> out) = 0;
   /// As above with gradient[B, 3072] of each reward by its picture.
-  virtual void judge(fewstep::matrix<const float> samples, std::span<const fewstep::token_list> contexts,
-                     std::span<float> out, fewstep::matrix<float> gradient) = 0;
+  virtual void rate(fewstep::matrix<const float> samples, std::span<const fewstep::token_list> contexts,
+                    std::span<float> out, fewstep::matrix<float> gradient) = 0;
 };
 
 /// The reward alignment (a two_tower in the file `model`) or preference (a preference_model). Refuses a model that

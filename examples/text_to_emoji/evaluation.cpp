@@ -80,15 +80,15 @@ std::vector<prompt_group> evaluation_groups(const emoji_data& data, int prompts)
   return {std::move(held_back), std::move(tuning), std::move(unseen)};
 }
 
-judged_pictures judge(fewstep::cpu_backend& host, std::vector<float> pictures,
-                      std::span<const fewstep::token_list> contexts, std::span<const std::int32_t> names,
-                      const name_index& index, const picture_judges& judges) {
-  judged_pictures judged{std::move(pictures), {}};
-  const std::size_t count = judged.pictures.size() / picture_values, samples = count / names.size();
-  const fewstep::matrix<const float> rows{judged.pictures.data(),
+rated_pictures rate(fewstep::cpu_backend& host, std::vector<float> pictures,
+                    std::span<const fewstep::token_list> contexts, std::span<const std::int32_t> names,
+                    const name_index& index, const picture_rewards& rewards) {
+  rated_pictures rated{std::move(pictures), {}};
+  const std::size_t count = rated.pictures.size() / picture_values, samples = count / names.size();
+  const fewstep::matrix<const float> rows{rated.pictures.data(),
                                           {static_cast<index_t>(count), emoji_data::picture_size}};
   const auto picture = [&](std::size_t i) {
-    return std::span<const float>(judged.pictures).subspan(i * picture_values, picture_values);
+    return std::span<const float>(rated.pictures).subspan(i * picture_values, picture_values);
   };
 
   std::vector<index_t> bytes(count);
@@ -100,23 +100,23 @@ judged_pictures judge(fewstep::cpu_backend& host, std::vector<float> pictures,
     is_near[at] = name_index::is_near(index.distances(picture(at)), names[at / samples]) ? 1.0 : 0.0;
   });
 
-  const auto judge_by = [&](const emoji_reward& reward, std::size_t which) {
+  const auto rate_by = [&](const emoji_reward& reward, std::size_t which) {
     if (!reward) return;
     std::vector<float> rewards(count);
     reward(rows, contexts, rewards);
-    auto& of_prompts = judged.figures[which];
+    auto& of_prompts = rated.figures[which];
     of_prompts.assign(names.size(), 0.0);
     for (std::size_t i = 0; i < count; ++i)
       of_prompts[i / samples] += static_cast<double>(rewards[i]) / static_cast<double>(samples);
   };
-  judge_by(judges.reward, reward_figure);
-  judge_by(judges.alignment, alignment_figure);
-  judge_by(judges.preference, preference_figure);
+  rate_by(rewards.reward, reward_figure);
+  rate_by(rewards.alignment, alignment_figure);
+  rate_by(rewards.preference, preference_figure);
 
   for (const figure which : {bytes_figure, retrieval_figure, diversity_figure})
-    judged.figures[which].assign(names.size(), 0.0);
-  auto &of_bytes = judged.figures[bytes_figure], &of_retrieval = judged.figures[retrieval_figure],
-       &of_diversity = judged.figures[diversity_figure];
+    rated.figures[which].assign(names.size(), 0.0);
+  auto &of_bytes = rated.figures[bytes_figure], &of_retrieval = rated.figures[retrieval_figure],
+       &of_diversity = rated.figures[diversity_figure];
   for (std::size_t p = 0; p < names.size(); ++p) {
     for (std::size_t i = p * samples; i < (p + 1) * samples; ++i) {
       of_bytes[p] += (static_cast<double>(bytes[i]) - floor) / static_cast<double>(samples);
@@ -125,26 +125,26 @@ judged_pictures judge(fewstep::cpu_backend& host, std::vector<float> pictures,
         of_diversity[p] += distance(picture(i), picture(j)) / static_cast<double>(samples * (samples - 1) / 2);
     }
   }
-  return judged;
+  return rated;
 }
 
-std::vector<judged_pictures> evaluation_plan::run(fewstep::cpu_backend& host, painter& artist,
-                                                  std::span<const prompt_group> groups, const name_index& index,
-                                                  const picture_judges& judges) const {
-  std::vector<judged_pictures> results;
+std::vector<rated_pictures> evaluation_plan::run(fewstep::cpu_backend& host, painter& artist,
+                                                 std::span<const prompt_group> groups, const name_index& index,
+                                                 const picture_rewards& rewards) const {
+  std::vector<rated_pictures> results;
   std::uint64_t first = 0;
   for (const prompt_group& group : groups) {
     std::vector<fewstep::token_list> contexts;
     for (const std::string& prompt : group.prompts)
       contexts.insert(contexts.end(), static_cast<std::size_t>(samples), artist.encode(prompt));
-    results.push_back(judge(host, artist.draw(contexts, times, seed, first), contexts, group.names, index, judges));
+    results.push_back(rate(host, artist.draw(contexts, times, seed, first), contexts, group.names, index, rewards));
     first += std::uint64_t{1} << 32;
   }
   return results;
 }
 
-std::vector<compared_figure> compare(std::span<const prompt_group> groups, std::span<const judged_pictures> before,
-                                     std::span<const judged_pictures> after) {
+std::vector<compared_figure> compare(std::span<const prompt_group> groups, std::span<const rated_pictures> before,
+                                     std::span<const rated_pictures> after) {
   std::vector<compared_figure> figures;
   for (std::size_t g = 0; g < groups.size(); ++g)
     for (std::size_t which = 0; which < figure_names.size(); ++which) {

@@ -18,7 +18,7 @@
 
 namespace text_to_emoji {
 
-/// Prompts that are judged together.
+/// Prompts that are rated together.
 struct prompt_group {
   std::string name, description;
   std::vector<std::string> prompts;
@@ -41,22 +41,22 @@ enum figure : std::size_t {
 };
 
 /// What gives the first and the last two figures. Empty ones are left out of the table.
-struct picture_judges {
+struct picture_rewards {
   emoji_reward reward, alignment = {}, preference = {};
 };
 
 /// Pictures of one group, and the mean of each figure over the samples of each prompt: [figure][prompt].
-struct judged_pictures {
+struct rated_pictures {
   std::vector<float> pictures;
   std::array<std::vector<double>, figure_names.size()> figures;
 };
 
-/// Judges pictures [prompts * samples, picture], those of a prompt standing together, each made for its context.
+/// Rates pictures [prompts * samples, picture], those of a prompt standing together, each made for its context.
 /// Retrieval is the share of the samples whose prompt's name is among the five nearest; diversity the root mean square
 /// difference of pixel values (from -1 to 1) between two samples of a prompt, averaged over pairs.
-[[nodiscard]] judged_pictures judge(fewstep::cpu_backend& host, std::vector<float> pictures,
-                                    std::span<const fewstep::token_list> contexts, std::span<const std::int32_t> names,
-                                    const name_index& index, const picture_judges& judges);
+[[nodiscard]] rated_pictures rate(fewstep::cpu_backend& host, std::vector<float> pictures,
+                                  std::span<const fewstep::token_list> contexts, std::span<const std::int32_t> names,
+                                  const name_index& index, const picture_rewards& rewards);
 
 /// Draws `samples` pictures for every prompt of the groups, with noise that depends on group and place only.
 struct evaluation_plan {
@@ -64,9 +64,9 @@ struct evaluation_plan {
   int samples = 4;
   std::uint64_t seed = 20240403;
 
-  [[nodiscard]] std::vector<judged_pictures> run(fewstep::cpu_backend& host, painter& artist,
-                                                 std::span<const prompt_group> groups, const name_index& index,
-                                                 const picture_judges& judges) const;
+  [[nodiscard]] std::vector<rated_pictures> run(fewstep::cpu_backend& host, painter& artist,
+                                                std::span<const prompt_group> groups, const name_index& index,
+                                                const picture_rewards& rewards) const;
 };
 
 /// One line of the table: means over prompts, and the paired difference with its 95 % interval, the prompts being the
@@ -78,8 +78,8 @@ struct compared_figure {
 };
 
 [[nodiscard]] std::vector<compared_figure> compare(std::span<const prompt_group> groups,
-                                                   std::span<const judged_pictures> before,
-                                                   std::span<const judged_pictures> after);
+                                                   std::span<const rated_pictures> before,
+                                                   std::span<const rated_pictures> after);
 
 /// The table as people read it, as CSV and as JSON.
 [[nodiscard]] std::string as_table(std::span<const compared_figure> figures);

@@ -65,7 +65,7 @@ nlohmann::ordered_json as_json(const finetune_settings& s) {
                               {"checkpoint_every", s.checkpoint_every},
                               {"evaluation_prompts", s.evaluation_prompts},
                               {"evaluation_samples", s.evaluation_samples}};
-  if (is_learned(s.task)) json["judge"] = s.judge.string();
+  if (is_learned(s.task)) json["reward_model"] = s.reward_model.string();
   for (const auto& [name, value] : json.items())
     if (value.is_string()) fewstep::require_utf8(value.get<std::string>(), "--" + name);
   return json;
@@ -93,17 +93,17 @@ void check(const finetune_settings& s) {
 }
 
 /// The reward, and the models that come with the repository where they are found and know the generator's words.
-picture_judges judges_of(const finetune_settings& s, const fewstep::vocabulary& words, int threads) {
+picture_rewards rewards_of(const finetune_settings& s, const fewstep::vocabulary& words, int threads) {
   const auto found = [&](const char* task, const std::filesystem::path& model) -> emoji_reward {
     if (!std::filesystem::exists(model)) return {};
     try {
       return make_reward(task, model, words, threads);
     } catch (const std::runtime_error& error) {
-      std::fprintf(stderr, "warning: pictures are not judged by the %s: %s\n", task, error.what());
+      std::fprintf(stderr, "warning: pictures are not rated by the %s: %s\n", task, error.what());
       return {};
     }
   };
-  return {make_reward(s.task, s.judge, words, threads), found("alignment", default_two_tower),
+  return {make_reward(s.task, s.reward_model, words, threads), found("alignment", default_two_tower),
           found("preference", default_preference)};
 }
 
@@ -121,8 +121,9 @@ void announce(const finetune_settings& s, int threads, const emoji_data& data, f
   std::printf("model        %s: %td parameters, %s\n", s.checkpoint.c_str(), facts.parameters,
               facts.has_adapters ? message(facts.trained, " in adapters trained").c_str() : "all trained");
   std::printf("reward       %s (%s)\n", s.task.c_str(),
-              s.task == "alignment" ? message("cosine similarity of picture and prompt by ", s.judge.string()).c_str()
-              : s.task == "preference" ? message("by ", s.judge.string()).c_str()
+              s.task == "alignment"
+                  ? message("cosine similarity of picture and prompt by ", s.reward_model.string()).c_str()
+              : s.task == "preference" ? message("by ", s.reward_model.string()).c_str()
                                        : "JPEG size in kB at quality 95");
   std::printf("update       %d prompts of %zu x %d samples, %d network calls at noise %s; last step: %s\n", s.prompts,
               data.tuning.size(), s.samples, s.horizon, times.c_str(), s.last_step.c_str());
@@ -188,7 +189,7 @@ void plot_rewards(const finetune_settings& s) {
 }
 
 /// The first sample of up to twelve held-back prompts, before above and after below.
-void draw_before_and_after(const finetune_settings& s, const judged_pictures& before, const judged_pictures& after) {
+void draw_before_and_after(const finetune_settings& s, const rated_pictures& before, const rated_pictures& after) {
   const std::size_t prompts = std::min<std::size_t>(12, before.figures[0].size());
   const auto size = static_cast<std::size_t>(emoji_data::picture_size);
   std::vector<float> pictures;
@@ -228,11 +229,11 @@ int finetune(const finetune_settings& settings) {
   const name_index index(data);
   const auto groups = evaluation_groups(data, s.evaluation_prompts);
   const evaluation_plan plan{.times = s.times, .samples = s.evaluation_samples};
-  const auto judges = judges_of(s, task->before().words(), host.threads());
+  const auto rewards = rewards_of(s, task->before().words(), host.threads());
   std::printf("judging %zu prompts x %d samples before the fine-tuning\n",
               groups[0].prompts.size() + groups[1].prompts.size() + groups[2].prompts.size(), s.evaluation_samples);
   std::fflush(stdout);
-  const auto before = plan.run(host, task->before(), groups, index, judges);
+  const auto before = plan.run(host, task->before(), groups, index, rewards);
 
   train(s, data, *task);
   plot_rewards(s);
@@ -245,7 +246,7 @@ int finetune(const finetune_settings& settings) {
   task->save_model(s.output / "model.safetensors");
   std::printf("judging the same prompts and noise after it\n");
   std::fflush(stdout);
-  const auto after = plan.run(host, task->after(), groups, index, judges);
+  const auto after = plan.run(host, task->after(), groups, index, rewards);
   draw_before_and_after(s, before[0], after[0]);
   const auto figures = compare(groups, before, after);
   fewstep::write_atomically(s.output / "evaluation.csv", as_csv(figures));

@@ -65,7 +65,7 @@ class chosen_advantage {
 template <class Backend, class Regularizer = fewstep::no_regularizer>
 [[nodiscard]] auto make_trainer(Backend& backend, emoji_generator<Backend>& model, const finetune_settings& s,
                                 Regularizer regularizer = {}) {
-  return fewstep::rlcm(backend, model, fewstep::async(make_reward(s.task, s.judge, model.words())),
+  return fewstep::rlcm(backend, model, fewstep::async(make_reward(s.task, s.reward_model, model.words())),
                        fewstep::adam{.learning_rate = s.learning_rate},
                        {.horizon = s.horizon,
                         .first_trained = s.first_trained,

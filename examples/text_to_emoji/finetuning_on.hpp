@@ -25,7 +25,7 @@ class finetuning_on final : public finetuning {
         settings_(s),
         data_checksum_(data_checksum),
         base_checksum_(fewstep::crc32c(fewstep::read_file(s.checkpoint))),
-        judge_checksum_(is_learned(s.task) ? fewstep::crc32c(fewstep::read_file(s.judge)) : 0),
+        reward_model_checksum_(is_learned(s.task) ? fewstep::crc32c(fewstep::read_file(s.reward_model)) : 0),
         model_(model),
         before_(make_painter(backend, std::move(base))),
         after_(make_painter(backend, std::move(model))),
@@ -64,7 +64,7 @@ class finetuning_on final : public finetuning {
       archive.must_match("data_checksum", data_checksum_);
       archive.must_match("base_checksum", base_checksum_);
       archive.must_match("reward", s.task);
-      if (is_learned(s.task)) archive.must_match("judge_checksum", judge_checksum_);
+      if (is_learned(s.task)) archive.must_match("reward_model_checksum", reward_model_checksum_);
       archive.must_match("updates", s.updates);
       archive.must_match("learning_rate", s.learning_rate);
       archive.must_match("kl", s.kl);
@@ -78,7 +78,7 @@ class finetuning_on final : public finetuning {
 
   Backend* backend_;
   finetune_settings settings_;
-  std::uint32_t data_checksum_, base_checksum_, judge_checksum_;
+  std::uint32_t data_checksum_, base_checksum_, reward_model_checksum_;
   std::shared_ptr<generator_type> model_;
   std::unique_ptr<painter> before_, after_;
   trainer_type trainer_;

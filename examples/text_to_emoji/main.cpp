@@ -44,7 +44,7 @@ void add_finetune(CLI::App& app, finetune_settings& s, bool& only_test) {
   command.add_option("--output", s.output, "folder for all results");
   command.add_option("--reward", s.task)
       ->check(CLI::IsMember({"compressibility", "incompressibility", "alignment", "preference"}));
-  command.add_option("--judge", s.judge, "the model of the reward alignment (a two-tower) or preference");
+  command.add_option("--reward-model", s.reward_model, "the model of the reward alignment (a two-tower) or preference");
   command.add_option("--updates", s.updates);
   command.add_option("--horizon", s.horizon, "network calls per sample");
   command.add_option("--times", s.times, "noise levels of the network calls, falling, in place of --horizon")
@@ -86,7 +86,7 @@ void add_sample(CLI::App& app, sample_settings& s) {
 }
 
 void add_evaluate(CLI::App& app, evaluate_settings& s) {
-  auto& command = *app.add_subcommand("evaluate", "Judge a model's pictures at several numbers of steps");
+  auto& command = *app.add_subcommand("evaluate", "Evaluate a model's pictures at several numbers of steps");
   add_backend(command, s);
   command.add_option("--checkpoint", s.checkpoint, "the model");
   command.add_option("--data", s.data, "folder of the pictures");

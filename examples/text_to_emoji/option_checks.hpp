@@ -27,7 +27,7 @@ void expect_positive(const char* option, Number value) {
   fewstep::expects(value > 0, [&] { return fewstep::message(option, " is ", value, "; it must be above 0"); });
 }
 
-/// From 0 to below 1: how much of a moving average stays.
+/// From 0 to below 1: how much of an EMA stays.
 inline void expect_decay(const char* option, float value) {
   fewstep::expects(value >= 0 && value < 1,
                    [&] { return fewstep::message(option, " is ", value, "; it must be from 0 to below 1"); });

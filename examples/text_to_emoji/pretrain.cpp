@@ -106,7 +106,7 @@ int pretrain(const pretrain_settings& s) {
       const auto report = task->step(source);
       const std::int64_t done = task->index();
       table.append(done, report);
-      if (done == denoiser_steps) task->save_average(s.output / "denoiser.safetensors");
+      if (done == denoiser_steps) task->save_ema(s.output / "denoiser.safetensors");
       bar.update(done, {{"stage", report.stage}, {"loss", report.loss}, {"gradient", report.gradient_norm}});
     };
     run_steps(*task, s.steps, s.checkpoint_every, step, [&] {
@@ -121,8 +121,8 @@ int pretrain(const pretrain_settings& s) {
     return interrupted_status();
   }
 
-  task->save_average(s.output / "base.safetensors");
-  draw_samples(s, task->take_average(), data);
+  task->save_ema(s.output / "base.safetensors");
+  draw_samples(s, task->take_ema(), data);
   std::printf("written to %s: base.safetensors, %ssamples.png, loss.svg and more\n", s.output.c_str(),
               denoiser_steps > 0 ? "denoiser.safetensors, " : "");
   return 0;

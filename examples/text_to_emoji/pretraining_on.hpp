@@ -39,10 +39,10 @@ class pretraining_on final : public pretraining {
   fewstep::consistency_training_report step(const emoji_examples& source) override { return trainer_.step(source); }
   void save_checkpoint(const std::filesystem::path& path) override { fewstep::save_checkpoint(path, content()); }
   void load_checkpoint(const std::filesystem::path& path) override { fewstep::load_checkpoint(path, content()); }
-  void save_average(const std::filesystem::path& path) override {
+  void save_ema(const std::filesystem::path& path) override {
     save_generator(*backend_, path, *model_, trainer_.ema(), settings_.half);
   }
-  [[nodiscard]] painter& take_average() override {
+  [[nodiscard]] painter& take_ema() override {
     const auto ema = trainer_.ema();
     std::vector<float> values(static_cast<std::size_t>(ema.size()));
     backend_->copy_to_host(ema.data, values.data(), ema.size());

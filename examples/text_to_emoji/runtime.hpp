@@ -75,9 +75,9 @@ class pretraining {
   virtual fewstep::consistency_training_report step(const emoji_examples& source) = 0;
   virtual void save_checkpoint(const std::filesystem::path& path) = 0;
   virtual void load_checkpoint(const std::filesystem::path& path) = 0;
-  /// The moving average of the generator, as a file and to draw with; the latter ends the training.
-  virtual void save_average(const std::filesystem::path& path) = 0;
-  [[nodiscard]] virtual painter& take_average() = 0;
+  /// The EMA of the generator's parameters, as a file and to draw with; the latter ends the training.
+  virtual void save_ema(const std::filesystem::path& path) = 0;
+  [[nodiscard]] virtual painter& take_ema() = 0;
 };
 
 /// One way to compute the gradient of a rollout.

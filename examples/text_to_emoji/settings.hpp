@@ -11,7 +11,7 @@ namespace text_to_emoji {
 /// Where the repository keeps the pictures and the pretrained model.
 inline const std::filesystem::path default_data = "examples/text_to_emoji/data";
 inline const std::filesystem::path default_checkpoint = "examples/text_to_emoji/base.safetensors";
-/// And the models that judge pictures, made by the program `judges`.
+/// And the models that rate pictures, made by the program `reward_models`.
 inline const std::filesystem::path default_two_tower = "examples/reward_models/two_tower.safetensors";
 inline const std::filesystem::path default_preference = "examples/reward_models/preference.safetensors";
 
@@ -41,7 +41,7 @@ struct finetune_settings {
   std::string backend = "cpu";  ///< or cuda
   std::filesystem::path checkpoint = default_checkpoint, data = default_data, output = "demo";
   std::string task = "compressibility";  ///< or incompressibility, alignment, preference
-  std::filesystem::path judge;           ///< the model of the last two; empty: the one that comes with the repository
+  std::filesystem::path reward_model;    ///< the model of the last two; empty: the one that comes with the repository
   int updates = 22;
   int horizon = 4;
   std::vector<float> times;       ///< noise levels of the network calls; empty: those that suit the horizon
@@ -65,7 +65,7 @@ struct finetune_settings {
 
 /// The settings with what they leave open: the noise levels of the network calls (those asked for by --times say the
 /// horizon), the first call that is trained (without a KL the objective is the published one, which trains all) and the
-/// model that judges.
+/// model that rates.
 [[nodiscard]] finetune_settings settled(finetune_settings settings);
 
 struct sample_settings {

@@ -85,8 +85,8 @@ TEST_CASE("options out of their range are refused by name and leave nothing behi
              with_common({{"--steps", "0"},
                           {"--features", "0"},
                           {"--learning-rate", "-1"},
-                          {"--average-decay", "1"},
-                          {"--average-decay", "nan"}}));
+                          {"--ema-decay", "1"},
+                          {"--ema-decay", "nan"}}));
   refuse_all(REWARD_MODELS, {"pairs", "--data", data, "--checkpoint", base},
              {{"--pairs", "0"},
               {"--held-out", "0"},

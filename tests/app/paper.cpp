@@ -199,17 +199,19 @@ TEST_CASE("a run of the study is trained on a model's verdict, of a small pictur
   const std::string method = large ? "rlcm" : GENERATE("rlcm", "draft", "ddpo");
   CAPTURE(reward, method, large);
   const auto examples = fs::path(TEXT_TO_EMOJI_DATA).parent_path().parent_path();
-  const auto judge = examples / "judges" / (reward == "alignment" ? "two_tower.safetensors" : "preference.safetensors");
+  const auto reward_model =
+      examples / "reward_models" / (reward == "alignment" ? "two_tower.safetensors" : "preference.safetensors");
   const std::string models = large ? (examples / "text_to_emoji").string() : here.models();
-  const auto end = here.run(here.train(method, "run",
-                                       {"--reward", reward, "--judge", judge.string(), "--models", models, "--updates",
-                                        "2", "--horizon", "2", "--learning-rate", "1e-4", "--evaluations", "1"}));
+  const auto end =
+      here.run(here.train(method, "run",
+                          {"--reward", reward, "--reward-model", reward_model.string(), "--models", models, "--updates",
+                           "2", "--horizon", "2", "--learning-rate", "1e-4", "--evaluations", "1"}));
   INFO(end.output);
   REQUIRE(end.exited_with(0));
   auto figures = columns_of(here / "run" / "held_out.csv");
   CHECK(figures["reward"].front() != figures["reward"].back());
   CHECK(std::abs(std::stod(figures["reward"].back())) < (reward == "alignment" ? 1 : 10));
-  CHECK_THAT(text_of(here / "run" / "settings.json"), contains("\"judge\": \"" + judge.string()));
+  CHECK_THAT(text_of(here / "run" / "settings.json"), contains("\"reward_model\": \"" + reward_model.string()));
 }
 
 TEST_CASE("a run of the study that cannot be is refused before it leaves anything") {

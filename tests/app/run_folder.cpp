@@ -91,13 +91,13 @@ TEST_CASE("two runs do not write into one folder at once") {
   CHECK_FALSE(fs::exists(here / "run" / ".lock"));
 }
 
-TEST_CASE("judges and studies too lock and keep what they write") {
+TEST_CASE("reward models and studies too lock and keep what they write") {
   const playground here;
   const std::vector<std::string> training{"two-tower", "--data",   TEXT_TO_EMOJI_DATA,
                                           "--widths",  "8,8",      "--features",
                                           "8",         "--batch",  "4",
                                           "--steps",   "1000000",  "--threads",
-                                          "1",         "--output", (here / "judge.safetensors").string()};
+                                          "1",         "--output", (here / "model.safetensors").string()};
   application first(training, here / "first log", 0, REWARD_MODELS);
   REQUIRE(wait_for_output(first, here / "first log", "training "));
   auto anew = training;
@@ -105,17 +105,17 @@ TEST_CASE("judges and studies too lock and keep what they write") {
   const auto second = here.run(anew, nullptr, REWARD_MODELS);
   INFO(second.output);
   CHECK(second.exited_with(1));
-  CHECK(says(second, "judge.safetensors: another run (process " + std::to_string(first.id()) + ") is writing there"));
+  CHECK(says(second, "model.safetensors: another run (process " + std::to_string(first.id()) + ") is writing there"));
   first.send(SIGTERM);
   CHECK(first.wait().exited_with(128 + SIGTERM));
-  fs::remove(here / "judge.checkpoint.safetensors");
+  fs::remove(here / "model.checkpoint.safetensors");
 
-  put_text(here / "judge.safetensors", "somebody's");
+  put_text(here / "model.safetensors", "somebody's");
   const auto third = here.run(training, nullptr, REWARD_MODELS);
   INFO(third.output);
   CHECK(third.exited_with(1));
-  CHECK(says(third, "judge.safetensors: is there already; replace it by --overwrite"));
-  CHECK(text_of(here / "judge.safetensors") == "somebody's");
+  CHECK(says(third, "model.safetensors: is there already; replace it by --overwrite"));
+  CHECK(text_of(here / "model.safetensors") == "somebody's");
 
   const auto pretrain = [&](int steps) {
     return std::vector<std::string>{"pretrain",

@@ -34,11 +34,11 @@ TEST_CASE("a reward that fails ends a run with a checkpoint of the state before 
   fewstep::mlp_generator<fewstep::cpu_backend> model(backend, {});
   const bool throws = GENERATE(true, false);
   bool sick = false;
-  const auto judge = fewstep::per_sample([&](fewstep::vec<const float> x, std::int32_t) {
-    if (sick && throws) throw std::runtime_error("the judge is ill");
+  const auto reward = fewstep::per_sample([&](fewstep::vec<const float> x, std::int32_t) {
+    if (sick && throws) throw std::runtime_error("the reward is ill");
     return sick ? std::numeric_limits<float>::infinity() : x[0];
   });
-  auto trainer = fewstep::rlcm(backend, model, judge, fewstep::adam{},
+  auto trainer = fewstep::rlcm(backend, model, reward, fewstep::adam{},
                                {.horizon = 3, .prompts_per_update = 2, .samples_per_prompt = 4, .ema_decay = 0.9f});
   const std::vector<std::int32_t> contexts{0};
   const temporary_directory folder;
@@ -53,7 +53,7 @@ TEST_CASE("a reward that fails ends a run with a checkpoint of the state before 
     fewstep::save_checkpoint(folder / "last", trainer);
   };
   SECTION("between two checkpoints") {
-    CHECK_THROWS_WITH(run_steps(trainer, 10, 2, step, save), contains(throws ? "the judge is ill" : "is inf"));
+    CHECK_THROWS_WITH(run_steps(trainer, 10, 2, step, save), contains(throws ? "the reward is ill" : "is inf"));
     CHECK(saved == std::vector<std::int64_t>{2, 4, 5});
     CHECK(text_of(folder / "saved") == text_of(folder / "last"));
   }

@@ -8,7 +8,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Arguments of a run that judges pictures for many seconds before it trains.
+/// Arguments of a run that rates pictures for many seconds before it trains.
 std::vector<std::string> long_before_training(const playground& here) {
   return here.finetune("run", 1, {"--evaluation-prompts", "64", "--evaluation-samples", "64"});
 }

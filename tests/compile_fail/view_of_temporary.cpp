@@ -37,5 +37,5 @@ void of_trainer(trainer_type& trainer) {
   std::span<const float> rewards = std::move(trainer).rewards();         // error: deleted.* function .*rewards
   std::span<const std::int32_t> prompts = std::move(trainer).prompts();  // error: deleted.* function .*prompts
   matrix<const float> samples = std::move(trainer).samples();            // error: deleted.* function .*samples
-  vec<const float> ema = std::move(trainer).ema();                       // error: deleted.* function .*average
+  vec<const float> ema = std::move(trainer).ema();                       // error: deleted.* function .*ema
 }

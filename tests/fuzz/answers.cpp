@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The answers that the page of `judges label` saves, about three pairs.
+// The answers that the page of `reward_models label` saves, about three pairs.
 #include "fuzz.hpp"
 #include "input_folder.hpp"
 
@@ -8,12 +8,12 @@
 
 FEWSTEP_FUZZ(bytes) {
   static const fewstep::fuzz::input_folder folder;
-  judges::pair_file pairs;
+  reward_models::pair_file pairs;
   pairs.prompts = {"red apple", "pear", "blue square"};
-  judges::answers_settings settings;
+  reward_models::answers_settings settings;
   settings.answers = folder.put("answers.json", bytes);
   try {
-    for (const auto& answer : judges::load_answers(settings, pairs))
+    for (const auto& answer : reward_models::load_answers(settings, pairs))
       fewstep::fuzz::require(answer.pair < 3, "an answer about a pair that is not there");
   } catch (const nlohmann::json::exception&) {
     fewstep::fuzz::require(false, "an error of the JSON library, which does not name the file");

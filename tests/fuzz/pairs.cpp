@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A file of pairs of pictures, as `judges pairs` writes it.
+// A file of pairs of pictures, as `reward_models pairs` writes it.
 #include "fuzz.hpp"
 #include "input_folder.hpp"
 #include "safetensors_mutator.hpp"
@@ -8,8 +8,8 @@
 
 FEWSTEP_FUZZ(bytes) {
   static const fewstep::fuzz::input_folder folder;
-  const auto pairs = judges::pair_file::load(folder.put("pairs.safetensors", bytes));
+  const auto pairs = reward_models::pair_file::load(folder.put("pairs.safetensors", bytes));
   (void)pairs.checksum();
-  std::vector<float> picture(judges::pair_file::values);
+  std::vector<float> picture(reward_models::pair_file::values);
   pairs.picture(pairs.size() - 1, 1, picture.data());
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files of judges: two_tower and preference_model.
+// Files of reward models: two_tower and preference_model.
 #include "fuzz.hpp"
 #include "safetensors_mutator.hpp"
 

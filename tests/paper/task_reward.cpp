@@ -62,7 +62,7 @@ TEST_CASE("a task's reward of a small picture is that of the picture enlarged, a
   std::mt19937 random(seed);
   const std::filesystem::path root = REPOSITORY;
   const auto data = emoji_data::load(root / "examples" / "text_to_emoji" / "data");
-  const paper::task_reward reward(task, root / paper::default_judge(task), data.words, 1);
+  const paper::task_reward reward(task, root / paper::default_reward_model(task), data.words, 1);
   const std::vector<fewstep::token_list> contexts{data.words.encode("red heart").tokens,
                                                   data.words.encode("cat face").tokens};
 
@@ -74,8 +74,8 @@ TEST_CASE("a task's reward of a small picture is that of the picture enlarged, a
     large.insert(large.end(), one.begin(), one.end());
   }
   std::vector<float> of_small(2), of_large(2), again(2), gradient(small.size());
-  const auto judge = [&](std::vector<float>& out) { reward({small.data(), {2, size}}, contexts, out); };
-  judge(of_small);
+  const auto rate = [&](std::vector<float>& out) { reward({small.data(), {2, size}}, contexts, out); };
+  rate(of_small);
   reward({large.data(), {2, emoji_data::picture_size}}, contexts, of_large);
   CHECK(of_small == of_large);
   reward.value_and_gradient({small.data(), {2, size}}, contexts, again, {gradient.data(), {2, size}});
@@ -90,7 +90,7 @@ TEST_CASE("a task's reward of a small picture is that of the picture enlarged, a
   for (const int side : {0, 1}) {
     for (std::size_t i = 0; i < small.size(); ++i)
       small[i] = before[i] + static_cast<float>((side == 0 ? -step : step) * static_cast<double>(gradient[i]) / norm);
-    judge(again);
+    rate(again);
     ends[side] = static_cast<double>(again[0]) + static_cast<double>(again[1]);
   }
   CHECK((ends[1] - ends[0]) / (2 * step) == Approx(norm).epsilon(0.02));

@@ -277,8 +277,8 @@ class page {
   }
 
   [[nodiscard]] static std::vector<std::string> summary_headings() {
-    return {"",          "seeds",         "reward before", "reward after", "Student",        "retrieval",
-            "diversity", "colourfulness", "KL to base",    "updates",      "samples judged", "s an image"};
+    return {"",          "seeds",         "reward before", "reward after", "Student",       "retrieval",
+            "diversity", "colourfulness", "KL to base",    "updates",      "samples rated", "s an image"};
   }
   [[nodiscard]] static std::string summary_row(const labelled_runs& g) {
     return row({g.name, std::to_string(g.runs.size()), rounded(mean(g.first("reward"))),
@@ -305,7 +305,7 @@ class page {
     command(groups);
     summary_table(groups);
     draw("seconds", "Reward by training time", seconds_name, "training time, s", groups);
-    draw("queries", "Reward by samples judged", queries_name, "samples judged", groups);
+    draw("queries", "Reward by samples rated", queries_name, "samples rated", groups);
     draw("calls", "Reward by network calls", calls_name, "network calls for sampling", groups);
     write_times("rlcm", "ddpo");
   }
@@ -422,8 +422,8 @@ class page {
     summary_table(groups);
     const double seconds = least(groups, seconds_name);
     draw("family_seconds", "Reward by training time", seconds_name, "training time, s", groups, seconds);
-    draw("family_queries", message("Reward by samples judged, in ", fixed(seconds, 0), " s"), queries_name,
-         "samples judged", groups, seconds);
+    draw("family_queries", message("Reward by samples rated, in ", fixed(seconds, 0), " s"), queries_name,
+         "samples rated", groups, seconds);
   }
 
   /// Where the shortest run of all ends.

@@ -12,8 +12,9 @@
 
 namespace fewstep {
 
-/// Per-prompt standardisation over the last rewards of each prompt, across updates: Black et al. 2023
-/// (arXiv:2305.13301), section 4, as used by RLCM (Oertell et al. 2024, arXiv:2404.03673).
+/// Per-prompt stat tracking: standardisation over the last rewards of each prompt, across updates. Black et al. 2023
+/// (arXiv:2305.13301), section 4, whose code calls it so (PerPromptStatTracker), as used by RLCM (Oertell et al. 2024,
+/// arXiv:2404.03673).
 ///
 /// The batch's rewards are pushed first, so a sample is part of its own baseline. A prompt with fewer than `min_count`
 /// rewards kept takes mean and std of the whole batch, else those of its ring; A = (r - mean) / (std + epsilon) with

@@ -34,7 +34,7 @@ struct consistency_training_options {
   float huber = 0;                  ///< c of the pseudo-Huber distance over the whole sample
   float sigma_data = 0.5f;          ///< of stage 0's weight
   float max_gradient_norm = 1;
-  float ema_decay = 0.999f;  ///< of the average, which warms up (ema_rule); 0: none is kept
+  float ema_decay = 0.999f;  ///< of the EMA, which warms up (ema_rule); 0: none is kept
   linear_schedule schedule{};
   std::uint64_t seed = 0;
 

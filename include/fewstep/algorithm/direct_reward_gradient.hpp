@@ -107,7 +107,7 @@ class direct_reward_gradient {
   [[nodiscard]] const step_table& table() const { return experience_.path().table(); }
   [[nodiscard]] Parts& parts() { return parts_; }
   [[nodiscard]] const direct_reward_gradient_options& options() const { return options_; }
-  /// Moving average of the parameters; empty unless ema_decay is set.
+  /// Exponential moving average (EMA) of the parameters; empty unless ema_decay is set.
   [[nodiscard]] vec<const float> ema() const& { return update_.ema(); }
   needs_a_named_object ema() const&& = delete;
   /// Rewards, prompts and samples of the last rollout.

@@ -60,7 +60,7 @@ struct direct_reward_gradient_options {
   bool shared_initial_noise = false;  ///< the samples of a prompt start from the same state
   float max_gradient_norm = 5;        ///< 0: no clipping
   rate_schedule schedule{};
-  float ema_decay = 0;                               ///< of the moving average of the parameters; 0: none is kept
+  float ema_decay = 0;                               ///< of the EMA of the parameters; 0: none is kept
   std::size_t memory_budget = std::size_t{1} << 30;  ///< bytes of everything the trainer holds; decides the micro-batch
   std::uint64_t seed = 0;
 

@@ -14,7 +14,7 @@ namespace fewstep {
 /// What a trainer holds, in bytes, known before anything is allocated; and the micro-batch that fits the budget. The
 /// backend's own scratch (cpu_executor) is beside it: for the default U-Net at most 2 MB a thread.
 struct memory_plan {
-  std::size_t parameters = 0;   ///< parameters, gradients, optimizer state, average (parameter_update::bytes)
+  std::size_t parameters = 0;   ///< parameters, gradients, optimizer state, EMA (parameter_update::bytes)
   std::size_t model = 0;        ///< what the generator holds beside: a frozen base, weights in the forms of kernels
   std::size_t trajectory = 0;   ///< states, results, log-probabilities, scores
   std::size_t regularizer = 0;  ///< workspace of the reference

@@ -92,7 +92,7 @@ class policy_gradient {
   [[nodiscard]] const step_table& table() const { return path().table(); }
   [[nodiscard]] Parts& parts() { return parts_; }
   [[nodiscard]] const policy_gradient_options& options() const { return options_; }
-  /// Moving average of the parameters; empty unless ema_decay is set.
+  /// Exponential moving average (EMA) of the parameters; empty unless ema_decay is set.
   [[nodiscard]] vec<const float> ema() const& { return update_.ema(); }
   needs_a_named_object ema() const&& = delete;
   /// Rewards, prompts and samples of the last rollout.

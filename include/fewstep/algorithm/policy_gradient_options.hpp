@@ -25,7 +25,7 @@ struct policy_gradient_options {
   float max_gradient_norm = 5;  ///< 0: no clipping
   rate_schedule schedule{};
   reward_check rewards{};                            ///< what becomes of a sample whose reward is not finite
-  float ema_decay = 0;                               ///< of the moving average of the parameters; 0: none is kept
+  float ema_decay = 0;                               ///< of the EMA of the parameters; 0: none is kept
   std::size_t memory_budget = std::size_t{1} << 30;  ///< bytes of everything the trainer holds; decides the micro-batch
   std::uint64_t seed = 0;
 

@@ -154,7 +154,8 @@ FEWSTEP_HD inline coefficients edm_coefficients(double sigma_data, double floor,
 
 /// Consistency function in the EDM form: Song, Dhariwal, Chen and Sutskever 2023 (arXiv:2303.01469), appendix C.
 /// x_t = x_0 + t eps; skip = sd^2 / ((t - sigma_min)^2 + sd^2), out = sd (t - sigma_min) / sqrt(t^2 + sd^2),
-/// in = 1 / sqrt(t^2 + sd^2), so that f(x, sigma_min) = x exactly.
+/// in = 1 / sqrt(t^2 + sd^2), so that f(x, sigma_min) = x exactly. Time is sigma, the standard deviation of the noise,
+/// from sigma_max down to sigma_min.
 struct edm_consistency {
   float sigma_data = 0.5f;
   float sigma_min = 0.002f;
@@ -179,7 +180,7 @@ struct edm_consistency {
 };
 
 /// Denoiser of Karras, Aittala, Aila and Laine 2022 (arXiv:2206.00364), table 1: as edm_consistency with the boundary
-/// at 0, f being the expected clean sample.
+/// at 0, f being the expected clean sample. Time is sigma, as there.
 struct edm_denoiser {
   float sigma_data = 0.5f;
   float sigma_min = 0.002f;
@@ -204,6 +205,7 @@ struct edm_denoiser {
 
 /// The variance-preserving process of latent diffusion: beta_s rises from beta_start to beta_end with its square root
 /// linear in s ("scaled linear"); abar_t = prod_{s <= t} (1 - beta_s), signal = sqrt(abar), noise = sqrt(1 - abar).
+/// Time is the timestep s, from training_steps - 1 down to 0.
 struct scaled_linear_schedule {
   int training_steps = 1000;
   double beta_start = 0.00085;
@@ -243,7 +245,7 @@ struct scaled_linear_schedule {
 };
 
 /// Clean prediction of a network that predicts the noise, xhat0 = (x - noise o) / signal: Ho, Jain and Abbeel 2020
-/// (arXiv:2006.11239); with the DDIM sampler this is the policy of DDPO. Time is the integer timestep.
+/// (arXiv:2006.11239); with the DDIM sampler this is the policy of DDPO. Time is the timestep, an integer.
 struct epsilon_prediction {
   scaled_linear_schedule schedule{};
 
@@ -266,7 +268,7 @@ struct epsilon_prediction {
 };
 
 /// Clean prediction of a network that predicts v = signal eps - noise x_0, xhat0 = signal x - noise o: Salimans and Ho
-/// 2022 (arXiv:2202.00512), appendix D. Time is the integer timestep.
+/// 2022 (arXiv:2202.00512), appendix D. Time is the timestep, an integer.
 struct velocity_prediction {
   scaled_linear_schedule schedule{};
 
@@ -291,6 +293,7 @@ struct velocity_prediction {
 /// Latent consistency function: Luo, Tan, Huang, Li and Zhao 2023 (arXiv:2310.04378), equation (9). The network
 /// predicts the noise; f = c_out(t) xhat0 + c_skip(t) x with c_skip = sd^2 / ((s t)^2 + sd^2),
 /// c_out = s t / sqrt((s t)^2 + sd^2), s the timestep scaling; written here as skip and out of the raw prediction.
+/// Time is the timestep, an integer; see scaled_linear_schedule.
 struct lcm {
   scaled_linear_schedule schedule{};
   double sigma_data = 0.5;
@@ -329,6 +332,7 @@ struct lcm {
 
 /// Rectified flow, x_t = (1 - t) x_0 + t eps: Liu, Gong and Liu 2022 (arXiv:2209.03003), Lipman et al. 2022
 /// (arXiv:2210.02747). The network predicts the velocity eps - x_0, hence f = x - t o.
+/// Time is t, from 1 (noise) to 0 (the sample).
 struct flow_matching {
   static constexpr std::string_view name = "flow_matching";
   template <class Visitor>

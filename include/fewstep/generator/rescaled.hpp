@@ -33,7 +33,7 @@ FEWSTEP_HD coefficients rescaled(const P& base, float sigma, double s) {
 
 }  // namespace detail
 
-/// An EDM network in the variance-preserving process: x = (x_0 + sigma eps) / sqrt(1 + sigma^2). Times are the
+/// An EDM network in the variance-preserving process: x = (x_0 + sigma eps) / sqrt(1 + sigma^2). Time is the
 /// network's, sigma; those of the schedule's timesteps are sigma = sqrt((1 - abar) / abar), 0.029 to 14.6 by default.
 /// So ddim_sampler takes the steps of DDPO (Black et al. 2023, arXiv:2305.13301), for which the network has to have
 /// been trained up to the noise of the first of them. f is not scaled, and keeps the base's floor.
@@ -77,8 +77,8 @@ struct variance_preserving {
 };
 
 /// An EDM network as a rectified flow: x = (x_0 + sigma eps) / (1 + sigma) = (1 - t) x_0 + t eps with the flow's
-/// time t = sigma / (1 + sigma). Times are the network's, sigma; time_of_noise(t) is that of a flow time. f is not
-/// scaled, and keeps the base's floor.
+/// time t = sigma / (1 + sigma). Time is the network's, sigma; time_of_noise(t) is that of a flow time, 1 to 0. f is
+/// not scaled, and keeps the base's floor.
 template <edm_preconditioning P>
 struct rectified_flow {
   P base{};

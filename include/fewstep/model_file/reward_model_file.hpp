@@ -100,7 +100,7 @@ template <class Model, class Backend>
 
 }  // namespace detail
 
-/// Writes the model with `parameters` (its own, or an average of them) as weights.
+/// Writes the model with `parameters` (its own, or their EMA) as weights.
 template <class Backend>
 void save_two_tower(Backend& backend, const std::filesystem::path& path, const two_tower<Backend>& model,
                     vec<const float> parameters, element_type type = element_type::f32) {

@@ -121,7 +121,7 @@ void write_text_unet(const std::filesystem::path& path, text_unet<Backend, P>& m
 
 }  // namespace detail
 
-/// Writes the network with `parameters` (its own, or an average of them) as weights. Adapters are written beside the
+/// Writes the network with `parameters` (its own, or their EMA) as weights. Adapters are written beside the
 /// base under their names, with their rank and scale in the metadata. Of the preconditioning the file has sigma_data,
 /// sigma_min and sigma_max; which one it is says whoever loads it. Throws std::runtime_error naming the weight, and
 /// leaves the file at `path` as it was, where a weight is no finite number.

@@ -86,7 +86,7 @@ concept has_element = has_at<O> || counts_in_element<O> || moves_element<O, O::m
 }  // namespace detail
 
 /// An optimizer that says how one parameter follows its gradient; the library does the rest: the arrays of the state,
-/// clipping, schedule, moving average, checkpoints, memory plans, packets, and the kernel on a GPU.
+/// clipping, schedule, EMA, checkpoints, memory plans, packets, and the kernel on a GPU.
 ///
 /// Smallest model (Lion: Chen et al. 2023, arXiv:2302.06675):
 ///   struct lion {
@@ -140,7 +140,7 @@ struct elementwise_state {
   }
 };
 
-/// One step of an element and, where HasEma, of the moving average: a condition in the loop would cost more than the
+/// One step of an element and, where HasEma, of the EMA: a condition in the loop would cost more than the
 /// arithmetic.
 template <class Step, int Moments, bool HasEma, bool HasKinds>
 struct elementwise_kernel {

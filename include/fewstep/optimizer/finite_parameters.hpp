@@ -41,7 +41,7 @@ class finite_parameters {
   /// The parameters are those after so many steps, of a checkpoint, which holds finite ones.
   void loaded(std::int64_t steps) { moved_ = seen_ = steps; }
 
-  /// Throws std::runtime_error if one of the values, parameters or their average, is not finite; names the step that
+  /// Throws std::runtime_error if one of the values, parameters or their EMA, is not finite; names the step that
   /// left them so.
   template <class Backend>
   void require(Backend& backend, vec<const float> values) {

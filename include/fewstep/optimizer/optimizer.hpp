@@ -39,7 +39,7 @@ concept has_update = requires(const O& o, Backend& backend, typename O::template
 ///
 /// The settings are an aggregate; what changes from step to step is a state on the backend, so one optimizer object may
 /// drive several models. The compiler cannot check: an update depends on the arrays and on the number of steps only,
-/// and moves the average too unless it is empty; state has serialize(archive); state_bytes(n) is what the arrays of
+/// and moves the EMA too unless it is empty; state has serialize(archive); state_bytes(n) is what the arrays of
 /// make_state(backend, n) take.
 ///
 /// Smallest model:

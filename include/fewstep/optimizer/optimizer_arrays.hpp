@@ -12,7 +12,7 @@ struct optimizer_arrays {
   vec<float> parameters;
   vec<const float> gradients;
   vec<float> ema{};
-  float ema_decay = 0;                ///< average = decay average + (1 - decay) parameters
+  float ema_decay = 0;                ///< EMA = decay EMA + (1 - decay) parameters
   vec<const parameter_kind> kinds{};  ///< for an optimizer that reads_kinds(); empty: all are weights
 };
 

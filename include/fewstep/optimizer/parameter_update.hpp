@@ -46,9 +46,9 @@ concept has_slices = requires(const Model& model) {
 }  // namespace detail
 
 /// Moves a model's parameters() along its gradients(): finite or not at all, clipped, at the rate of the schedule, and
-/// their moving average with them. Every training has one, and nothing else calls an optimizer. It holds all that
-/// changes: the optimizer's state, the average, and the number of updates. The optimizer itself, which is settings
-/// only, is handed to each step, since a training's parts may be changed in between.
+/// their exponential moving average (EMA) with them. Every training has one, and nothing else calls an optimizer. It
+/// holds all that changes: the optimizer's state, the EMA, and the number of updates. The optimizer itself, which is
+/// settings only, is handed to each step, since a training's parts may be changed in between.
 ///
 /// An optimizer that reads_kinds() gets them from the model's layout(), without which all parameters are weights. A
 /// model with parameters_changed() is told whenever its parameters have moved or been loaded. Throws
@@ -69,7 +69,7 @@ class parameter_update {
     if (o.ema.is_kept()) backend.copy(p.data, ema_.data(), p.size());
   }
 
-  /// What such an update holds, in bytes: parameters, gradients, the optimizer's state, the average.
+  /// What such an update holds, in bytes: parameters, gradients, the optimizer's state, the EMA.
   [[nodiscard]] static std::size_t bytes(Model& model, const Optimizer& optimizer, const ema_rule& ema) {
     const index_t n = model.parameters().size();
     const saturated_size arrays = saturated_size(n) * ((ema.is_kept() ? 3 : 2) * sizeof(float));
@@ -79,7 +79,7 @@ class parameter_update {
 
   /// Updates that are done, or the number of the one that is under way.
   [[nodiscard]] std::int64_t index() const { return index_; }
-  /// Empty without an average.
+  /// Empty without an EMA.
   [[nodiscard]] vec<const float> ema() const& { return ema_.view(); }
   needs_a_named_object ema() const&& = delete;
 
@@ -109,7 +109,7 @@ class parameter_update {
   /// The steps of this update are done.
   void next() { ++index_; }
 
-  /// Never saves parameters, or an average, that are not finite: throws instead, and names the update that left them
+  /// Never saves parameters, or an EMA, that are not finite: throws instead, and names the update that left them
   /// so.
   template <class Archive>
   void serialize(Archive& archive) {

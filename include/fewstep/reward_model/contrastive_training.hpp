@@ -40,7 +40,7 @@ struct contrastive_training_options {
   std::int64_t steps = 1000;
   index_t batch = 64;           ///< pairs
   float max_gradient_norm = 1;  ///< 0: gradients are not clipped
-  float ema_decay = 0;          ///< of the average of the parameters, which warms up (ema_rule); 0: none is kept
+  float ema_decay = 0;          ///< of the EMA of the parameters, which warms up (ema_rule); 0: none is kept
   linear_schedule schedule{};
 
   static constexpr std::string_view name = "contrastive_training";

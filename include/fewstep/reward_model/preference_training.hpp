@@ -35,7 +35,7 @@ struct preference_training_options {
   std::int64_t steps = 1000;
   index_t batch = 64;           ///< pairs of samples
   float max_gradient_norm = 1;  ///< 0: gradients are not clipped
-  float ema_decay = 0;          ///< of the average of the parameters, which warms up (ema_rule); 0: none is kept
+  float ema_decay = 0;          ///< of the EMA of the parameters, which warms up (ema_rule); 0: none is kept
   float label_smoothing = 0;    ///< share of labels taken to be wrong; below 1/2
   linear_schedule schedule{};
 

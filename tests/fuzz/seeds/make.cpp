@@ -66,7 +66,7 @@ void write_text_unets(const fs::path& folder, fewstep::cpu_backend& backend) {
   }
 }
 
-void write_judges(const fs::path& folder, fewstep::cpu_backend& backend) {
+void write_reward_models(const fs::path& folder, fewstep::cpu_backend& backend) {
   auto towers = fuzz::tiny_two_tower(backend);
   fewstep::save_two_tower(backend, folder / "two_tower", towers, towers.parameters(), element_type::f16);
   copy_unchecked(folder / "two_tower");
@@ -90,7 +90,7 @@ int main(int count, char** argument) try {
   write_safetensors(folder_of(all, "safetensors"));
   write_checkpoint(folder_of(all, "checkpoint"));
   write_text_unets(folder_of(all, "text_unet_file"), backend);
-  write_judges(folder_of(all, "reward_model_file"), backend);
+  write_reward_models(folder_of(all, "reward_model_file"), backend);
   fewstep::write_atomically(folder_of(all, "vocabulary") / "words",
                             std::string_view("red,cat\nmoon\0RED dog  moon", 26));
   return 0;

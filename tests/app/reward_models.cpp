@@ -13,7 +13,7 @@ namespace {
 
 using arguments = std::vector<std::string>;
 
-/// A directory with a tiny generator, and what the judges make in it.
+/// A directory with a tiny generator, and what reward models are made of in it.
 class workshop {
  public:
   playground here;
@@ -75,7 +75,7 @@ std::string checksum_in(const std::string& page) {
 }
 
 std::string answers_of(const std::string& checksum, const std::string& answers) {
-  return R"({"format": "judges.answers", "pairs": ")" + checksum + R"(", "answers": [)" + answers + "]}";
+  return R"({"format": "reward_models.answers", "pairs": ")" + checksum + R"(", "answers": [)" + answers + "]}";
 }
 
 }  // namespace
@@ -185,10 +185,10 @@ TEST_CASE("foreign and damaged answers are refused by name") {
   CHECK(says(w.run({"label", "--pairs", w.at("pairs.safetensors"), "--count", "5", "--output", w.at("label.html")}),
              "has 4 pairs to train with"));
   CHECK(says(w.run({"label", "--pairs", w.here.base().string(), "--output", w.at("label.html")}),
-             "give a file made by 'judges pairs'"));
+             "give a file made by 'reward_models pairs'"));
 }
 
-TEST_CASE("a training of a judge that is killed ends as an unbroken one") {
+TEST_CASE("a training of a reward model that is killed ends as an unbroken one") {
   const workshop w;
   REQUIRE(w.draw(12, 6).exited_with(0));
   for (const std::string kind : {"two-tower", "preference"}) {
@@ -222,35 +222,35 @@ TEST_CASE("a training of a judge that is killed ends as an unbroken one") {
   }
 }
 
-TEST_CASE("finetune is rewarded by a frozen judge") {
+TEST_CASE("finetune is rewarded by a frozen reward model") {
   const workshop w;
   REQUIRE(w.draw(12, 6).exited_with(0));
   REQUIRE(w.run(w.training("preference", "preference.safetensors", 3, {"--half"})).exited_with(0));
   REQUIRE(w.run(w.training("two-tower", "two_tower.safetensors", 3)).exited_with(0));
   for (const std::string reward : {"preference", "alignment"}) {
-    const auto judge = w.at(reward == "preference" ? "preference.safetensors" : "two_tower.safetensors");
+    const auto reward_model = w.at(reward == "preference" ? "preference.safetensors" : "two_tower.safetensors");
     const auto finetune = [&](const arguments& more) {
       arguments all{"--reward", reward};
       all.insert(all.end(), more.begin(), more.end());
       return w.here.run(w.here.finetune(reward, 2, all));
     };
-    const auto end = finetune({"--judge", judge});
+    const auto end = finetune({"--reward-model", reward_model});
     INFO(end.output);
     CHECK(end.exited_with(0));
     CHECK(says(end, "reward       " + reward));
     CHECK(updates_in(w.here / reward / "metrics.csv").size() == 2);
-    CHECK(text_of(w.here / reward / "settings.json").find(judge) != std::string::npos);
+    CHECK(text_of(w.here / reward / "settings.json").find(reward_model) != std::string::npos);
 
-    const auto missing = finetune({"--overwrite", "--judge", w.at("nowhere.safetensors")});
+    const auto missing = finetune({"--overwrite", "--reward-model", w.at("nowhere.safetensors")});
     CHECK(missing.exited_with(1));
     CHECK(says(missing, "nowhere.safetensors"));
   }
-  // Another judge is another run.
+  // Another reward model is another run.
   REQUIRE(w.run(w.training("preference", "other.safetensors", 4)).exited_with(0));
-  CHECK(says(w.here.run(w.here.finetune("preference", 2,
-                                        {"--resume", "--reward", "preference", "--judge", w.at("other.safetensors")})),
-             "judge_checksum"));
-  CHECK(
-      says(w.here.run(w.here.finetune("new", 1, {"--reward", "preference", "--judge", w.at("two_tower.safetensors")})),
-           "two_tower.safetensors: the metadata have no 'fewstep.preference_model'"));
+  CHECK(says(w.here.run(w.here.finetune(
+                 "preference", 2, {"--resume", "--reward", "preference", "--reward-model", w.at("other.safetensors")})),
+             "reward_model_checksum"));
+  CHECK(says(w.here.run(w.here.finetune("new", 1,
+                                        {"--reward", "preference", "--reward-model", w.at("two_tower.safetensors")})),
+             "two_tower.safetensors: the metadata have no 'fewstep.preference_model'"));
 }
