@@ -31,9 +31,9 @@ template <class Backend = cpu_backend>
 /// A generator whose parameters are all random, those that start at zero included.
 template <class Backend>
 [[nodiscard]] text_unet<Backend> make_tiny_text_unet(Backend& backend, std::optional<lora_options> lora = {},
-                                                     index_t together = 0) {
+                                                     index_t rows_per_task = 0) {
   auto o = tiny_text_unet_options<Backend>(lora);
-  o.together = together;
+  o.rows_per_task = rows_per_task;
   text_unet<Backend> g(backend, vocabulary({"red", "heart", "cat", "moon"}), o);
   const auto randomize = [&](vec<float> values, std::uint64_t seed) {
     auto moved = normals<float>(values.size(), seed, 0.1);

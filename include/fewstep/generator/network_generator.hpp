@@ -86,7 +86,7 @@ class network_generator {
   [[nodiscard]] index_t sample_size() const { return network().sample_size(); }
   [[nodiscard]] Preconditioning preconditioner() const { return runner_.network().preconditioner; }
   [[nodiscard]] index_t row_block() const { return runner_.row_block(); }
-  [[nodiscard]] index_t together() const { return runner_.together(); }
+  [[nodiscard]] index_t rows_per_task() const { return runner_.rows_per_task(); }
 
   /// See network_parameters for the rules of writing.
   [[nodiscard]] vec<float> parameters() & requires Trained { return runner_.parameters(); }

@@ -32,7 +32,7 @@ class text_unet : public network_generator<Backend, text_unet_network<float>, Pr
     Preconditioning preconditioner{};
     std::optional<lora_options> lora;
     std::uint64_t seed = 0;
-    index_t together = 0;  ///< pictures that go through the network together; 0: 4, on a device 64
+    index_t rows_per_task = 0;  ///< pictures that go through the network together; 0: 4, on a device 64
 
     static constexpr std::string_view name = "text_unet";
     template <class Visitor>
@@ -41,18 +41,18 @@ class text_unet : public network_generator<Backend, text_unet_network<float>, Pr
       visit.part("preconditioner", preconditioner);
       visit("lora", lora);
       visit.not_compared("seed", seed);
-      visit("together", together, at_least(0).remark("0: the default"));
+      visit("rows_per_task", rows_per_task, at_least(0).remark("0: the default"));
     }
   };
 
   text_unet(Backend& backend, vocabulary words, options o, initial_weights weights = initial_weights::drawn)
       : generator_type(backend, with_vocabulary(words, o), o.preconditioner,
-                       {.lora = o.lora, .seed = o.seed, .together = o.together, .weights = weights}),
+                       {.lora = o.lora, .seed = o.seed, .rows_per_task = o.rows_per_task, .weights = weights}),
         vocabulary_(std::move(words)) {}
 
   template <class Visitor>
   void settings(Visitor& visit) const {
-    options{network_options(), this->preconditioner(), this->lora(), 0, this->together()}.settings(visit);
+    options{network_options(), this->preconditioner(), this->lora(), 0, this->rows_per_task()}.settings(visit);
   }
 
   [[nodiscard]] const text_unet_options& network_options() const { return this->network().options(); }

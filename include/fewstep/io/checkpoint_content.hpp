@@ -6,6 +6,7 @@
 #include <fewstep/io/checkpoint_archive.hpp>
 #include <fewstep/io/content_checksum.hpp>
 #include <fewstep/io/file.hpp>
+#include <fewstep/io/former_names.hpp>
 #include <fewstep/io/safetensors.hpp>
 
 #include <algorithm>
@@ -69,11 +70,13 @@ class checkpoint_checker : public checkpoint_archive<checkpoint_checker> {
   explicit checkpoint_checker(const checkpoint_content& content) : content_(&content) {}
 
   template <class T>
-  void must_match(std::string_view name, const T& value) {
-    const auto full = prefix_ + std::string(name);
+  void must_match(std::string_view given_name, const T& value) {
+    const auto full = name_in_file(prefix_ + std::string(given_name));
+    const auto name = std::string_view(full).substr(prefix_.size());
     if constexpr (std::same_as<T, std::string>) {
       (*this)(name, value);
-      if (content_->text(full) != value) refuse(full, content_->text(full), value);
+      const std::string& stored = content_->text(full);
+      if (stored != value && stored != name_before(value)) refuse(full, stored, value);
     } else if constexpr (is_vector<T>) {
       check_type<typename T::value_type>(full);
       const std::size_t length = content_->tensors.size(full);
@@ -117,6 +120,15 @@ class checkpoint_checker : public checkpoint_archive<checkpoint_checker> {
       content_->fail("holds '", name, "' with shape ", shape_text(stored), ", but this program expects ",
                      shape_text(shape));
     if constexpr (std::same_as<std::remove_cv_t<T>, bool>) check_flags(name);
+  }
+
+  /// That of an older file, if only that is there.
+  [[nodiscard]] std::string name_in_file(std::string full) const {
+    const std::size_t last = full.find_last_of("./") + 1;
+    const std::string_view before = name_before(std::string_view(full).substr(last));
+    if (before.empty() || content_->tensors.contains(full)) return full;
+    const std::string former = full.substr(0, last) + std::string(before);
+    return content_->tensors.contains(former) ? former : full;
   }
 
   /// A bool that is neither 0 nor 1 would be undefined behaviour.

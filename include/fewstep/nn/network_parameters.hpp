@@ -30,7 +30,7 @@ enum class initial_weights {
 struct network_options {
   std::optional<lora_options> lora{};  ///< only the adapters are trained then
   std::uint64_t seed = 0;              ///< of the initial parameters; adapters have the next one
-  index_t together = 0;                ///< rows that go through the network together; 0: the network's row_groups
+  index_t rows_per_task = 0;           ///< rows that go through the network together; 0: the network's row_groups
   initial_weights weights = initial_weights::drawn;
 };
 

@@ -47,13 +47,13 @@ class network_runner : public network_parameters<Backend, Network> {
 
   template <class Make>
   network_runner(Backend& backend, const Make& make, const network_options& o)
-      : parameters_type(backend, make, o), groups_(groups_of(o.together)) {}
+      : parameters_type(backend, make, o), groups_(groups_of(o.rows_per_task)) {}
 
   /// As network_parameters::base.
   [[nodiscard]] network_runner base() const { return {parameters_type::base(), groups_}; }
 
   /// Rows that go through the network together; 0 where that is the network's own number.
-  [[nodiscard]] index_t together() const { return groups_.rows == groups_of(0).rows ? 0 : groups_.rows; }
+  [[nodiscard]] index_t rows_per_task() const { return groups_.rows == groups_of(0).rows ? 0 : groups_.rows; }
   [[nodiscard]] index_t row_block() const { return groups_.rows * groups_.in_block; }
 
   /// Memory for forward and backward of so many rows; 0 is enough for predictions. `with_gradient` where predictions
@@ -131,9 +131,9 @@ class network_runner : public network_parameters<Backend, Network> {
   network_runner(parameters_type parameters, row_groups groups)
       : parameters_type(std::move(parameters)), groups_(groups) {}
 
-  static row_groups groups_of(index_t together) {
+  static row_groups groups_of(index_t rows_per_task) {
     row_groups groups = row_groups::of<Network>(on_host<Backend>);
-    if (together > 0) groups.rows = together;
+    if (rows_per_task > 0) groups.rows = rows_per_task;
     groups.least = std::min(groups.least, groups.rows);
     return groups;
   }

@@ -54,14 +54,14 @@ class reward_model : public network_runner<Backend, detail::rating_network<Netwo
   struct options {
     typename Network::options_type network;
     std::uint64_t seed = 0;
-    index_t together = 0;  ///< pictures that go through the network together; 0: 4, on a device 64
+    index_t rows_per_task = 0;  ///< pictures that go through the network together; 0: 4, on a device 64
 
     static constexpr std::string_view name = "reward_model";
     template <class Visitor>
     void settings(Visitor& visit) const {
       visit("network", network);
       visit.not_compared("seed", seed);
-      visit("together", together, at_least(0).remark("0: the default"));
+      visit("rows_per_task", rows_per_task, at_least(0).remark("0: the default"));
     }
   };
 
@@ -70,13 +70,13 @@ class reward_model : public network_runner<Backend, detail::rating_network<Netwo
                     [&](parameter_layout& layout) {
                       return detail::rating_network<Network>{Network(layout, with_vocabulary(words, o))};
                     },
-                    {.seed = o.seed, .together = o.together, .weights = weights}),
+                    {.seed = o.seed, .rows_per_task = o.rows_per_task, .weights = weights}),
         vocabulary_(std::move(words)) {}
 
   static constexpr std::string_view name = options::name;
   template <class Visitor>
   void settings(Visitor& visit) const {
-    options{this->network().options(), 0, this->together()}.settings(visit);
+    options{this->network().options(), 0, this->rows_per_task()}.settings(visit);
   }
 
   [[nodiscard]] const vocabulary& words() const { return vocabulary_; }

@@ -272,11 +272,12 @@ TEST_CASE("a resumed run has the model that it had with the same settings") {
                                     .text_width = 8,
                                     .frequencies = {1, 2}};
     const auto path = std::filesystem::temp_directory_path() / ("fewstep-resume-" + std::to_string(::getpid()));
-    const auto with = [&](lora_options lora, edm_consistency p, index_t together, index_t heads, const auto& then) {
+    const auto with = [&](lora_options lora, edm_consistency p, index_t rows_per_task, index_t heads,
+                          const auto& then) {
       text_unet_options options = network;
       options.unet.heads = heads;
       unet_type model(backend, vocabulary({"red", "blue"}),
-                      {.network = options, .preconditioner = p, .lora = lora, .together = together});
+                      {.network = options, .preconditioner = p, .lora = lora, .rows_per_task = rows_per_task});
       struct grey {
         void operator()(matrix<const float>, std::span<const token_list>, std::span<float> out) const {
           std::fill(out.begin(), out.end(), 0.0f);
@@ -295,7 +296,7 @@ TEST_CASE("a resumed run has the model that it had with the same settings") {
     with({.rank = 4, .alpha = 8}, {}, 0, 1, load_says("generator.lora.rank = 2, but this run has 4"));
     with({.rank = 2, .alpha = 8}, {.sigma_data = 0.4f}, 0, 1,
          load_says("generator.preconditioner.sigma_data = 0.5, but this run has 0.4"));
-    with({.rank = 2, .alpha = 8}, {}, 2, 1, load_says("generator.together = 0, but this run has 2"));
+    with({.rank = 2, .alpha = 8}, {}, 2, 1, load_says("generator.rows_per_task = 0, but this run has 2"));
     with({.rank = 2, .alpha = 8}, {}, 0, 2, load_says("generator.network.unet.heads = 1, but this run has 2"));
     std::filesystem::remove(path);
   }

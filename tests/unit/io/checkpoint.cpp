@@ -169,6 +169,26 @@ TEST_CASE("checkpoint: every kind of value comes back bit for bit", "[io]") {
   CHECK(plain.metadata().at("text") == saved.text);
 }
 
+TEST_CASE("checkpoint: settings and parts of a file may have their former names", "[io]") {
+  const temporary_directory directory;
+  const auto now = [](auto& archive) {
+    archive.must_match("generator.preconditioner", std::string("rectified_flow"));
+    archive.must_match("generator.rows_per_task", 2);
+  };
+  const auto before = [](const char* name, int rows) {
+    return [=](auto& archive) {
+      archive.must_match("generator.preconditioner", std::string(name));
+      archive.must_match("generator.together", rows);
+    };
+  };
+  fewstep::save_checkpoint(directory / "c", before("straight_line", 2));
+  CHECK_NOTHROW(fewstep::load_checkpoint(directory / "c", now));
+  check_refused(before("straight_line", 3), now, "made with generator.together = 3, but this run has 2");
+  check_refused(before("lcm", 2), now, "made with generator.preconditioner = lcm, but this run has rectified_flow");
+  check_refused([](auto& archive) { archive("generator.preconditioner", std::string("rectified_flow")); }, now,
+                "has no value 'generator.rows_per_task'");
+}
+
 TEST_CASE("checkpoint: what does not fit is named", "[io]") {
   float x = 1;
   double d = 1;
