@@ -33,7 +33,7 @@ struct settings {
 
 /// The reward of the text-to-emoji example; on the accounting backend it enters itself.
 template <class Backend>
-struct judge {
+struct demo_reward {
   Backend* backend;
 
   void operator()(matrix<const float> samples, std::span<const token_list> contexts, std::span<float> out) const {
@@ -51,7 +51,7 @@ struct training {
   training(const settings& s, int threads)
       : backend({.threads = threads}),
         model(default_unet(backend)),
-        trainer(rlcm(backend, model, judge<Backend>{&backend}, adamw{.learning_rate = 1e-4f},
+        trainer(rlcm(backend, model, demo_reward<Backend>{&backend}, adamw{.learning_rate = 1e-4f},
                      {.horizon = s.horizon, .prompts_per_update = s.prompts, .samples_per_prompt = 1, .seed = 1})) {
     for (std::int32_t word = 1; word <= 32; ++word) contexts.push_back({{word, word + 32, word + 64}});
   }
@@ -62,7 +62,7 @@ struct training {
     seconds.push_back(watch.seconds());
   }
 
-  static auto trainer_of(Backend& b, text_unet<Backend>& m) { return rlcm(b, m, judge<Backend>{&b}, adamw{}); }
+  static auto trainer_of(Backend& b, text_unet<Backend>& m) { return rlcm(b, m, demo_reward<Backend>{&b}, adamw{}); }
 
   Backend backend;
   text_unet<Backend> model;

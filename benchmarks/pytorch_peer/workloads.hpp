@@ -400,7 +400,7 @@ auto make_trainer(Backend& backend, text_unet<Backend>& model) {
               batch_advantage{});
 }
 
-/// The first update of a trainer: what it drew, judged, and did.
+/// The first update of a trainer: what it drew, rated, and did.
 template <class Backend, class Trainer>
 void write_update(exchange<Backend>& to, Trainer& trainer, text_unet<Backend>& model,
                   const std::vector<token_list>& texts) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rewards that judge on a device.
+// Rewards that rate on a device.
 #include "cuda/support.cuh"
 
 #include <fewstep/advantage/batch.hpp>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Judges on a device: rewards, their gradients and a step of training are those of the CPU.
+// Reward models on a device: rewards, their gradients and a step of training are those of the CPU.
 #include "cuda/support.cuh"
 #include "support/tiny_reward_models.hpp"
 
@@ -34,9 +34,9 @@ std::vector<std::vector<float>> run(Backend& backend, Model& model, const typena
                                     Source source) {
   const squares::examples all(3, 0, 5);
   std::vector<float> rewards(5), gradient(all.pixels.size());
-  Reward judge(backend, model);
-  judge.value_and_gradient(all.pictures(), all.texts(), std::span<float>(rewards),
-                           matrix<float>{gradient.data(), all.pictures().extents});
+  Reward reward(backend, model);
+  reward.value_and_gradient(all.pictures(), all.texts(), std::span<float>(rewards),
+                            matrix<float>{gradient.data(), all.pictures().extents});
   Training training(backend, model, adam{}, o);
   const auto report = training.step(source);
   return {rewards,
@@ -54,7 +54,8 @@ void check(const std::vector<std::vector<float>>& actual, const std::vector<std:
 
 }  // namespace
 
-TEMPLATE_LIST_TEST_CASE("judges on a device: rewards, gradients and a step are those of the CPU", "[cuda]", devices) {
+TEMPLATE_LIST_TEST_CASE("reward models on a device: rewards, gradients and a step are those of the CPU", "[cuda]",
+                        devices) {
   cpu_backend cpu({.threads = 1});
   TestType device;
   {

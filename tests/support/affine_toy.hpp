@@ -22,7 +22,7 @@ namespace fewstep::test {
 /// A generator of one parameter theta whose output is the clean prediction and affine in the state,
 ///   o = f = theta + (x - theta) s(t),  s(t) = 1 / (1 + t),
 /// so that the means of all states under any step table are known. Signal and noise are an EDM process' or a
-/// straight-line flow's.
+/// rectified flow's.
 struct affine_toy {
   enum class process { edm, flow };
   static constexpr index_t dimension = 3;

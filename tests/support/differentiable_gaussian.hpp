@@ -32,16 +32,16 @@ struct quadratic_reward {
 
   template <class Context>
   void operator()(matrix<const float> samples, std::span<const Context>, std::span<float> out) const {
-    judge(samples, out, {nullptr, samples.extents});
+    rate(samples, out, {nullptr, samples.extents});
   }
   template <class Context>
   void value_and_gradient(matrix<const float> samples, std::span<const Context>, std::span<float> out,
                           matrix<float> gradient) const {
-    judge(samples, out, gradient);
+    rate(samples, out, gradient);
   }
 
  private:
-  void judge(matrix<const float> samples, std::span<float> out, matrix<float> gradient) const {
+  void rate(matrix<const float> samples, std::span<float> out, matrix<float> gradient) const {
     for (index_t r = 0; r < samples.rows(); ++r) {
       float sum = 0;
       for (index_t d = 0; d < samples.cols(); ++d) {

@@ -86,7 +86,7 @@ preference_model<Backend> make_preference_model(Backend& backend, bool reads_tex
 
 }  // namespace squares
 
-/// Random values for all parameters of a judge, those that start at zero included.
+/// Random values for all parameters of a reward model, those that start at zero included.
 template <class Model>
 void randomize(Model& model, std::uint64_t seed) {
   const auto noise = normals<float>(model.parameters().size(), seed, 0.1);

@@ -24,7 +24,7 @@ struct my_generator {
 int main() {
   cpu_backend backend;
   my_generator generator;
-  auto judge = per_sample([](vec<const float> x, const std::string&) { return x[0]; });
-  auto trainer = rlcm(backend, generator, judge, adam{});  // error: fewstep::predictor: context_type is missing or not
+  auto reward = per_sample([](vec<const float> x, const std::string&) { return x[0]; });
+  auto trainer = rlcm(backend, generator, reward, adam{});  // error: fewstep::predictor: context_type is missing or not
   trainer.update(std::vector<std::string>{"a red heart"});
 }

@@ -19,9 +19,9 @@ struct my_generator {
 int main() {
   cpu_backend backend;
   my_generator generator;
-  auto judge = per_sample([](vec<const float> x, int) { return x[0]; });
+  auto reward = per_sample([](vec<const float> x, int) { return x[0]; });
   //! [mistake]
-  auto trainer = rlcm(backend, generator, judge, adam{});  // error: fewstep::generator: void backward
+  auto trainer = rlcm(backend, generator, reward, adam{});  // error: fewstep::generator: void backward
   //! [mistake]
   for (const auto& update : trainer.run(std::vector<int>{0}, 100)) static_cast<void>(update);
 }

@@ -12,8 +12,8 @@ struct my_objective {
 int main() {
   cpu_backend backend;
   mlp_generator<cpu_backend> generator(backend, {});
-  auto judge = per_sample([](vec<const float> x, int) { return x[0]; });
-  const policy_gradient_parts parts{.reward = judge, .objective = my_objective{}, .optimizer = adam{}};
+  auto reward = per_sample([](vec<const float> x, int) { return x[0]; });
+  const policy_gradient_parts parts{.reward = reward, .objective = my_objective{}, .optimizer = adam{}};
   policy_gradient trainer(backend, generator, parts);  // error: fewstep::objective: .* must return surrogate
   trainer.update(std::vector<std::int32_t>{0});
 }

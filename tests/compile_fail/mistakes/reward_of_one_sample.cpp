@@ -7,8 +7,8 @@ int main() {
   cpu_backend backend;
   mlp_generator<cpu_backend> generator(backend, {});
   //! [mistake]
-  auto judge = [](vec<const float> x, int) { return x[0]; };
-  auto trainer = rlcm(backend, generator, judge, adam{});  // error: fewstep::reward: .* wrap a function of one sample
+  auto reward = [](vec<const float> x, int) { return x[0]; };
+  auto trainer = rlcm(backend, generator, reward, adam{});  // error: fewstep::reward: .* wrap a function of one sample
   //! [mistake]
   trainer.update(std::vector<std::int32_t>{0});
 }

@@ -30,7 +30,7 @@ struct examples {
   }
 };
 
-void judges();  ///< trains reward models, and trains by them
-void files();   ///< writes and reads every format
+void reward_models();  ///< trains reward models, and trains by them
+void files();          ///< writes and reads every format
 
 }  // namespace parts

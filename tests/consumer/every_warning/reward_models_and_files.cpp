@@ -22,13 +22,13 @@ void train(Training training) {
   parts::examples source;
   while (!training.finished()) training.step(source);
   const auto content = [&](auto& archive) { archive("training", training); };
-  fewstep::save_checkpoint("judge_checkpoint.safetensors", content);
-  fewstep::load_checkpoint("judge_checkpoint.safetensors", content);
+  fewstep::save_checkpoint("reward_model_checkpoint.safetensors", content);
+  fewstep::load_checkpoint("reward_model_checkpoint.safetensors", content);
 }
 
 }  // namespace
 
-void parts::judges() {
+void parts::reward_models() {
   cpu_backend backend({.threads = 1});
   const fewstep::vocabulary words({"red", "heart"});
   constexpr fewstep::adam optimizer{.learning_rate = 1e-3f};
@@ -49,8 +49,8 @@ void parts::judges() {
                                                     {.network = {.image = encoder(), .reads_texts = true}});
   train(fewstep::preference_training(backend, preference, optimizer, {.steps = 2, .batch = 4}));
   fewstep::save_preference_model(backend, "preference.safetensors", preference, preference.parameters(), {});
-  auto [judge, scale] = fewstep::load_preference_model(backend, "preference.safetensors");
-  fewstep::preference_reward reward(backend, judge, scale);
+  auto [chosen, scale] = fewstep::load_preference_model(backend, "preference.safetensors");
+  fewstep::preference_reward reward(backend, chosen, scale);
   reward(pictures, std::span<const token_list>(texts), std::span(rewards));
 }
 

@@ -45,17 +45,17 @@ void in_the_plane() {
   plane model(backend, {.seed = 1}), base(backend, {.seed = 1});
   flow straight(backend, {.seed = 1});
   const std::vector<std::int32_t> contexts{0};
-  const auto judge = fewstep::per_sample(nearness);
+  const auto reward = fewstep::per_sample(nearness);
   const fewstep::grpo_options o{.horizon = 3, .prompts_per_update = 1, .samples_per_prompt = 8};
 
-  train(fewstep::ddpo(backend, model, judge, optimizer, {.prompts_per_update = 2, .samples_per_prompt = 4}), contexts);
-  train(fewstep::grpo_guard(backend, straight, judge, optimizer, o, {.clip_range = 0.1f}), contexts);
-  train(fewstep::flow_dppo(backend, model, judge, optimizer, o, fewstep::cps_sampler{}, {.threshold = 0.05f}),
+  train(fewstep::ddpo(backend, model, reward, optimizer, {.prompts_per_update = 2, .samples_per_prompt = 4}), contexts);
+  train(fewstep::grpo_guard(backend, straight, reward, optimizer, o, {.clip_range = 0.1f}), contexts);
+  train(fewstep::flow_dppo(backend, model, reward, optimizer, o, fewstep::cps_sampler{}, {.threshold = 0.05f}),
         contexts);
-  train(fewstep::rebel(backend, model, judge, optimizer,
+  train(fewstep::rebel(backend, model, reward, optimizer,
                        {.horizon = 3, .prompts_per_update = 1, .samples_per_prompt = 8}),
         contexts);
-  train(fewstep::rlcm(backend, model, fewstep::async(judge), fewstep::sgd{.learning_rate = 1e-3f},
+  train(fewstep::rlcm(backend, model, fewstep::async(reward), fewstep::sgd{.learning_rate = 1e-3f},
                       {.horizon = 3, .prompts_per_update = 1, .samples_per_prompt = 8}, fewstep::batch_advantage{},
                       fewstep::kl_to_reference<plane>(base, {.coefficient = 0.1f})),
         contexts);
@@ -73,13 +73,13 @@ void in_the_plane() {
                        {.horizon = 3, .steps_with_gradient = 2, .prompts_per_update = 1, .samples_per_prompt = 8}),
         contexts);
 
-  auto trainer =
-      fewstep::rlcm(backend, model, judge, optimizer, {.horizon = 3, .prompts_per_update = 1, .samples_per_prompt = 8});
+  auto trainer = fewstep::rlcm(backend, model, reward, optimizer,
+                               {.horizon = 3, .prompts_per_update = 1, .samples_per_prompt = 8});
   (void)fewstep::measure_gradient(backend, model, trainer, std::span<const std::int32_t>(contexts), 2);
   fewstep::held_out_samples looks(backend, model, trainer.table(), contexts, 4);
   looks.draw();
-  auto judge_of_looks = judge;
-  (void)looks.mean_reward(judge_of_looks);
+  auto reward_of_looks = reward;
+  (void)looks.mean_reward(reward_of_looks);
   fewstep::early_stopping stop({{.figure = "reward", .bound = 0}});
   (void)stop.look(0, std::vector<fewstep::named_figure>{{"reward", 1.0}});
   fewstep::policy policy(backend, model, trainer.table());
@@ -120,6 +120,6 @@ void drawn() {
 int main() {
   in_the_plane();
   drawn();
-  parts::judges();
+  parts::reward_models();
   parts::files();
 }

@@ -42,7 +42,7 @@ constexpr index_t samples = prompts * together, rows = samples * (horizon - 1);
 
 mlp make_model(cpu_backend& backend) { return {backend, {.network = {.dimension = 3, .hidden = {16}}, .seed = 3}}; }
 
-/// Values of samples, but for some that are judged to be worth another number.
+/// Values of samples, but for some that are rated as another number.
 struct judge {
   std::set<index_t> bad{};
   float worth = not_a_number;

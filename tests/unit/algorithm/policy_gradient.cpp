@@ -35,7 +35,7 @@ namespace {
 
 using mlp = fewstep::mlp_generator<cpu_backend>;
 
-/// Judges a batch by its first values; can be told to misbehave.
+/// Rates a batch by its first values; can be told to misbehave.
 struct first_values {
   float bad = 0;  ///< instead of a reward, unless it is 0
   index_t bad_sample = 11;
@@ -250,7 +250,7 @@ TEST_CASE("several optimizer steps per rollout take the ratios away from 1, and 
   CHECK(report.approximate_kl > 0);
 }
 
-TEST_CASE("a reward judged in the background makes the same bits") {
+TEST_CASE("a reward in the background makes the same bits") {
   const int threads = GENERATE(1, 2);
   cpu_backend backend({.threads = threads});
   auto one = make_mlp(backend), two = make_mlp(backend);
@@ -270,8 +270,8 @@ TEST_CASE("a failure of a reward in the background is told once and leaves nothi
                               fewstep::reinforce{}, small);
   trainer.update(contexts);
   const auto before = state_of(trainer);
-  trainer.parts().reward.inner().error = "the judge is ill";
-  CHECK_THROWS_WITH(trainer.update(contexts), contains("the judge is ill"));
+  trainer.parts().reward.inner().error = "the reward is ill";
+  CHECK_THROWS_WITH(trainer.update(contexts), contains("the reward is ill"));
   trainer.parts().reward.inner().error.reset();
   CHECK(state_of(trainer) == before);
   CHECK_NOTHROW(trainer.update(contexts));
@@ -297,8 +297,8 @@ TEST_CASE("a reward that is not finite stops the update before anything has chan
     CHECK_THROWS_WITH(trainer.update(contexts), contains("the reward of sample 11 of 35 is nan"));
   }
   SECTION("an exception") {
-    judge.error = "no judge";
-    CHECK_THROWS_WITH(trainer.update(contexts), contains("no judge"));
+    judge.error = "no reward";
+    CHECK_THROWS_WITH(trainer.update(contexts), contains("no reward"));
   }
   CHECK(state_of(trainer) == before);
   CHECK(trainer.index() == 1);

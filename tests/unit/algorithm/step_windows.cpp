@@ -190,7 +190,7 @@ TEST_CASE("samples of a prompt that share their initial noise part where the win
   CHECK(least < most);
 }
 
-TEST_CASE("samples that share their initial noise start alike however they are judged, and at every update anew") {
+TEST_CASE("samples that share their initial noise start alike however they are rated, and at every update anew") {
   constexpr int prompts = 5, n = 3;  // an asynchronous reward samples in parts that cut through groups
   cpu_backend backend({.threads = 1});
   watched model(process::flow), aside(process::flow);

@@ -106,7 +106,7 @@ TEST_CASE("decode: every row with its context, in the parts that the decoder ask
                     contains("decoder: rows_at_once is 0"));
 }
 
-TEST_CASE("a policy gradient judges and shows samples in the picture of their context") {
+TEST_CASE("a policy gradient rates and shows samples in the picture of their context") {
   cpu_backend backend({.threads = 1});
   toy model;
   const auto sum = per_sample([](vec<const float> x, std::int32_t) { return x[0] + x[1] + x[2]; });

@@ -32,7 +32,7 @@ struct contrastive_case {
 }  // namespace
 
 TEST_CASE("contrastive loss: agrees with PyTorch, with captions that differ and with repeated ones") {
-  const fewstep::test::pytorch_reference reference("judge.safetensors");
+  const fewstep::test::pytorch_reference reference("reward_models.safetensors");
   for (const std::string name : {"distinct", "repeated", "sharp"}) {
     INFO(name);
     const auto y = reference.rows<double, 2>(name + ".y");
@@ -79,7 +79,7 @@ TEST_CASE("contrastive loss: closed forms") {
 }
 
 TEST_CASE("Bradley-Terry loss: agrees with PyTorch, with and without label smoothing") {
-  const fewstep::test::pytorch_reference reference("judge.safetensors");
+  const fewstep::test::pytorch_reference reference("reward_models.safetensors");
   for (const std::string name : {"plain", "smoothed"}) {
     INFO(name);
     const auto rewards = reference.flat<double>(name + ".rewards");

@@ -43,17 +43,17 @@ void rewrite(const std::filesystem::path& path, const change& metadata, const ch
   writer.write(path);
 }
 
-template <class Judge>
-std::vector<float> judged(Judge& judge) {
+template <class Reward>
+std::vector<float> rated(Reward& reward) {
   const squares::examples all(3, 0, 7);
   std::vector<float> rewards(7);
-  judge(all.pictures(), all.texts(), std::span<float>(rewards));
+  reward(all.pictures(), all.texts(), std::span<float>(rewards));
   return rewards;
 }
 
 }  // namespace
 
-TEST_CASE("judge files: a two_tower judges the same when loaded") {
+TEST_CASE("reward model files: a two_tower rates the same when loaded") {
   const temporary_directory directory;
   const auto path = directory.path() / "two_tower.safetensors";
   cpu_backend backend;
@@ -65,7 +65,7 @@ TEST_CASE("judge files: a two_tower judges the same when loaded") {
   CHECK(same_bits(std::vector<float>(model.parameters().begin(), model.parameters().end()),
                   std::vector<float>(loaded.parameters().begin(), loaded.parameters().end())));
   fewstep::alignment_reward before(backend, model), after(backend, loaded);
-  CHECK(same_bits(judged(before), judged(after)));
+  CHECK(same_bits(rated(before), rated(after)));
 
   CHECK_THROWS_WITH(fewstep::load_preference_model(backend, path), contains("no 'fewstep.preference_model'"));
   rewrite(path, {}, [](std::string& name, std::string&) { return name != "image.blocks.1.0.conv2.bias"; });
@@ -75,7 +75,7 @@ TEST_CASE("judge files: a two_tower judges the same when loaded") {
                     contains("saving a reward model: 3 parameters given"));
 }
 
-TEST_CASE("judge files: a preference_model judges the same when loaded, with its scale") {
+TEST_CASE("reward model files: a preference_model rates the same when loaded, with its scale") {
   const temporary_directory directory;
   const auto path = directory.path() / "preference.safetensors";
   cpu_backend backend;
@@ -88,11 +88,11 @@ TEST_CASE("judge files: a preference_model judges the same when loaded, with its
     fewstep::save_preference_model(backend, path, model, model.parameters(), before.scale());
     auto loaded = fewstep::load_preference_model(backend, path);
     fewstep::preference_reward after(backend, loaded.model, loaded.scale);
-    CHECK(same_bits(judged(before), judged(after)));
+    CHECK(same_bits(rated(before), rated(after)));
   }
 }
 
-TEST_CASE("judge files: damage is named") {
+TEST_CASE("reward model files: damage is named") {
   const temporary_directory directory;
   const auto path = directory.path() / "preference.safetensors";
   cpu_backend backend;

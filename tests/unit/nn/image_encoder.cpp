@@ -50,7 +50,7 @@ TEST_CASE("image encoder: gradients with one to three resolutions, patches, and 
 }
 
 TEST_CASE("image encoder: agrees with PyTorch") {
-  const fewstep::test::pytorch_reference reference("judge.safetensors");
+  const fewstep::test::pytorch_reference reference("reward_models.safetensors");
   network_fixture<double> fixture;
   const fewstep::image_encoder<double> encoder(
       fixture.layout, "image",

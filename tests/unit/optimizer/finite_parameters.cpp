@@ -231,7 +231,7 @@ TEST_CASE("a sample that is not finite is called that and the reward is not blam
   }));
   CHECK_THROWS_WITH(throws.update(contexts), contains("value 1 of sample 3 of 8 is nan"));
   auto blamed = with(fewstep::per_sample(
-      [](fewstep::vec<const float>, std::int32_t) -> float { throw std::runtime_error("no judge"); }));
+      [](fewstep::vec<const float>, std::int32_t) -> float { throw std::runtime_error("no reward"); }));
   CHECK_THROWS_WITH(blamed.update(contexts), contains("value 1 of sample 3 of 8 is nan"));
   fewstep::policy_gradient_parts sound{
       .reward = fewstep::per_sample([](fewstep::vec<const float>, std::int32_t) { return not_a_number; }),

@@ -59,7 +59,7 @@ const auto fail_odd = [](int n) {
 
 }  // namespace
 
-TEST_CASE("submissions are judged in order, each into its own place") {
+TEST_CASE("submissions are rated in order, each into its own place") {
   std::vector<int> order;
   fewstep::async judge(probe{[&order](int n) { order.push_back(n); }}, {.capacity = 3});
   auto batch = parts(50);
@@ -70,7 +70,7 @@ TEST_CASE("submissions are judged in order, each into its own place") {
   for (int n = 0; n < 50; ++n) CHECK(order[static_cast<std::size_t>(n)] == n);
 }
 
-TEST_CASE("the caller goes on while the worker judges") {
+TEST_CASE("the caller goes on while the worker rates") {
   std::latch caller_went_on(1);
   fewstep::async judge(probe{[&](int) { caller_went_on.wait(); }});
   part one(1);
@@ -120,7 +120,7 @@ TEST_CASE("a full queue makes submit wait") {
   later.join();
 }
 
-TEST_CASE("what the reward throws comes out of wait, once, in order, and later submissions are judged") {
+TEST_CASE("what the reward throws comes out of wait, once, in order, and later submissions are rated") {
   fewstep::async judge(probe{fail_odd}, {.capacity = 8});
   auto batch = parts(5);
   std::vector<decltype(batch[0].submit(judge))> tickets;

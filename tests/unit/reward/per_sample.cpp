@@ -37,7 +37,7 @@ struct batch {
 
 }  // namespace
 
-TEST_CASE("a function of one sample judges a batch, on any number of threads") {
+TEST_CASE("a function of one sample rates a batch, on any number of threads") {
   for (const int threads : {1, 0, 2, 5}) {
     CAPTURE(threads);
     fewstep::per_sample judge(

@@ -92,13 +92,13 @@ def encoder_case() -> dict:
 
 
 def main() -> None:
-    path = output_path(__doc__.splitlines()[0], "judge.safetensors")
+    path = output_path(__doc__.splitlines()[0], "reward_models.safetensors")
     tensors = contrastive_case("distinct", [0, 1, 2, 3, 4, 5, 6], 6, 2.6592600369327783)
     tensors |= contrastive_case("repeated", [0, 1, 0, 2, 3, 1, 0, 4], 5, 1.5)
     tensors |= contrastive_case("sharp", [0, 1, 2, 2, 4], 8, 4.605170185988092)
     tensors |= bradley_terry_case("plain", 0.0) | bradley_terry_case("smoothed", 0.125)
     tensors |= encoder_case()
-    save(path, tensors, f"reference_judge.py, PyTorch {torch.__version__}, float64")
+    save(path, tensors, f"reference_reward_models.py, PyTorch {torch.__version__}, float64")
 
 
 if __name__ == "__main__":
