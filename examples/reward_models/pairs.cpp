@@ -35,7 +35,7 @@ void check(const pairs_settings& s) {
 }
 
 /// How much each part of the rule differs within a pair: the deviation of its difference.
-void print_spread(const pair_file& pairs, const fewstep::labelling_rule& optimizer) {
+void print_spread(const pair_file& pairs, const fewstep::labelling_rule& rule) {
   const auto count = static_cast<double>(pairs.size());
   std::printf("part of the rule     weight   difference within a pair\n");
   const auto line = [&](const char* name, double weight, const fewstep::labelling_rule& part) {
@@ -51,9 +51,9 @@ void print_spread(const pair_file& pairs, const fewstep::labelling_rule& optimiz
     }
     std::printf("%-18s %8g   %8.4f\n", name, weight, std::sqrt(squares));
   };
-  line("colourfulness", optimizer.colour, {.colour = 1, .centre = 0, .stray = 0});
-  line("centredness", optimizer.centre, {.colour = 0, .centre = 1, .stray = 0});
-  line("stray pixels", optimizer.stray, {.colour = 0, .centre = 0, .stray = 1});
+  line("colourfulness", rule.colour, {.colour = 1, .centre = 0, .stray = 0});
+  line("centredness", rule.centre, {.colour = 0, .centre = 1, .stray = 0});
+  line("stray pixels", rule.stray, {.colour = 0, .centre = 0, .stray = 1});
 }
 
 }  // namespace
@@ -66,7 +66,7 @@ int draw_pairs(const pairs_settings& s) {
   const auto artist = runtime->load(s.checkpoint);
   text_to_emoji::warn_of_left_out(artist->words(), data.names);
   const auto times = text_to_emoji::times_for(s.steps);
-  const fewstep::labelling_rule optimizer{.colour = s.colour, .centre = s.centre, .stray = s.stray};
+  const fewstep::labelling_rule rule{.colour = s.colour, .centre = s.centre, .stray = s.stray};
 
   pair_file pairs;
   pairs.training = static_cast<std::size_t>(s.pairs);
@@ -99,7 +99,7 @@ int draw_pairs(const pairs_settings& s) {
     return fewstep::matrix<const float>{sides[k].data(),
                                         {static_cast<index_t>(count), static_cast<index_t>(pair_file::values)}};
   };
-  const auto labels = fewstep::label_pairs(optimizer, rows(0), rows(1), {.flipped_share = s.flipped, .seed = s.seed});
+  const auto labels = fewstep::label_pairs(rule, rows(0), rows(1), {.flipped_share = s.flipped, .seed = s.seed});
   std::size_t flipped = 0;
   for (const auto& label : labels) {
     pairs.first_wins.push_back(label.first_wins ? 1 : 0);
@@ -117,7 +117,7 @@ int draw_pairs(const pairs_settings& s) {
       {"stray",
        s.stray}}.dump();
   pairs.save(s.output);
-  print_spread(pairs, optimizer);
+  print_spread(pairs, rule);
   std::printf("written to %s: %zu pairs to train with and %d held out, %zu labels (%.1f %%) against the rule\n",
               s.output.c_str(), pairs.training, s.held_out, flipped,
               100 * static_cast<double>(flipped) / static_cast<double>(count));
