@@ -74,6 +74,7 @@ class checkpoint_writer : public detail::checkpoint_archive<checkpoint_writer> {
   /// Writes the file aside and renames it, so that a kill at any moment leaves the old or the new one; see atomic_file.
   void write(const std::filesystem::path& path) {
     tensors_->metadata(detail::checkpoint_format_key, detail::checkpoint_format);
+    tensors_->metadata(detail::checkpoint_version_key, detail::library_version());
     tensors_->write(path);
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/config.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/io/checkpoint_archive.hpp>
@@ -32,6 +33,11 @@ namespace fewstep::detail {
 
 inline constexpr std::string_view checkpoint_format_key = "fewstep.format";
 inline constexpr std::string_view checkpoint_format = "fewstep checkpoint 1";
+/// The version of the library that wrote a checkpoint; the first files have none.
+inline constexpr std::string_view checkpoint_version_key = "fewstep.version";
+[[nodiscard]] inline std::string library_version() {
+  return message(FEWSTEP_VERSION_MAJOR, ".", FEWSTEP_VERSION_MINOR, ".", FEWSTEP_VERSION_PATCH);
+}
 
 /// An open checkpoint: its content and the names that were asked for.
 struct checkpoint_content {
@@ -50,10 +56,21 @@ struct checkpoint_content {
     throw std::runtime_error(message("checkpoint '", name, "' ", parts...));
   }
 
+  /// For a name that one of file and program does not know: which version wrote the file, unless it is this one.
+  [[nodiscard]] std::string origin() const {
+    const auto version = tensors.metadata().find(checkpoint_version_key);
+    if (version == tensors.metadata().end())
+      return message("; a development version of fewstep before 0.1.0 wrote it, and this is ", library_version(),
+                     "; resume with that, or start a new run");
+    if (version->second == library_version()) return {};
+    return message("; fewstep ", version->second, " wrote it, and this is ", library_version(),
+                   "; resume with that, or start a new run");
+  }
+
   /// A string of the checkpoint; fails if it is missing.
   [[nodiscard]] const std::string& text(const std::string& key) const {
     const auto found = tensors.metadata().find(key);
-    if (found == tensors.metadata().end()) fail("has no string '", key, "'");
+    if (found == tensors.metadata().end()) fail("has no string '", key, "'", origin());
     return found->second;
   }
 
@@ -103,10 +120,12 @@ class checkpoint_checker : public checkpoint_archive<checkpoint_checker> {
   /// Fails if the file has values that nobody asked for.
   void finish() const {
     for (const auto& name : content_->tensors.names())
-      if (!asked_->contains(name)) content_->fail("has a value '", name, "' that this program does not know");
+      if (!asked_->contains(name))
+        content_->fail("has a value '", name, "' that this program does not know", content_->origin());
     for (const auto& [key, value] : content_->tensors.metadata())
-      if (key != checkpoint_format_key && key != checksum_key && !asked_->contains(key))
-        content_->fail("has a string '", key, "' that this program does not know");
+      if (key != checkpoint_format_key && key != checkpoint_version_key && key != checksum_key &&
+          !asked_->contains(key))
+        content_->fail("has a string '", key, "' that this program does not know", content_->origin());
   }
 
  private:
@@ -184,7 +203,7 @@ class checkpoint_checker : public checkpoint_archive<checkpoint_checker> {
   template <class T>
   void check_type(const std::string& name) {
     ask(name);
-    if (!content_->tensors.contains(name)) content_->fail("has no value '", name, "'");
+    if (!content_->tensors.contains(name)) content_->fail("has no value '", name, "'", content_->origin());
     constexpr auto wanted = element_type_of<std::remove_cv_t<T>>();
     if (const auto stored = content_->tensors.type(name); stored != wanted)
       content_->fail("holds '", name, "' as ", info(stored).name, ", but this program expects ", info(wanted).name);

@@ -238,6 +238,36 @@ TEST_CASE("checkpoint: what does not fit is named", "[io]") {
                         contains("safetensors_file::load") && contains("load_parameters"));
 }
 
+TEST_CASE("checkpoint: a name of another version is refused with that version", "[io]") {
+  const temporary_directory directory;
+  const auto file_of = [&](const std::string& version) {
+    fewstep::safetensors_writer file;
+    file.metadata("fewstep.format", "fewstep checkpoint 1");
+    if (!version.empty()) file.metadata("fewstep.version", version);
+    file.add("average_decay", {}, std::vector<float>{1});
+    file.write(directory / "c");
+    return directory / "c";
+  };
+  const auto load = [&](const std::filesystem::path& path, const std::string& name) {
+    float x = 0;
+    fewstep::load_checkpoint(path, [&](auto& archive) { archive(name, x); });
+    return x;
+  };
+  const std::string now = fewstep::detail::library_version();
+  for (const std::string version : {"", "0.0.9", "99.0.0"}) {
+    const auto path = file_of(version);
+    const std::string writer = version.empty() ? "a development version of fewstep before 0.1.0" : "fewstep " + version;
+    CHECK(load(path, "average_decay") == 1);  // what fits is loaded all the same
+    CHECK_THROWS_WITH(load(path, "ema_decay"),
+                      contains("has no value 'ema_decay'; " + writer + " wrote it, and this is " + now));
+    CHECK_THROWS_WITH(fewstep::load_checkpoint(path, [](auto&) {}),
+                      contains("'average_decay' that this program does not know; " + writer));
+  }
+  CHECK_THROWS_WITH(load(file_of(now), "ema_decay"), !contains("wrote it"));
+  fewstep::save_checkpoint(directory / "c", [](auto&) {});
+  CHECK(fewstep::safetensors_file::load(directory / "c").metadata().at("fewstep.version") == now);
+}
+
 TEST_CASE("checkpoint: a number that the value cannot be is refused before anything changes", "[io]") {
   const auto saving = [](const auto& value) {
     return [value](auto& archive) { archive("v", std::remove_cvref_t<decltype(value)>(value)); };
