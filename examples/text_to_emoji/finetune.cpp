@@ -132,10 +132,10 @@ void announce(const finetune_settings& s, int threads, const emoji_data& data, f
               static_cast<double>(s.learning_rate));
   std::printf("seed         %llu, %d threads%s\n", static_cast<unsigned long long>(s.seed), threads,
               s.backend == "cpu" ? "" : message(", the networks on ", s.backend).c_str());
-  std::printf("memory       %s of %g MB: parameters %s, trajectory %s, reference %s, %td rows at a time %s\n",
+  std::printf("memory       %s of %g MB: parameters %s, model %s, trajectory %s, reference %s, %td rows at a time %s\n",
               megabytes(memory.total()).c_str(), s.memory_budget, megabytes(memory.parameters).c_str(),
-              megabytes(memory.trajectory).c_str(), megabytes(memory.regularizer).c_str(), memory.rows,
-              megabytes(memory.workspace).c_str());
+              megabytes(memory.model).c_str(), megabytes(memory.trajectory).c_str(),
+              megabytes(memory.regularizer).c_str(), memory.rows, megabytes(memory.workspace).c_str());
   std::printf("output       %s\n\n", s.output.c_str());
   std::fflush(stdout);
 }

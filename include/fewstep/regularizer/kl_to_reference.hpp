@@ -19,8 +19,9 @@ namespace fewstep {
 ///   KL = b^2 |o - o_ref|^2 / (2 sigma^2), taken as the mean over D where the log-probability is
 /// (Fan et al. 2023, DPOK, arXiv:2305.16381, section 4.2, per step). The reference is any predictor of the same
 /// samples under the same preconditioning, held by reference and never trained; it must outlive the trainer. The model
-/// itself, or what shares its parameters, is refused: it would move along, and the KL be 0 for ever.
-/// A copy is made before its use: it has the reference and the options, and is yet to be prepared.
+/// itself, or what shares its parameters, is refused: it would move along, and the KL be 0 for ever. Where only
+/// adapters are trained, base() of the model is a reference that takes no memory of its own. A copy is made before its
+/// use: it has the reference and the options, and is yet to be prepared.
 template <class Reference>
 class kl_to_reference {
  public:
@@ -59,9 +60,10 @@ class kl_to_reference {
   /// the model.
   template <class Model>
   void expect_same_outputs(Model& model, const step_table& table) const {
-    expects(!detail::share_parameters(*reference_, model),
-            "kl_to_reference: the reference has the parameters of the model that is trained, so the KL would be 0 for "
-            "ever; give a second generator with a copy of the parameters before training");
+    expects(
+        !detail::share_parameters(*reference_, model),
+        "kl_to_reference: the reference has the parameters of the model that is trained, so the KL would be 0 for "
+        "ever; give a second generator with a copy of the parameters before training, or base() of one with adapters");
     expects(reference_->sample_size() == model.sample_size(), [&] {
       return message("kl_to_reference: the reference has samples of ", reference_->sample_size(),
                      " values, the model of ", model.sample_size(), "; use a copy of the model before training");

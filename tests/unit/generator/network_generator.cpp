@@ -22,23 +22,26 @@ using fewstep::test::normals;
 using fewstep::test::same_bits;
 using fewstep::test::text_rows;
 
-namespace {
+namespace own {
 
-/// A network of one's own: two convolutions of pictures [4, 4, 16], wide enough for prepared filters.
+//! [network]
+using namespace fewstep;
+
+// Two convolutions of pictures [4, 4, 16].
 struct two_convolutions {
-  using context_type = std::int32_t;  // not looked at
+  using context_type = std::int32_t;  // not looked at: there is no condition
   struct tape {
-    fewstep::conv2d<float>::tape first, second;
+    conv2d<float>::tape first, second;
   };
-  fewstep::conv2d<float> first, second;
+  conv2d<float> first, second;
 
-  two_convolutions(fewstep::parameter_layout& layout, index_t width)
+  two_convolutions(parameter_layout& layout, index_t width)
       : first(layout, "first", 16, width), second(layout, "second", width, 16) {}
 
   static index_t sample_size() { return 4 * 4 * 16; }
 
   template <class Pass>
-  matrix<float> forward(Pass& p, matrix<const float> x, vec<const float>, fewstep::context_rows<std::int32_t>,
+  matrix<float> forward(Pass& p, matrix<const float> x, vec<const float>, context_rows<std::int32_t>,
                         tape& kept) const {
     const auto hidden = first.forward(p, {x.data, {x.rows(), 4, 4, 16}}, kept.first);
     return {second.forward(p, hidden, kept.second).data, x.extents};
@@ -49,8 +52,13 @@ struct two_convolutions {
     return {first.backward(p, hidden, kept.first).data, gy.extents};
   }
 };
+//! [network]
 
-using pictures = fewstep::network_generator<cpu_backend, two_convolutions>;
+}  // namespace own
+
+namespace {
+
+using pictures = fewstep::network_generator<cpu_backend, own::two_convolutions>;
 static_assert(fewstep::differentiable_generator<pictures, cpu_backend>);
 
 constexpr index_t count = 40, size = 4 * 4 * 16;
