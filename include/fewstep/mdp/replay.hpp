@@ -97,6 +97,7 @@ class replay_order {
 
   /// Row at place i.
   [[nodiscard]] index_t operator[](index_t i) const {
+    if (shape_.together == 0) return units_[static_cast<std::size_t>(i)];
     return shape_.row(units_[static_cast<std::size_t>(i / shape_.rows())], i % shape_.rows());
   }
 
@@ -155,13 +156,18 @@ class replay {
   void begin_pass(Backend& backend, const trajectory<Backend, Context>& path, std::uint64_t seed, std::uint64_t pass) {
     if (!permutes()) return;
     order_.permute(seed, pass);
-    const std::span<const std::int32_t> steps = path.step_of_row().host(), samples = path.sample_of_row().host();
-    for (std::size_t i = 0; i < steps_.host().size(); ++i) {
-      const index_t row = path.first_trained_row() + order_[static_cast<index_t>(i)];
-      numbers_.host()[i] = row;
-      steps_.host()[i] = steps[static_cast<std::size_t>(row)];
-      samples_.host()[i] = samples[static_cast<std::size_t>(row)];
-      times_.host()[i] = path.table().rows[static_cast<std::size_t>(steps_.host()[i])].time;
+    const index_t first = path.first_trained_row();
+    const std::int32_t *step_of = path.step_of_row().host().data(), *sample_of = path.sample_of_row().host().data();
+    const step_row* table = path.table().rows.data();
+    index_t* numbers = numbers_.host().data();
+    std::int32_t *steps = steps_.host().data(), *samples = samples_.host().data();
+    float* times = times_.host().data();
+    for (index_t i = 0; i < numbers_.size(); ++i) {
+      const index_t row = first + order_[i];
+      numbers[i] = row;
+      steps[i] = step_of[row];
+      samples[i] = sample_of[row];
+      times[i] = table[steps[i]].time;
     }
     numbers_.upload(backend);
     steps_.upload(backend);
