@@ -20,5 +20,8 @@ set(CMAKE_CXX_EXTENSIONS OFF)
 
 find_program(FEWSTEP_CCACHE ccache)
 if(FEWSTEP_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${FEWSTEP_CCACHE})
+  # What ccache asks for to keep objects made with precompiled headers.
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+    ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${FEWSTEP_CCACHE})
+  add_compile_options($<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fpch-preprocess>)
 endif()
