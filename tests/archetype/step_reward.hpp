@@ -9,7 +9,7 @@
 /// The smallest model of fewstep::step_reward, and models that lack one requirement each.
 namespace step_reward_archetype {
 
-using fewstep::judged_step;
+using fewstep::rated_step;
 
 enum class drop { nothing, call, result, context };
 
@@ -19,9 +19,9 @@ struct archetype {
   archetype(const archetype&) = delete;
   archetype& operator=(const archetype&) = delete;
 
-  void operator()(const judged_step&, std::span<const std::int32_t>, std::span<float>) requires(D == drop::nothing);
-  float operator()(const judged_step&, std::span<const std::int32_t>, std::span<float>) requires(D == drop::result);
-  void operator()(const judged_step&, std::span<const float>, std::span<float>) requires(D == drop::context);
+  void operator()(const rated_step&, std::span<const std::int32_t>, std::span<float>) requires(D == drop::nothing);
+  float operator()(const rated_step&, std::span<const std::int32_t>, std::span<float>) requires(D == drop::result);
+  void operator()(const rated_step&, std::span<const float>, std::span<float>) requires(D == drop::context);
 };
 
 }  // namespace step_reward_archetype

@@ -17,7 +17,7 @@ namespace fewstep {
 namespace detail {
 
 template <class A>
-concept judges_rewards = requires(A& a, std::span<const float> rewards, std::span<const std::int32_t> prompts,
+concept weighs_rewards = requires(A& a, std::span<const float> rewards, std::span<const std::int32_t> prompts,
                                   std::span<float> out) {
   { a(rewards, prompts, out) } -> std::same_as<void>;
 };
@@ -35,7 +35,7 @@ concept has_memory =
 /// conditioned on. Runs on the host, once an update, on the rewards of all ranks.
 ///
 /// A model whose operator() is not const may have a memory and is copied: a rollout that is sampled again, or only
-/// probed, is judged by a copy, so that it is remembered once.
+/// probed, is weighed by a copy, so that it is remembered once.
 ///
 /// The compiler cannot check: out does not depend on anything but the calls so far and their order; a call on a batch
 /// no larger than one before, with prompts seen before, allocates nothing; a model with a memory has
@@ -48,18 +48,18 @@ concept has_memory =
 ///     }
 ///   };
 template <class A>
-concept advantage = detail::judges_rewards<A> &&(!detail::has_memory<A> || std::copyable<A>);
+concept advantage = detail::weighs_rewards<A> &&(!detail::has_memory<A> || std::copyable<A>);
 
 namespace detail {
 
 /// Whether A models advantage; where it does not, the compiler says what is missing.
 template <class A>
 consteval bool require_advantage() {
-  static_assert(judges_rewards<A>,
+  static_assert(weighs_rewards<A>,
                 "fewstep::advantage: void operator()(std::span<const float> rewards, std::span<const std::int32_t> "
                 "prompts, std::span<float> out) is missing");
-  static_assert(!judges_rewards<A> || advantage<A>,
-                "fewstep::advantage: operator() is not const, so a rollout is judged by a copy of the advantage, but "
+  static_assert(!weighs_rewards<A> || advantage<A>,
+                "fewstep::advantage: operator() is not const, so a rollout is weighed by a copy of the advantage, but "
                 "it cannot be copied and assigned; let it be, or make operator() const");
   return advantage<A>;
 }

@@ -124,14 +124,15 @@ class direct_reward_gradient {
     using clock = std::chrono::steady_clock;
     const auto begin = clock::now();
     if (tables_.size() > 1) experience_.set_table(backend_, tables_[drawn(tables_.size(), 0)]);
-    detail::recorded_reward<reward_type> judge{&parts_.reward, of_decoded_.host(options_.batch())};
+    detail::recorded_reward<reward_type> recorded{&parts_.reward, of_decoded_.host(options_.batch())};
     try {
-      experience_.collect(backend_, model_, judge, parts_.decoder, contexts, {options_.seed, index()}, reduction::mean);
+      experience_.collect(backend_, model_, recorded, parts_.decoder, contexts, {options_.seed, index()},
+                          reduction::mean);
     } catch (...) {
       update_.require_finite();  // else the parameters are to blame
       throw;
     }
-    const auto judged = clock::now();
+    const auto sampled = clock::now();
     is_whole_ = false;
     update_report report = update_report::of(index(), experience_.kept_rewards(), experience_.kept_prompts());
     report.left_out = static_cast<double>(path().left_out());
@@ -143,8 +144,8 @@ class direct_reward_gradient {
     report.loss += parts_.auxiliary.add_gradient(backend_, model_, workspace_, path(), {options_.seed, index(), 0});
     report.gradient_norm = update_.step(parts_.optimizer);
     const auto end = clock::now();
-    report.sampling_seconds = std::chrono::duration<double>(judged - begin).count();
-    report.training_seconds = std::chrono::duration<double>(end - judged).count();
+    report.sampling_seconds = std::chrono::duration<double>(sampled - begin).count();
+    report.training_seconds = std::chrono::duration<double>(end - sampled).count();
     update_.next();
     is_whole_ = true;
     return report;

@@ -94,9 +94,9 @@ consteval bool require_direct_parts() {
   if constexpr (!backend<Backend> || !generator<Generator, Backend>) {
     return false;
   } else {
-    constexpr bool judged = !std::same_as<decltype(Parts::reward), no_reward>;
+    constexpr bool rewarded = !std::same_as<decltype(Parts::reward), no_reward>;
     constexpr bool stepped = !std::same_as<decltype(Parts::optimizer), no_optimizer>;
-    static_assert(judged,
+    static_assert(rewarded,
                   "fewstep::direct_reward_gradient: there is no reward; give direct_reward_gradient_parts{.reward = "
                   "...}");
     static_assert(
@@ -107,7 +107,7 @@ consteval bool require_direct_parts() {
         require_sampler<decltype(Parts::sampler), preconditioning_of<Generator>>() &&
         require_differentiable_decoder<decltype(Parts::decoder), Backend, typename Generator::context_type>() &&
         require_auxiliary_loss<decltype(Parts::auxiliary), Backend, Generator>();
-    if constexpr (judged && stepped)
+    if constexpr (rewarded && stepped)
       return samples && require_differentiable_reward<decltype(Parts::reward), typename Generator::context_type>() &&
              require_optimizer<decltype(Parts::optimizer), Backend>();
     else

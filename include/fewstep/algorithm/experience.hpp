@@ -35,16 +35,16 @@ namespace fewstep {
 
 /// What one update learns from: `prompts` prompts drawn with replacement, `samples_per_prompt` trajectories of each,
 /// standing together, the reward of every decoded result, and what that makes every action worth. An asynchronous
-/// reward judges one part of the batch while the next is sampled. Samples whose reward is not finite may be left out,
+/// reward rates one part of the batch while the next is sampled. Samples whose reward is not finite may be left out,
 /// and a prompt with them that has too few others to be compared.
 template <class Backend, class Generator, class Reward, class Decoder>
 class experience {
  public:
   using Context = typename Generator::context_type;
 
-  static constexpr bool judges_aside = async_reward<Reward, Context>;
+  static constexpr bool rates_aside = async_reward<Reward, Context>;
   /// Rewards are made where the samples are, which are then copied to the host only where samples() is asked for.
-  static constexpr bool judges_on_backend = detail::judges_on_backend<Reward, Backend, Context>;
+  static constexpr bool rates_on_backend = detail::rates_on_backend<Reward, Backend, Context>;
   static constexpr bool decodes = !std::same_as<Decoder, identity_decoder>;
 
   experience(Backend& backend, Generator& model, step_table table, experience_options o, const Decoder& decoder)
@@ -62,7 +62,7 @@ class experience {
         output_(backend, {outputs_at_once(o), path_.dimension()}),
         decoded_(backend, {decodes ? path_.samples() : 0, decoder.decoded_size(path_.dimension())}),
         seen_(backend, length_product(path_.samples(), decoder.decoded_size(path_.dimension()))),
-        judged_there_(backend, judges_on_backend ? path_.samples() : 0),
+        rated_there_(backend, rates_on_backend ? path_.samples() : 0),
         noise_(backend, 1),
         rollouts_(static_cast<std::size_t>(path_.table().horizon() * parts)),
         earned_(backend, path_),
@@ -74,7 +74,7 @@ class experience {
 
   [[nodiscard]] const trajectory<Backend, Context>& path() const { return path_; }
   /// The trajectories and what each of their actions is worth, once weigh() has been called.
-  [[nodiscard]] judged_trajectory<Backend, Context> judged_path() const { return {path_, advantages_}; }
+  [[nodiscard]] rated_trajectory<Backend, Context> rated_path() const { return {path_, advantages_}; }
   [[nodiscard]] std::span<const float> rewards() const { return rewards_; }
   /// Another table at the same times; as many steps are trained.
   void set_table(Backend& backend, step_table table) { path_.set_table(backend, std::move(table)); }
@@ -89,8 +89,8 @@ class experience {
   }
   /// What the reward was shown, [B, decoded_size].
   [[nodiscard]] matrix<const float> samples() const {
-    const matrix<const float> all = judged();
-    if constexpr (judges_on_backend)
+    const matrix<const float> all = rated();
+    if constexpr (rates_on_backend)
       return {seen_.fetch(backend_, all.data, 0, all.size()), all.extents};
     else
       return {seen_.data(all.data), all.extents};
@@ -113,7 +113,7 @@ class experience {
         .value();
   }
 
-  /// Draws prompts from `contexts`, samples and judges.
+  /// Draws prompts from `contexts`, samples and rates.
   /// Throws what the reward throws, and std::runtime_error naming a sample whose reward is not finite and not left out,
   /// or the sample itself where it is not finite.
   void collect(Backend& backend, Generator& model, Reward& reward, Decoder& decoder, std::span<const Context> contexts,
@@ -127,7 +127,7 @@ class experience {
     shown_ = 0;
     const index_t part = rows_at_once(samples);
     const index_t first_recorded = path_.table().first_trained * parts;
-    const auto sample_and_judge = [&] {
+    const auto sample_and_rate = [&] {
       for (index_t first = 0; first < samples; first += part) {
         const index_t count = std::min(part, samples - first);
         rollouts_[static_cast<std::size_t>(first_recorded + first / part)].run(backend, [&] {
@@ -135,31 +135,32 @@ class experience {
           rollout(backend, model, workspace_, path_, output_.view(), std::as_const(noise_).device(), over, first, count,
                   shared_);
         });
-        judge(backend, reward, decoder, first, count);
+        rate(backend, reward, decoder, first, count);
       }
     };
-    bool is_judged = false;
+    bool is_rated = false;
     try {
-      sample_and_judge();
-      if constexpr (judges_aside) reward.wait();
-      is_judged = true;
+      sample_and_rate();
+      if constexpr (rates_aside) reward.wait();
+      is_rated = true;
       leave_out(backend);
     } catch (...) {
-      if constexpr (judges_aside) detail::settle(reward, parts);
+      if constexpr (rates_aside) detail::settle(reward, parts);
       // Where samples that are not finite may be left out, they are not what a reward failed at.
-      if (is_judged || check_.when_not_finite == non_finite::refuse)
+      if (is_rated || check_.when_not_finite == non_finite::refuse)
         require_finite_samples(this->samples().subview(0, shown_));
       throw;
     }
   }
 
-  /// Makes the rewards of the samples that were not left out into the advantages of their rows [H, B]: judge(rewards,
-  /// prompts, out), a sample's value at each of its steps. Rows of samples that were left out get 0.
-  template <class Judge>
-  void weigh(Backend& backend, const Judge& judge) {
+  /// Makes the rewards of the samples that were not left out into the advantages of their rows [H, B]:
+  /// advantage_of(rewards, prompts, out), a sample's value at each of its steps. Rows of samples that were left out get
+  /// 0.
+  template <class AdvantageOf>
+  void weigh(Backend& backend, const AdvantageOf& advantage_of) {
     const auto samples = static_cast<std::size_t>(path_.samples()), kept = static_cast<std::size_t>(path_.kept());
     const std::span<float> all = advantages_.host(), of_sample = all.first(samples);
-    judge(kept_rewards(), kept_prompts(), of_sample.first(kept));
+    advantage_of(kept_rewards(), kept_prompts(), of_sample.first(kept));
     for (std::size_t i = samples, from = kept; from < i; --i)  // to their places, from the back
       of_sample[i - 1] = path_.is_left_out(static_cast<index_t>(i - 1)) ? 0.0f : of_sample[--from];
     for (std::size_t first = samples; first < all.size(); first += samples)
@@ -180,7 +181,7 @@ class experience {
   }
 
  private:
-  static constexpr index_t parts = judges_aside ? 4 : 1;
+  static constexpr index_t parts = rates_aside ? 4 : 1;
 
   [[nodiscard]] static index_t samples_of(const experience_options& o) {
     return index_t{o.prompts} * o.samples_per_prompt;
@@ -193,7 +194,7 @@ class experience {
   }
 
   /// Where the reward's samples are made.
-  [[nodiscard]] matrix<const float> judged() const { return decodes ? decoded_.view() : path_.result(); }
+  [[nodiscard]] matrix<const float> rated() const { return decodes ? decoded_.view() : path_.result(); }
 
   void draw_prompts(std::span<const Context> contexts, experience_key key) {
     expects(!contexts.empty(), [&] { return message(caller_, ": there are no prompts; give at least one"); });
@@ -212,24 +213,24 @@ class experience {
     }
   }
 
-  void judge(Backend& backend, Reward& reward, Decoder& decoder, index_t first, index_t count) {
+  void rate(Backend& backend, Reward& reward, Decoder& decoder, index_t first, index_t count) {
     const matrix<const float> result = std::as_const(path_).result().subview(first, count);
     const auto row_contexts = std::as_const(path_).rows(first, count).contexts;  // the first step's are the samples'
     if constexpr (decodes) decode(backend, decoder, result, row_contexts, decoded_.view().subview(first, count));
     shown_ = first + count;
-    if constexpr (judges_on_backend)
-      detail::judge_on_backend(backend, reward, judged(), row_contexts, judged_there_, rewards_);
+    if constexpr (rates_on_backend)
+      detail::rate_on_backend(backend, reward, rated(), row_contexts, rated_there_, rewards_);
     else
-      judge_here(backend, reward, first, count);
+      rate_here(backend, reward, first, count);
   }
-  void judge_here(Backend& backend, Reward& reward, index_t first, index_t count) {
-    const index_t size = judged().cols();
-    const matrix<const float> seen{seen_.fetch(backend, judged().data, first * size, count * size), {count, size}};
+  void rate_here(Backend& backend, Reward& reward, index_t first, index_t count) {
+    const index_t size = rated().cols();
+    const matrix<const float> seen{seen_.fetch(backend, rated().data, first * size, count * size), {count, size}};
     const auto contexts = path_.contexts().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
     const auto out = std::span(rewards_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
     if constexpr (step_reward<Reward, Context>)
-      earned_.judge(backend, reward, path_, seen, out);
-    else if constexpr (judges_aside)
+      earned_.rate(backend, reward, path_, seen, out);
+    else if constexpr (rates_aside)
       reward.submit(seen, contexts, out);
     else
       reward(seen, contexts, out);
@@ -270,8 +271,8 @@ class experience {
   tensor<float, 2, Backend> output_;
   tensor<float, 2, Backend> decoded_;
   mutable fetched<float, Backend> seen_;
-  mirrored<float, Backend> judged_there_;  // the rewards that are made on the backend
-  index_t shown_ = 0;                      // samples of this rollout that the reward was shown
+  mirrored<float, Backend> rated_there_;  // the rewards that are made on the backend
+  index_t shown_ = 0;                     // samples of this rollout that the reward was shown
   mirrored<rollout_noise, Backend> noise_;
   std::vector<repeated<Backend>> rollouts_;  // by first trained step, which the table follows, and part
   step_earnings<Backend, Context, Reward> earned_;

@@ -43,7 +43,7 @@
 
 namespace fewstep {
 
-/// Policy gradient on the Markov decision process of a few-step generator: sample, judge, replay, step.
+/// Policy gradient on the Markov decision process of a few-step generator: sample, rate, replay, step.
 /// RLCM (Oertell et al. 2024, algorithm 1), DDPO (Black et al. 2023), GRPO and REBEL are compositions of it.
 ///
 /// Micro-batches follow from the memory budget and never change a bit; until the first optimizer step after a rollout
@@ -109,11 +109,11 @@ class policy_gradient {
   [[gnu::noinline]] update_report update(std::span<const context_type> contexts) {
     const auto begin = clock::now();
     sample(contexts);
-    const auto judged = clock::now();
+    const auto sampled = clock::now();
     update_report report = train();
     const auto end = clock::now();
-    report.sampling_seconds = std::chrono::duration<double>(judged - begin).count();
-    report.training_seconds = std::chrono::duration<double>(end - judged).count();
+    report.sampling_seconds = std::chrono::duration<double>(sampled - begin).count();
+    report.training_seconds = std::chrono::duration<double>(end - sampled).count();
     return report;
   }
 
@@ -155,18 +155,18 @@ class policy_gradient {
     tried_.forget();
     const std::pair<index_t, index_t> all{0, path().trained_rows()};
     gradient_.begin_pass(backend_, path(), options_.seed, static_cast<std::uint64_t>(-1 - number));
-    gradient_.begin_minibatch(backend_, model_, experience_.judged_path(), all, parts_.objective,
+    gradient_.begin_minibatch(backend_, model_, experience_.rated_path(), all, parts_.objective,
                               parts_.regularizer.coefficient(), false);
     const vec<float> g = model_.gradients();
     backend_.for_each(g.size(), detail::fill<float>{g.data, 0.0f});
-    gradient_.add(backend_, model_, parts_.regularizer, experience_.judged_path(), all);
+    gradient_.add(backend_, model_, parts_.regularizer, experience_.rated_path(), all);
     (void)add_auxiliary({options_.seed, -1 - number, 0});
   }
 
   /// Adds the gradient of the loss over rows [first, last) of the replay order; they count as `total` rows of the mean.
   void accumulate(index_t first, index_t last, double total, update_report& report) {
     gradient_.set_loss(parts_.objective, parts_.regularizer.coefficient(), total);
-    gradient_.add(backend_, model_, parts_.regularizer, experience_.judged_path(), {first, last});
+    gradient_.add(backend_, model_, parts_.regularizer, experience_.rated_path(), {first, last});
     add_scores({first, last}, report);
   }
 
@@ -180,9 +180,9 @@ class policy_gradient {
                            static_cast<std::uint64_t>(index() * options_.inner_epochs + epoch));
       for (int k = 0; k < options_.optimizer_steps; ++k) {
         const std::pair<index_t, index_t> places = gradient_.minibatch(k);
-        report.loss -= gradient_.begin_minibatch(backend_, model_, experience_.judged_path(), places, parts_.objective,
+        report.loss -= gradient_.begin_minibatch(backend_, model_, experience_.rated_path(), places, parts_.objective,
                                                  parts_.regularizer.coefficient(), epoch > 0 || k > 0);
-        gradient_.replace(backend_, model_, parts_.regularizer, experience_.judged_path(), k);
+        gradient_.replace(backend_, model_, parts_.regularizer, experience_.rated_path(), k);
         add_scores(places, report);
         report.loss += add_auxiliary({options_.seed, index(), epoch * options_.optimizer_steps + k});
         report.gradient_norm = std::max(report.gradient_norm, update_.step(parts_.optimizer));

@@ -77,9 +77,9 @@ consteval bool require_parts() {
   if constexpr (!backend<Backend> || !generator<Generator, Backend>) {
     return false;
   } else {
-    constexpr bool judged = !std::same_as<decltype(Parts::reward), no_reward>;
+    constexpr bool rewarded = !std::same_as<decltype(Parts::reward), no_reward>;
     constexpr bool stepped = !std::same_as<decltype(Parts::optimizer), no_optimizer>;
-    static_assert(judged, "fewstep::policy_gradient: there is no reward; give policy_gradient_parts{.reward = ...}");
+    static_assert(rewarded, "fewstep::policy_gradient: there is no reward; give policy_gradient_parts{.reward = ...}");
     static_assert(stepped,
                   "fewstep::policy_gradient: there is no optimizer; give policy_gradient_parts{.optimizer = adam{}}");
     using context_type = typename Generator::context_type;
@@ -91,14 +91,14 @@ consteval bool require_parts() {
                             require_any_objective<decltype(Parts::objective)>() &&
                             require_regularizer<decltype(Parts::regularizer), Backend, context_type>() &&
                             require_auxiliary_loss<decltype(Parts::auxiliary), Backend, Generator>();
-    if constexpr (judged && stepped) {
+    if constexpr (rewarded && stepped) {
       using reward_type = decltype(Parts::reward);
-      constexpr bool judges = require_any_reward<reward_type, Backend, context_type>();
+      constexpr bool rates = require_any_reward<reward_type, Backend, context_type>();
       static_assert(!step_reward<reward_type, context_type> || std::same_as<decltype(Parts::decoder), identity_decoder>,
                     "fewstep::policy_gradient: a reward of steps sees states, which no decoder is made for; leave the "
                     "decoder out, or decode in the reward");
-      if constexpr (judges && has_submit<reward_type, context_type>) require_async_reward<reward_type, context_type>();
-      return samples && learns && judges && require_optimizer<decltype(Parts::optimizer), Backend>();
+      if constexpr (rates && has_submit<reward_type, context_type>) require_async_reward<reward_type, context_type>();
+      return samples && learns && rates && require_optimizer<decltype(Parts::optimizer), Backend>();
     } else {
       return false;
     }

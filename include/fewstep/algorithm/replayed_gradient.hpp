@@ -32,14 +32,14 @@ struct replay_settings {
   fewstep::reduction reduction = fewstep::reduction::mean;
 };
 
-/// The gradient of an objective and a regularizer over the trained rows of a judged trajectory, which are replayed in
+/// The gradient of an objective and a regularizer over the trained rows of a rated trajectory, which are replayed in
 /// minibatches and within these in micro-batches: forward, scores, backward.
 template <class Backend, class Generator, class Objective, class Regularizer>
 class replayed_gradient {
  public:
   using context_type = typename Generator::context_type;
   using path_type = trajectory<Backend, context_type>;
-  using judged_type = judged_trajectory<Backend, context_type>;
+  using rated_type = rated_trajectory<Backend, context_type>;
   using transition_objective_type = typename detail::transition_objective<Objective>::type;
   static constexpr bool has_reference = Regularizer::has_reference;
   static constexpr bool over_trajectories = trajectory_objective<Objective>;
@@ -76,8 +76,8 @@ class replayed_gradient {
   /// Settles the loss of the rows at places [first, last). For an objective over trajectories this finds the weight of
   /// each, from log-ratios that are 0 until the parameters have `moved` since the rollout, and returns the value. The
   /// advantage of a trajectory is that of its first trained step.
-  double begin_minibatch(Backend& backend, Generator& model, const judged_type& from,
-                         std::pair<index_t, index_t> places, const Objective& value, float coefficient, bool moved) {
+  double begin_minibatch(Backend& backend, Generator& model, const rated_type& from, std::pair<index_t, index_t> places,
+                         const Objective& value, float coefficient, bool moved) {
     total_ = static_cast<double>(std::max<index_t>(kept_rows(from.path, places), 1));
     double of_trajectories = 0;
     if constexpr (over_trajectories) {
@@ -103,7 +103,7 @@ class replayed_gradient {
   [[nodiscard]] double total() const { return total_; }
 
   /// The gradient of minibatch k takes the place of the generator's gradients.
-  void replace(Backend& backend, Generator& model, Regularizer& regularizer, const judged_type& from, int k) {
+  void replace(Backend& backend, Generator& model, Regularizer& regularizer, const rated_type& from, int k) {
     const path_type& path = from.path;
     const auto places = minibatch(k);
     const auto work = [&] {
@@ -119,7 +119,7 @@ class replayed_gradient {
   }
 
   /// Adds the gradient of the rows at places [first, last).
-  void add(Backend& backend, Generator& model, Regularizer& regularizer, const judged_type& from,
+  void add(Backend& backend, Generator& model, Regularizer& regularizer, const rated_type& from,
            std::pair<index_t, index_t> places) {
     const path_type& path = from.path;
     each_micro_batch(backend, from, places,
@@ -151,11 +151,11 @@ class replayed_gradient {
   }
 
   template <class Work>
-  void each_micro_batch(Backend& backend, const judged_type& from, std::pair<index_t, index_t> places,
+  void each_micro_batch(Backend& backend, const rated_type& from, std::pair<index_t, index_t> places,
                         const Work& work) {
     loss_.upload(backend);
     if constexpr (over_trajectories) row_weights_.upload(backend);
-    const judged_type weighted{from.path, over_trajectories ? row_weights_ : from.advantages};
+    const rated_type weighted{from.path, over_trajectories ? row_weights_ : from.advantages};
     for (index_t at = places.first; at < places.second; at += settings_.rows_at_once) {
       const index_t count = std::min(settings_.rows_at_once, places.second - at);
       work(replay_.rows(backend, weighted, at, count), output_.view().subview(0, count), at);
@@ -181,7 +181,7 @@ class replayed_gradient {
   }
 
   /// Sets the weights of the trajectories that have rows at the places.
-  double weigh(Backend& backend, Generator& model, const judged_type& from, std::pair<index_t, index_t> places,
+  double weigh(Backend& backend, Generator& model, const rated_type& from, std::pair<index_t, index_t> places,
                const Objective& value, bool moved) {
     weights_.forget();
     const path_type& path = from.path;

@@ -25,9 +25,9 @@ class step_earnings {
   step_earnings(Backend& backend, const trajectory<Backend, Context>& path)
       : states_(backend, is_by_step ? path.states().size() : 0) {}
 
-  /// Judges all steps; out[B] is the sum over them. `samples` are the finished ones, on the host.
-  void judge(Backend& backend, Reward& reward, const trajectory<Backend, Context>& path, matrix<const float> samples,
-             std::span<float> out) requires is_by_step {
+  /// Rates all steps; out[B] is the sum over them. `samples` are the finished ones, on the host.
+  void rate(Backend& backend, Reward& reward, const trajectory<Backend, Context>& path, matrix<const float> samples,
+            std::span<float> out) requires is_by_step {
     const matrix<const float> all = path.states();
     const matrix<const float> states{states_.fetch(backend, all.data, 0, all.size()), all.extents};
     const auto at = [&](int step) { return states.subview(step * path.samples(), path.samples()); };
@@ -36,7 +36,7 @@ class step_earnings {
     std::fill(out.begin(), out.end(), 0.0f);
     for (int k = 0; k < steps; ++k) {
       const std::span<float> earned = std::span(rewards_).subspan(static_cast<std::size_t>(k) * out.size(), out.size());
-      reward(judged_step{k, steps, at(k), k + 1 < steps ? at(k + 1) : samples}, path.contexts(), earned);
+      reward(rated_step{k, steps, at(k), k + 1 < steps ? at(k + 1) : samples}, path.contexts(), earned);
       for (std::size_t i = 0; i < out.size(); ++i) out[i] += earned[i];
     }
   }

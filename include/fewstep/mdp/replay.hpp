@@ -20,9 +20,9 @@
 
 namespace fewstep {
 
-/// A trajectory that has been judged: what the action of each of its rows was worth.
+/// A trajectory that has been rated: what the action of each of its rows was worth.
 template <class Backend, class Context>
-struct judged_trajectory {
+struct rated_trajectory {
   const trajectory<Backend, Context>& path;
   const mirrored<float, Backend>& advantages;  ///< [H B], by row of the trajectory
 };
@@ -47,7 +47,7 @@ struct gather_states {
 };
 
 /// What each gathered row is learned from by.
-struct gather_judgement {
+struct gather_rating {
   const index_t* numbers;
   const double* log_probabilities;
   const float* advantages;
@@ -180,15 +180,15 @@ class replay {
   }
 
   /// The rows at places [at, at + count), count <= micro_batch; valid until the next call.
-  [[nodiscard]] transition_rows<Context> rows(Backend& backend, const judged_trajectory<Backend, Context>& from,
+  [[nodiscard]] transition_rows<Context> rows(Backend& backend, const rated_trajectory<Backend, Context>& from,
                                               index_t at, index_t count) {
     const trajectory<Backend, Context>& path = from.path;
     if (!permutes()) return path.transitions(path.first_trained_row() + at, count, from.advantages.view());
     const auto array = [&](index_t which) { return gathered_.view().subview(which * micro_batch_, count); };
     const index_t* const numbers = numbers_.device() + at;
     backend.for_each(count, detail::gather_states{numbers, path.states(), path.samples(), array(0), array(1)});
-    backend.for_each(count, detail::gather_judgement{numbers, path.log_probabilities(), from.advantages.device(),
-                                                     log_probabilities_.data(), advantages_.data()});
+    backend.for_each(count, detail::gather_rating{numbers, path.log_probabilities(), from.advantages.device(),
+                                                  log_probabilities_.data(), advantages_.data()});
     if (keeps_outputs_) backend.for_each(count, detail::gather_rows{numbers, path.outputs(), array(2)});
     const context_rows<Context> contexts{path.row_contexts().values, samples_.device() + at, count};
     return {{array(0), times_.view().subview(at, count), contexts},

@@ -114,9 +114,9 @@ class held_out_samples {
   template <class Reward>
   [[nodiscard]] held_out_figure mean_reward(Reward& reward, const reward_check& check = {}) {
     static_assert(detail::require_reward_on<Reward, Backend, context_type>());
-    if constexpr (detail::judges_on_backend<Reward, Backend, context_type>) {
+    if constexpr (detail::rates_on_backend<Reward, Backend, context_type>) {
       mirrored<float, Backend> there(backend_, path_.samples());
-      detail::judge_on_backend(backend_, reward, made(), contexts_of_rows(), there, rewards_);
+      detail::rate_on_backend(backend_, reward, made(), contexts_of_rows(), there, rewards_);
     } else {
       reward(samples_, contexts(), std::span(rewards_));
     }

@@ -38,13 +38,13 @@ namespace detail {
 
 /// Whether a trainer asks R on the backend: not where it rates in the background.
 template <class R, class Backend, class Context>
-concept judges_on_backend = device_reward<R, Backend, Context> && !async_reward<R, Context>;
+concept rates_on_backend = device_reward<R, Backend, Context> && !async_reward<R, Context>;
 
 /// Rewards of all samples, made on the backend in the scratch `there` and brought to the host. One that was not written
 /// is not a number.
 template <class Backend, class Reward, class Context>
-void judge_on_backend(Backend& backend, Reward& reward, matrix<const float> samples, context_rows<Context> contexts,
-                      mirrored<float, Backend>& there, std::span<float> out) {
+void rate_on_backend(Backend& backend, Reward& reward, matrix<const float> samples, context_rows<Context> contexts,
+                     mirrored<float, Backend>& there, std::span<float> out) {
   std::fill(there.host().begin(), there.host().end(), std::numeric_limits<float>::quiet_NaN());
   there.upload(backend);
   reward(backend, samples, contexts, vec<float>{there.device(), {there.size()}});

@@ -12,13 +12,13 @@ namespace fewstep {
 
 /// One step of all samples, as a reward sees it: an action led from the states x[B, D] to next[B, D], in host memory.
 /// Of the last step `next` is the finished sample.
-struct judged_step {
+struct rated_step {
   int step = 0;   ///< k
   int steps = 1;  ///< of the trajectory
   matrix<const float> x, next;
 };
 
-/// Judges every step of a trajectory: r(step, contexts[B], out[B]), called once for each step, in order. A trainer
+/// Rates every step of a trajectory: r(step, contexts[B], out[B]), called once for each step, in order. A trainer
 /// takes one wherever it takes a reward; a sample's reward is then the sum over its steps. What each action is given
 /// for it is the advantage's business (step_advantage).
 ///
@@ -27,13 +27,13 @@ struct judged_step {
 /// Smallest model (the way is to be short):
 ///   struct effort {
 ///     template <class Context>
-///     void operator()(const judged_step& s, std::span<const Context>, std::span<float> out) const {
+///     void operator()(const rated_step& s, std::span<const Context>, std::span<float> out) const {
 ///       for (index_t i = 0; i < s.x.rows(); ++i) out[i] = -std::abs(*s.next.row(i) - *s.x.row(i));
 ///     }
 ///   };
 /// Models here: per_step (a lambda on one step of one sample).
 template <class R, class Context>
-concept step_reward = requires(R& r, const judged_step& step, std::span<const Context> contexts, std::span<float> out) {
+concept step_reward = requires(R& r, const rated_step& step, std::span<const Context> contexts, std::span<float> out) {
   { r(step, contexts, out) } -> std::same_as<void>;
 };
 
@@ -59,7 +59,7 @@ struct per_step {
   requires requires(F& f, vec<const float> x, const Context& c) {
     { f(0, x, x, c) } -> std::convertible_to<float>;
   }
-  void operator()(const judged_step& s, std::span<const Context> contexts, std::span<float> out) {
+  void operator()(const rated_step& s, std::span<const Context> contexts, std::span<float> out) {
     const array_extents<1> d{s.x.cols()};
     for (std::size_t i = 0; i < out.size(); ++i) {
       const auto r = static_cast<index_t>(i);

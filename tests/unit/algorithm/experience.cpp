@@ -53,7 +53,7 @@ TEST_CASE("an experience says what every action was worth, by row, and 0 for sam
   lived.weigh(backend, [](std::span<const float> rewards, std::span<const std::int32_t>, std::span<float> out) {
     for (std::size_t i = 0; i < rewards.size(); ++i) out[i] = 100 + rewards[i];
   });
-  const auto judged = lived.judged_path();
+  const auto judged = lived.rated_path();
   REQUIRE(judged.advantages.size() == table.horizon() * samples);
   for (index_t row = 0; row < judged.advantages.size(); ++row) {
     const index_t sample = row % samples;

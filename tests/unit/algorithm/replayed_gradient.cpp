@@ -42,7 +42,7 @@ struct rolled {
       advantages.host()[static_cast<std::size_t>(row)] = std::sin(static_cast<float>(row));
   }
 
-  [[nodiscard]] judged_trajectory<cpu_backend, std::int32_t> judged() const { return {path, advantages}; }
+  [[nodiscard]] rated_trajectory<cpu_backend, std::int32_t> judged() const { return {path, advantages}; }
   [[nodiscard]] auto replayed(const replay_settings& s) {
     return replayed_gradient<cpu_backend, toy, reinforce, no_regularizer>(backend, model, path, s);
   }
