@@ -26,7 +26,8 @@ struct clipped_surrogate {
   template <class Visitor>
   void settings(Visitor& visit) const {
     visit("clip_range", clip_range.low, at_least(0).below(1).remark("0: automatic"));
-    visit("clip_range.high", clip_range.high, at_least(0).remark("0: automatic"));
+    if (clip_range.high != clip_range.low)  // one number is one setting, as in checkpoints of before
+      visit("clip_range.high", clip_range.high, at_least(0).remark("0: automatic"));
   }
 
   [[nodiscard]] FEWSTEP_HD constexpr surrogate operator()(const transition& t) const {

@@ -27,7 +27,8 @@ struct guarded_surrogate {
   template <class Visitor>
   void settings(Visitor& visit) const {
     visit("clip_range", clip_range.low, above(0).below(1));
-    visit("clip_range.high", clip_range.high, above(0));
+    if (clip_range.high != clip_range.low)  // one number is one setting, as in checkpoints of before
+      visit("clip_range.high", clip_range.high, above(0));
   }
 
   [[nodiscard]] FEWSTEP_HD constexpr surrogate operator()(const transition& t) const {
