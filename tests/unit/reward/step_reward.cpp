@@ -11,7 +11,7 @@ using fewstep::index_t;
 using fewstep::per_step;
 using fewstep::rated_step;
 
-TEST_CASE("a function of one step of one sample judges a batch") {
+TEST_CASE("a function of one step of one sample rates a batch") {
   const std::vector<float> x{1, 2, 3, 4, 5, 6}, next{10, 20, 30, 40, 50, 60};
   const std::vector<std::int32_t> contexts{7, 8, 9};
   std::vector<float> out(3);

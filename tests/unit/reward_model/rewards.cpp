@@ -80,7 +80,7 @@ void check_gradient(Judge& judge, const squares::examples& all) {
 
 }  // namespace
 
-TEST_CASE("judges as rewards: gradients by the pixels") {
+TEST_CASE("reward models as rewards: gradients by the pixels") {
   cpu_backend backend;
   const squares::examples all(3, 0, 11);
   auto towers = squares::make_two_tower(backend);
@@ -95,7 +95,7 @@ TEST_CASE("judges as rewards: gradients by the pixels") {
   }
 }
 
-TEST_CASE("judges as rewards: the same bits in any split of the batch and on any number of threads") {
+TEST_CASE("reward models as rewards: the same bits in any split of the batch and on any number of threads") {
   const squares::examples all(3, 0, 13);
   std::vector<verdict> of_alignment, of_preference;
   for (const int threads : {1, 2, 3}) {
