@@ -8,7 +8,7 @@
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/nn/activation.hpp>
 #include <fewstep/nn/resample.hpp>
-#include <fewstep/optimizer/optimizer.hpp>
+#include <fewstep/optimizer/gradient_norm.hpp>
 
 #include <type_traits>
 
