@@ -27,7 +27,7 @@ int main() {
   auto nearness =
       fewstep::per_sample([](fewstep::vec<const float> x, std::int32_t) { return -std::hypot(x[0] - 1.0f, x[1]); });
   auto trainer = fewstep::rlcm(backend, generator, nearness, fewstep::adam{.learning_rate = 1e-3f},
-                               {.horizon = 4, .prompts_per_update = 4, .samples_per_prompt = 64});
+                               {.horizon = 4, .batch = {.prompts = 4, .samples_per_prompt = 64}});
   for (const auto& update : trainer.run(std::vector<std::int32_t>{0}, 101))
     if (update.index % 50 == 0)
       std::printf("update %3d: reward %.2f, importance ratio %.9f\n", static_cast<int>(update.index),

@@ -52,7 +52,9 @@ struct training {
       : backend({.threads = threads}),
         model(default_unet(backend)),
         trainer(rlcm(backend, model, demo_reward<Backend>{&backend}, adamw{.learning_rate = 1e-4f},
-                     {.horizon = s.horizon, .prompts_per_update = s.prompts, .samples_per_prompt = 1, .seed = 1})) {
+                     {.horizon = s.horizon,
+                      .batch = {.prompts = s.prompts, .samples_per_prompt = 1},
+                      .training = {.seed = 1}})) {
     for (std::int32_t word = 1; word <= 32; ++word) contexts.push_back({{word, word + 32, word + 64}});
   }
 

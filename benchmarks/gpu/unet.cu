@@ -97,8 +97,7 @@ void update(benchmark::State& state, const arithmetic& a, launched how) {
   auto trainer = rlcm(backend, model, per_sample([](vec<const float> x, const token_list&) { return x[0]; }),
                       adam{.learning_rate = 0.0f},
                       {.horizon = static_cast<int>(state.range(1)),
-                       .prompts_per_update = static_cast<int>(state.range(0)),
-                       .samples_per_prompt = 1});
+                       .batch = {.prompts = static_cast<int>(state.range(0)), .samples_per_prompt = 1}});
   const std::vector<token_list> contexts{some_words()};
   for (int k = 0; k < 2; ++k) trainer.update(contexts);  // taken its memory, and recorded
   const double passes = trainer.table().horizon() + 3.0 * trainer.table().trained;

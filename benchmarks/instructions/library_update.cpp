@@ -14,9 +14,8 @@ int main(int argc, char** argv) {
         fewstep::per_sample([](fewstep::vec<const float> x, std::int32_t) { return problem::reward_of(x.data); });
     auto trainer = fewstep::rlcm(backend, model, reward, problem::optimizer,
                                  {.horizon = problem::horizon,
-                                  .prompts_per_update = problem::samples,
-                                  .samples_per_prompt = 1,
-                                  .seed = problem::seed});
+                                  .batch = {.prompts = problem::samples, .samples_per_prompt = 1},
+                                  .training = {.seed = problem::seed}});
     for (int i = 0; i < updates; ++i) trainer.update(problem::classes);
   });
 }

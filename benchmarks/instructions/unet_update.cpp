@@ -27,9 +27,9 @@ int main(int argc, char** argv) {
   size.widths = {16, 32};
   size.encoder_blocks = size.middle_blocks = size.decoder_blocks = 1;
   auto model = default_unet(backend, size);
-  auto trainer =
-      rlcm(backend, model, per_sample([](vec<const float> x, const auto&) { return -x[0]; }),
-           adamw{.learning_rate = 1e-3f}, {.horizon = 2, .prompts_per_update = 8, .samples_per_prompt = 1, .seed = 1});
+  auto trainer = rlcm(backend, model, per_sample([](vec<const float> x, const auto&) { return -x[0]; }),
+                      adamw{.learning_rate = 1e-3f},
+                      {.horizon = 2, .batch = {.prompts = 8, .samples_per_prompt = 1}, .training = {.seed = 1}});
   const std::vector<token_list> contexts{{{1, 2, 3}}, {{4, 5}}};
   const int updates = std::atoi(argv[2]);
   for (int i = 0; i < updates; ++i) trainer.update(contexts);

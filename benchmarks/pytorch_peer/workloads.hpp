@@ -392,12 +392,12 @@ struct mean_pixel {
 /// The trainer whose updates are measured.
 template <class Backend>
 auto make_trainer(Backend& backend, text_unet<Backend>& model) {
-  return rlcm(backend, model, per_sample(mean_pixel{}), adam{},
-              {.horizon = update_horizon,
-               .prompts_per_update = static_cast<int>(batch_size),
-               .samples_per_prompt = 1,
-               .seed = seed},
-              batch_advantage{});
+  return rlcm(
+      backend, model,
+      policy_gradient_parts{.reward = per_sample(mean_pixel{}), .optimizer = adam{}, .advantage = batch_advantage{}},
+      {.horizon = update_horizon,
+       .batch = {.prompts = static_cast<int>(batch_size), .samples_per_prompt = 1},
+       .training = {.seed = seed}});
 }
 
 /// The first update of a trainer: what it drew, rated, and did.
@@ -414,7 +414,7 @@ void write_update(exchange<Backend>& to, Trainer& trainer, text_unet<Backend>& m
   to.add("update.loss", report.loss);
   to.add("update.gradient_norm", report.gradient_norm);
   to.add("update.learning_rate", static_cast<double>(adam{}.learning_rate));
-  to.add("update.max_gradient_norm", static_cast<double>(trainer.options().max_gradient_norm));
+  to.add("update.training.max_gradient_norm", static_cast<double>(trainer.options().max_gradient_norm));
   to.add_model("update_gradient", model, model.gradients());
   to.add_model("updated", model, model.parameters());
 }

@@ -68,9 +68,11 @@ struct configuration {
 };
 
 auto make_trainer(cpu_backend& backend, text_unet<cpu_backend>& model, int batch, int horizon) {
-  return rlcm(
-      backend, model, per_sample([](vec<const float> x, const auto&) { return x[0]; }), adamw{.learning_rate = 0.0f},
-      {.horizon = horizon, .prompts_per_update = batch, .samples_per_prompt = 1, .last = last_step::stochastic});
+  return rlcm(backend, model,
+              policy_gradient_parts{.reward = per_sample([](vec<const float> x, const auto&) { return x[0]; }),
+                                    .optimizer = adamw{.learning_rate = 0.0f},
+                                    .sampler = consistency_sampler{.last = last_step::stochastic}},
+              {.horizon = horizon, .batch = {.prompts = batch, .samples_per_prompt = 1}});
 }
 
 /// Operations of one prediction of one picture, counted while it is made.

@@ -126,7 +126,7 @@ void run() {
   // RLCM moves all of it to the right. The reward is the host's: samples come to it through pinned memory.
   auto nearness = per_sample([](vec<const float> x, int) { return -std::hypot(x[0] - 1, x[1]); });
   auto trainer = rlcm(backend, generator, nearness, adam{.learning_rate = 2e-3f},
-                      {.horizon = 4, .prompts_per_update = 4, .samples_per_prompt = 15});
+                      {.horizon = 4, .batch = {.prompts = 4, .samples_per_prompt = 15}});
   for (const auto& update : trainer.run(contexts, 41))
     if (update.index % 20 == 0)
       std::printf("reward %.1f, importance ratio %.9f\n", update.reward_mean, update.ratio_mean);

@@ -89,12 +89,16 @@ int main() {
   for (std::uint64_t n = 0; n < 4096; ++n) starts.push_back(observe(data, n));
   auto thrift = fewstep::per_sample(
       [](fewstep::vec<const float> chunk, const observation& start) { return -execute(start, chunk.data).cost; });
-  fewstep::rlcm_options options{.horizon = 3, .prompts_per_update = 64, .samples_per_prompt = 8};
-  options.last = fewstep::last_step::stochastic;  // explores around the actions, too
-  options.final_sigma = 0.03f;
-  options.schedule = {.total = 400, .final = 0.1f};
-  auto trainer =
-      fewstep::rlcm(backend, model, thrift, fewstep::adam{.learning_rate = 3e-3f}, options, fewstep::group_advantage{});
+  // The last step explores around the actions, too.
+  const fewstep::consistency_sampler sampler{.last = fewstep::last_step::stochastic, .final_sigma = 0.03f};
+  auto trainer = fewstep::rlcm(backend, model,
+                               fewstep::policy_gradient_parts{.reward = thrift,
+                                                              .optimizer = fewstep::adam{.learning_rate = 3e-3f},
+                                                              .advantage = fewstep::group_advantage{},
+                                                              .sampler = sampler},
+                               {.horizon = 3,
+                                .batch = {.prompts = 64, .samples_per_prompt = 8},
+                                .training = {.schedule = {.total = 400, .final = 0.1f}}});
   double deviation = 0;
   for (const auto& update : trainer.run(starts, 400)) deviation = std::max(deviation, update.ratio_deviation);
   const double after = percent_that_succeed();

@@ -104,8 +104,9 @@ void learn(const char* name, auto optimizer, std::size_t memory_budget) {
   check_generator(backend, generator, goals);  // throws a sentence if a promise is broken
 
   auto nearness = per_sample([](vec<const float> x, goal to) { return -std::hypot(x[0] - to.x, x[1] - to.y); });
-  auto trainer = rlcm(backend, generator, nearness, optimizer,
-                      {.prompts_per_update = 7, .samples_per_prompt = 15, .memory_budget = memory_budget});
+  auto trainer =
+      rlcm(backend, generator, nearness, optimizer,
+           {.batch = {.prompts = 7, .samples_per_prompt = 15}, .training = {.memory_budget = memory_budget}});
   double reward = 0, off = 0;
   for (const auto& update : trainer.run(goals, 200))
     reward = update.reward_mean, off = std::max(off, update.ratio_deviation);

@@ -110,7 +110,8 @@ int main() {
 
   // RLCM moves all of it to the right.
   auto nearness = per_sample([](vec<const float> x, int) { return -std::hypot(x[0] - 1, x[1]); });
-  auto trainer = rlcm(backend, generator, nearness, adam{.learning_rate = 1e-3f}, {.samples_per_prompt = 15});
+  auto trainer =
+      rlcm(backend, generator, nearness, adam{.learning_rate = 1e-3f}, {.batch = {.samples_per_prompt = 15}});
   for (const auto& update : trainer.run(contexts, 101))
     if (update.index % 50 == 0)
       std::printf("reward %.2f, importance ratio %.9f\n", update.reward_mean, update.ratio_mean);

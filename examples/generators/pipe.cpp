@@ -111,7 +111,7 @@ int main(int argument_count, char**) {
   auto nearness = fewstep::per_sample(
       [](vec<const float> x, std::int32_t place) { return -std::hypot(x[0] - static_cast<float>(place), x[1]); });
   auto trainer = fewstep::rlcm(backend, generator, nearness, fewstep::adam{.learning_rate = 1e-2f},
-                               {.horizon = 4, .prompts_per_update = 4, .samples_per_prompt = 32});
+                               {.horizon = 4, .batch = {.prompts = 4, .samples_per_prompt = 32}});
   for (const auto& update : trainer.run(std::vector<std::int32_t>{-1, 1}, 201))
     if (update.index % 100 == 0)
       std::printf("update %3d: reward %.1f, importance ratio %.9f\n", static_cast<int>(update.index),

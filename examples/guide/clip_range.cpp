@@ -15,13 +15,13 @@ int main() {
   for (const int steps : {1, 4, 16})
     for (const float range : {fewstep::automatic, 0.01f}) {
       std::ranges::copy(base, generator.parameters().begin());
-      auto trainer = fewstep::rlcm(backend, generator, on_the_right, fewstep::adam{.learning_rate = 1e-3f},
-                                   {.horizon = 4,
-                                    .prompts_per_update = 1,
-                                    .samples_per_prompt = 256,
-                                    .clip_range = range,
-                                    .optimizer_steps = steps},
-                                   fewstep::group_advantage{});
+      auto trainer =
+          fewstep::rlcm(backend, generator,
+                        fewstep::policy_gradient_parts{.reward = on_the_right,
+                                                       .optimizer = fewstep::adam{.learning_rate = 1e-3f},
+                                                       .objective = fewstep::clipped_surrogate{.clip_range = range},
+                                                       .advantage = fewstep::group_advantage{}},
+                        {.horizon = 4, .optimizer_steps = steps, .batch = {.prompts = 1, .samples_per_prompt = 256}});
       fewstep::update_report last;
       for (const auto& update : trainer.run(std::vector<std::int32_t>{0}, 11)) last = update;
       std::printf("%15d   %10.2f   %6.1f   %7.2f\n", steps,

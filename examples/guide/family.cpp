@@ -8,18 +8,15 @@
 
 namespace {
 
-using fewstep::grpo_options;
+using fewstep::policy_gradient_options;
+using fewstep::policy_gradient_parts;
 
 /// What every member gets: so many samples an update, in groups of 16, two optimizer steps on them, four network calls.
-constexpr grpo_options group_settings(std::uint64_t seed) {
-  return {.horizon = 4, .prompts_per_update = 16, .samples_per_prompt = 16, .max_gradient_norm = 5, .seed = seed};
-}
-fewstep::rlcm_options consistency_settings(const grpo_options& o) {
-  return {.horizon = o.horizon,
-          .prompts_per_update = o.prompts_per_update,
-          .samples_per_prompt = o.samples_per_prompt,
-          .optimizer_steps = o.optimizer_steps,
-          .seed = o.seed};
+constexpr policy_gradient_options settings(std::uint64_t seed) {
+  return {.horizon = 4,
+          .optimizer_steps = 2,
+          .batch = {.prompts = 16, .samples_per_prompt = 16},
+          .training = {.max_gradient_norm = 5, .seed = seed}};
 }
 constexpr fewstep::adam optimizer{.learning_rate = 1e-3f};
 constexpr int updates = 10, runs = 3;
@@ -33,7 +30,7 @@ void measure(const char* name, Generator& generator, const std::vector<float>& b
   double reward = 0, near = 0, clipped = 0;
   for (std::uint64_t seed = 0; seed < runs; ++seed) {
     std::ranges::copy(base, generator.parameters().begin());
-    auto trainer = make_trainer(group_settings(seed));
+    auto trainer = make_trainer(settings(seed));
     for (const auto& update : trainer.run(std::vector<std::int32_t>{0}, updates + 1)) {
       if (update.index < updates) {
         clipped += update.clip_fraction / (runs * updates);
@@ -62,33 +59,48 @@ int main() {
   std::puts("member                         reward   near the circle   clipped");
   //! [members]
   consistent("grpo, consistency steps",
-             [&](grpo_options o) { return fewstep::grpo(backend, generator, on_the_right, optimizer, o); });
-  consistent("cps_grpo",
-             [&](grpo_options o) { return fewstep::cps_grpo(backend, generator, on_the_right, optimizer, o); });
-  flowing("flow_grpo", [&](grpo_options o) { return fewstep::flow_grpo(backend, flow, on_the_right, optimizer, o); });
-  flowing("dance_grpo", [&](grpo_options o) { return fewstep::dance_grpo(backend, flow, on_the_right, optimizer, o); });
-  flowing("mix_grpo, window of 2", [&](grpo_options o) {
-    return fewstep::mix_grpo(backend, flow, on_the_right, optimizer, o, {.length = 2, .every = 5});
+             [&](policy_gradient_options o) { return fewstep::grpo(backend, generator, on_the_right, optimizer, o); });
+  consistent("cps_grpo", [&](policy_gradient_options o) {
+    return fewstep::cps_grpo(backend, generator, on_the_right, optimizer, o);
   });
-  flowing("flow_grpo_fast, window of 1", [&](grpo_options o) {
-    return fewstep::flow_grpo_fast(backend, flow, on_the_right, optimizer, o, {.length = 1});
+  flowing("flow_grpo",
+          [&](policy_gradient_options o) { return fewstep::flow_grpo(backend, flow, on_the_right, optimizer, o); });
+  flowing("dance_grpo",
+          [&](policy_gradient_options o) { return fewstep::dance_grpo(backend, flow, on_the_right, optimizer, o); });
+  flowing("mix_grpo, window of 2", [&](policy_gradient_options o) {
+    return fewstep::mix_grpo(backend, flow,
+                             policy_gradient_parts{.reward = on_the_right,
+                                                   .optimizer = optimizer,
+                                                   .selection = fewstep::sliding_window{.length = 2, .every = 5}},
+                             o);
   });
-  flowing("grpo_guard", [&](grpo_options o) {
-    return fewstep::grpo_guard(backend, flow, on_the_right, optimizer, o, {.clip_range = 0.1f});
+  flowing("flow_grpo_fast, window of 1", [&](policy_gradient_options o) {
+    return fewstep::flow_grpo_fast(
+        backend, flow,
+        policy_gradient_parts{
+            .reward = on_the_right, .optimizer = optimizer, .selection = fewstep::random_window{.length = 1}},
+        o);
   });
-  consistent("flow_dppo, cps steps", [&](grpo_options o) {
-    return fewstep::flow_dppo(backend, generator, on_the_right, optimizer, o, fewstep::cps_sampler{},
-                              {.threshold = 0.05f});
+  flowing("grpo_guard", [&](policy_gradient_options o) {
+    return fewstep::grpo_guard(backend, flow,
+                               policy_gradient_parts{.reward = on_the_right,
+                                                     .optimizer = optimizer,
+                                                     .objective = fewstep::guarded_surrogate{.clip_range = 0.1f}},
+                               o);
   });
-  consistent("rebel", [&](grpo_options o) {
-    return fewstep::rebel(backend, generator, on_the_right, optimizer,
-                          {.horizon = o.horizon,
-                           .prompts_per_update = o.prompts_per_update,
-                           .samples_per_prompt = o.samples_per_prompt,
-                           .optimizer_steps = o.optimizer_steps,
-                           .max_gradient_norm = o.max_gradient_norm,
-                           .seed = o.seed},
-                          fewstep::group_advantage{});
+  consistent("flow_dppo, cps steps", [&](policy_gradient_options o) {
+    return fewstep::flow_dppo(backend, generator,
+                              policy_gradient_parts{.reward = on_the_right,
+                                                    .optimizer = optimizer,
+                                                    .objective = fewstep::divergence_mask{.threshold = 0.05f},
+                                                    .sampler = fewstep::cps_sampler{}},
+                              o);
+  });
+  consistent("rebel", [&](policy_gradient_options o) {
+    return fewstep::rebel(
+        backend, generator,
+        policy_gradient_parts{.reward = on_the_right, .optimizer = optimizer, .advantage = fewstep::group_advantage{}},
+        o);
   });
   //! [members]
 
@@ -103,29 +115,19 @@ int main() {
       });
   std::puts("\nwith a differentiable reward");
   //! [differentiable]
-  consistent("rlcm", [&](grpo_options o) {
-    return fewstep::rlcm(backend, generator, rightness, optimizer, consistency_settings(o), fewstep::group_advantage{});
+  const policy_gradient_parts grouped{
+      .reward = rightness, .optimizer = optimizer, .advantage = fewstep::group_advantage{}};
+  consistent("rlcm", [&](policy_gradient_options o) { return fewstep::rlcm(backend, generator, grouped, o); });
+  consistent("rlcm_hybrid",
+             [&](policy_gradient_options o) { return fewstep::rlcm_hybrid(backend, generator, grouped, o); });
+  consistent("draft, all calls", [&](policy_gradient_options o) {
+    return fewstep::draft(
+        backend, generator, rightness, optimizer,
+        {.horizon = o.horizon, .steps_with_gradient = o.horizon, .batch = o.batch, .training = o.training});
   });
-  consistent("rlcm_hybrid", [&](grpo_options o) {
-    return fewstep::rlcm_hybrid(backend, generator, rightness, optimizer, consistency_settings(o), {.weight = 1},
-                                fewstep::group_advantage{});
-  });
-  consistent("draft, all calls", [&](grpo_options o) {
-    return fewstep::draft(backend, generator, rightness, optimizer,
-                          {.horizon = o.horizon,
-                           .steps_with_gradient = o.horizon,
-                           .prompts_per_update = o.prompts_per_update,
-                           .samples_per_prompt = o.samples_per_prompt,
-                           .max_gradient_norm = o.max_gradient_norm,
-                           .seed = o.seed});
-  });
-  consistent("refl", [&](grpo_options o) {
+  consistent("refl", [&](policy_gradient_options o) {
     return fewstep::refl(backend, generator, rightness, optimizer,
-                         {.horizon = o.horizon,
-                          .prompts_per_update = o.prompts_per_update,
-                          .samples_per_prompt = o.samples_per_prompt,
-                          .max_gradient_norm = o.max_gradient_norm,
-                          .seed = o.seed});
+                         {.horizon = o.horizon, .batch = o.batch, .training = o.training});
   });
   //! [differentiable]
 }

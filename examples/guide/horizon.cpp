@@ -58,10 +58,12 @@ int main() {
     constexpr int runs = 8;
     for (std::uint64_t seed = 0; seed < runs; ++seed) {
       std::ranges::copy(base, generator.parameters().begin());
-      auto trainer =
-          fewstep::rlcm(backend, generator, on_the_right, fewstep::adam{.learning_rate = 1e-3f},
-                        {.horizon = horizon, .prompts_per_update = 1, .samples_per_prompt = 256, .seed = seed},
-                        fewstep::group_advantage{});
+      auto trainer = fewstep::rlcm(
+          backend, generator,
+          fewstep::policy_gradient_parts{.reward = on_the_right,
+                                         .optimizer = fewstep::adam{.learning_rate = 1e-3f},
+                                         .advantage = fewstep::group_advantage{}},
+          {.horizon = horizon, .batch = {.prompts = 1, .samples_per_prompt = 256}, .training = {.seed = seed}});
       for (const auto& update : trainer.run(std::vector<std::int32_t>{0}, 11)) {
         if (update.index < 10) continue;
         reward += update.reward_mean / runs;

@@ -18,10 +18,14 @@ int main() {
     double reward = 0, near = 0, kl = 0;
     for (std::uint64_t seed = 0; seed < runs; ++seed) {
       std::ranges::copy(base.parameters(), generator.parameters().begin());
-      auto trainer = fewstep::rlcm(backend, generator, on_the_right, fewstep::adam{.learning_rate = 1e-3f},
-                                   {.horizon = 4, .prompts_per_update = 1, .samples_per_prompt = 256, .seed = seed},
-                                   fewstep::group_advantage{},
-                                   fewstep::kl_to_reference<ring_generator>(base, {.coefficient = coefficient}));
+      auto trainer = fewstep::rlcm(
+          backend, generator,
+          fewstep::policy_gradient_parts{
+              .reward = on_the_right,
+              .optimizer = fewstep::adam{.learning_rate = 1e-3f},
+              .advantage = fewstep::group_advantage{},
+              .regularizer = fewstep::kl_to_reference<ring_generator>(base, {.coefficient = coefficient})},
+          {.horizon = 4, .batch = {.prompts = 1, .samples_per_prompt = 256}, .training = {.seed = seed}});
       for (const auto& update : trainer.run(std::vector<std::int32_t>{0}, updates)) {
         if (update.index + 1 < updates) continue;
         reward += update.reward_mean / runs;

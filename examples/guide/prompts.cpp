@@ -29,8 +29,11 @@ void measure(const char* name, int prompts, int samples) {
   for (std::uint64_t seed = 0; seed < runs; ++seed) {
     std::ranges::copy(base, generator.parameters().begin());
     auto trainer = fewstep::rlcm(
-        backend, generator, fewstep::per_sample(reward), fewstep::adam{.learning_rate = 2e-3f},
-        {.horizon = 4, .prompts_per_update = prompts, .samples_per_prompt = samples, .seed = seed}, Advantage{});
+        backend, generator,
+        fewstep::policy_gradient_parts{.reward = fewstep::per_sample(reward),
+                                       .optimizer = fewstep::adam{.learning_rate = 2e-3f},
+                                       .advantage = Advantage{}},
+        {.horizon = 4, .batch = {.prompts = prompts, .samples_per_prompt = samples}, .training = {.seed = seed}});
     for ([[maybe_unused]] const auto& update : trainer.run(all, 100)) {
     }
     fewstep::policy draw(backend, generator, trainer.table(), seed);

@@ -42,7 +42,7 @@ std::vector<float> train(const std::filesystem::path& checkpoint, int updates, f
   fewstep::cpu_backend backend({.threads = 1});
   fewstep::mlp_generator<fewstep::cpu_backend> generator(backend, {});
   auto trainer = fewstep::rlcm(backend, generator, nearness{.x = 1}, fewstep::adam{.learning_rate = learning_rate},
-                               {.horizon = 4, .prompts_per_update = 4, .samples_per_prompt = 16});
+                               {.horizon = 4, .batch = {.prompts = 4, .samples_per_prompt = 16}});
   //! [run]
   if (std::filesystem::exists(checkpoint)) fewstep::load_checkpoint(checkpoint, trainer);
   while (trainer.index() < updates) {

@@ -45,12 +45,12 @@ int main() {
 
   fewstep::policy_gradient trainer(
       backend, policy,
-      fewstep::policy_gradient_parts{.sampler = three_steps{},
-                                     .reward = fewstep::per_step{earned},
-                                     .advantage = fewstep::gae_advantage(value, {.estimate = {.lambda = 0.5f}}),
+      fewstep::policy_gradient_parts{.reward = fewstep::per_step{earned},
+                                     .optimizer = fewstep::adam{.learning_rate = 3e-3f},
                                      .objective = fewstep::clipped_surrogate{0.2f},
-                                     .optimizer = fewstep::adam{.learning_rate = 3e-3f}},
-      {.horizon = 3, .prompts_per_update = 256, .inner_epochs = 4});
+                                     .advantage = fewstep::gae_advantage(value, {.estimate = {.lambda = 0.5f}}),
+                                     .sampler = three_steps{}},
+      {.horizon = 3, .inner_epochs = 4, .batch = {.prompts = 256}});
 
   std::puts("updates      earned   (at best -2.7)");
   double sum = 0;

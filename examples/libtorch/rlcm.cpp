@@ -48,7 +48,7 @@ int main() {
   auto nearness =
       fewstep::per_sample([](fewstep::vec<const float> x, std::int32_t) { return -std::hypot(x[0] - 1.0f, x[1]); });
   auto trainer = fewstep::rlcm(backend, generator, nearness, fewstep::adam{.learning_rate = 1e-3f},
-                               {.horizon = 4, .prompts_per_update = 3, .samples_per_prompt = 67});
+                               {.horizon = 4, .batch = {.prompts = 3, .samples_per_prompt = 67}});
   for (const auto& update : trainer.run(labels, 41))
     if (update.index % 20 == 0)
       std::printf("update %2d: reward %.1f, importance ratio %.9f\n", static_cast<int>(update.index),

@@ -16,15 +16,9 @@ namespace paper {
 namespace {
 
 using fewstep::cpu_backend;
+using fewstep::policy_gradient_options;
+using fewstep::policy_gradient_parts;
 using policy = consistency_policy;
-
-/// The times of the sampler, known once the horizon is.
-template <class Options>
-Options timed(const train_settings& s, Options o = {}) {
-  o = common<Options>(s, std::move(o));
-  o.times = text_to_emoji::times_for(s.horizon);
-  return o;
-}
 
 }  // namespace
 
@@ -34,40 +28,41 @@ std::unique_ptr<learner> make_consistency_learner(cpu_backend& host, const train
   const fewstep::consistency_sampler steps{.times = text_to_emoji::times_for(s.horizon)};
   const fewstep::cps_sampler cps{.times = steps.times};
   const learner_maker<policy> learn{host, s, prompts, reward};
+  const auto o = common<policy_gradient_options>(s);
+  const auto with = [&](const auto& sampler, auto regularizer) {
+    return policy_gradient_parts{
+        .reward = reward, .optimizer = optimizer, .sampler = sampler, .regularizer = std::move(regularizer)};
+  };
   if (s.method == "rlcm")
     return learn.regularized(steps, [&](cpu_backend& b, policy& p, auto regularizer) {
-      return fewstep::rlcm(b, p.model, reward, optimizer, timed<fewstep::rlcm_options>(s),
-                           fewstep::prompt_buffer_advantage{}, std::move(regularizer));
+      return fewstep::rlcm(b, p.model, with(steps, std::move(regularizer)), o);
     });
   if (s.method == "reinforce")
     return learn.regularized(steps, [&](cpu_backend& b, policy& p, auto regularizer) {
-      fewstep::policy_gradient_parts parts{.sampler = steps,
-                                           .reward = reward,
-                                           .objective = fewstep::reinforce{},
-                                           .regularizer = std::move(regularizer),
-                                           .optimizer = optimizer};
-      return fewstep::policy_gradient<cpu_backend, decltype(p.model), decltype(parts)>(
-          b, p.model, std::move(parts), common<fewstep::policy_gradient_options>(s));
+      return fewstep::rlcm(b, p.model,
+                           policy_gradient_parts{.reward = reward,
+                                                 .optimizer = optimizer,
+                                                 .objective = fewstep::reinforce{},
+                                                 .sampler = steps,
+                                                 .regularizer = std::move(regularizer)},
+                           o);
     });
   if (s.method == "rebel")
     return learn.regularized(steps, [&](cpu_backend& b, policy& p, auto regularizer) {
-      return fewstep::rebel(b, p.model, reward, optimizer, timed<fewstep::rebel_options>(s, {.max_gradient_norm = 5}),
-                            fewstep::prompt_buffer_advantage{}, std::move(regularizer));
+      policy_gradient_options clipped = o;
+      clipped.training.max_gradient_norm = 5;
+      return fewstep::rebel(b, p.model, with(steps, std::move(regularizer)), clipped);
     });
-  const auto grouped = common<fewstep::grpo_options>(s);
   if (s.method == "grpo")
     return learn.regularized(steps, [&](cpu_backend& b, policy& p, auto regularizer) {
-      return fewstep::grpo(b, p.model, reward, optimizer, grouped, steps, fewstep::clipped_surrogate{},
-                           fewstep::all_steps{}, std::move(regularizer));
+      return fewstep::grpo(b, p.model, with(steps, std::move(regularizer)), o);
     });
   if (s.method == "cps_grpo")
     return learn.regularized(cps, [&](cpu_backend& b, policy& p, auto regularizer) {
-      return fewstep::grpo(b, p.model, reward, optimizer, grouped, cps, fewstep::clipped_surrogate{},
-                           fewstep::all_steps{}, std::move(regularizer));
+      return fewstep::cps_grpo(b, p.model, with(cps, std::move(regularizer)), o);
     });
   return learn.regularized(cps, [&](cpu_backend& b, policy& p, auto regularizer) {
-    return fewstep::flow_dppo(b, p.model, reward, optimizer, grouped, cps, fewstep::divergence_mask{},
-                              std::move(regularizer));
+    return fewstep::flow_dppo(b, p.model, with(cps, std::move(regularizer)), o);
   });
 }
 

@@ -14,15 +14,17 @@ std::unique_ptr<learner> make_diffusion_learner(fewstep::cpu_backend& host, cons
   const fewstep::adamw optimizer{.learning_rate = s.learning_rate, .weight_decay = 1e-4f};
   const learner_maker<diffusion_policy> learn{host, s, prompts, reward};
   const fewstep::ddim_sampler steps{};
-  const auto o = common<fewstep::ddpo_options>(s);
+  const auto o = common<fewstep::policy_gradient_options>(s);
+  const auto with = [&](auto regularizer) {
+    return fewstep::policy_gradient_parts{
+        .reward = reward, .optimizer = optimizer, .regularizer = std::move(regularizer)};
+  };
   if (s.method == "ddpo_sf")
     return learn.regularized(steps, [&](cpu_backend& b, diffusion_policy& p, auto regularizer) {
-      return fewstep::ddpo_sf(b, p.model, reward, optimizer, o, fewstep::prompt_buffer_advantage{.clip = 5},
-                              std::move(regularizer));
+      return fewstep::ddpo_sf(b, p.model, with(std::move(regularizer)), o);
     });
   return learn.regularized(steps, [&](cpu_backend& b, diffusion_policy& p, auto regularizer) {
-    return fewstep::ddpo(b, p.model, reward, optimizer, o, fewstep::prompt_buffer_advantage{.clip = 5},
-                         std::move(regularizer));
+    return fewstep::ddpo(b, p.model, with(std::move(regularizer)), o);
   });
 }
 

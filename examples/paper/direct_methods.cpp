@@ -21,34 +21,26 @@ std::unique_ptr<learner> make_direct_learner(cpu_backend& host, const train_sett
   const learner_maker<policy> learn{host, s, prompts, reward};
   // Of the reward's gradient beside a standardised advantage.
   const float weight = 1.0f / reward.deviation();
-  if (s.method == "rlcm_hybrid") {
+  if (s.method == "rlcm_hybrid")
     return learn.regularized(steps, [&](cpu_backend& b, policy& p, auto regularizer) {
-      auto o = common<fewstep::rlcm_options>(s);
-      o.times = steps.times;
-      fewstep::policy_gradient_parts parts{.sampler = steps,
-                                           .reward = reward,
-                                           .objective = fewstep::clipped_surrogate{o.clip_range},
-                                           .regularizer = std::move(regularizer),
-                                           .optimizer = optimizer,
-                                           .auxiliary = fewstep::last_step_reward(b, reward, {.weight = weight})};
-      return fewstep::policy_gradient<cpu_backend, decltype(p.model), decltype(parts)>(
-          b, p.model, std::move(parts), fewstep::detail::common_options(o));
+      return fewstep::rlcm_hybrid(
+          b, p.model,
+          fewstep::policy_gradient_parts{.reward = reward,
+                                         .optimizer = optimizer,
+                                         .sampler = steps,
+                                         .regularizer = std::move(regularizer),
+                                         .auxiliary = fewstep::last_step_reward(b, reward, {.weight = weight})},
+          common<fewstep::policy_gradient_options>(s));
     });
+  const fewstep::direct_reward_gradient_parts parts{.reward = reward, .optimizer = optimizer, .sampler = steps};
+  auto o = common<fewstep::direct_reward_gradient_options>(s);
+  if (s.method == "draft") {
+    o.steps_with_gradient = s.horizon;
+    return learn(steps, [&](cpu_backend& b, policy& p) { return fewstep::draft(b, p.model, parts, o); });
   }
-  if (s.method == "draft")
-    return learn(steps, [&](cpu_backend& b, policy& p) {
-      auto o = common<fewstep::draft_options>(s);
-      o.steps_with_gradient = s.horizon;
-      o.times = steps.times;
-      return fewstep::draft(b, p.model, reward, optimizer, o);
-    });
-  return learn(steps, [&](cpu_backend& b, policy& p) {
-    auto o = common<fewstep::refl_options>(s);
-    o.weight = weight;
-    o.margin = 1e6f;  // no reward here is good enough
-    o.times = steps.times;
-    return fewstep::refl(b, p.model, reward, optimizer, o);
-  });
+  o.weight = weight;
+  o.margin = 1e6f;  // no reward here is good enough
+  return learn(steps, [&](cpu_backend& b, policy& p) { return fewstep::refl(b, p.model, parts, o); });
 }
 
 }  // namespace paper

@@ -14,18 +14,21 @@ std::unique_ptr<learner> make_flow_learner(fewstep::cpu_backend& host, const tra
   const fewstep::adamw optimizer{.learning_rate = s.learning_rate, .weight_decay = 1e-4f};
   const learner_maker<flow_policy> learn{host, s, prompts, reward};
   const fewstep::flow_sde_sampler steps{};
-  const auto o = common<fewstep::grpo_options>(s);
+  const auto o = common<fewstep::policy_gradient_options>(s);
+  const auto with = [&](auto regularizer) {
+    return fewstep::policy_gradient_parts{
+        .reward = reward, .optimizer = optimizer, .regularizer = std::move(regularizer)};
+  };
   if (s.method == "mix_grpo")
     return learn.regularized(steps, [&](cpu_backend& b, flow_policy& p, auto regularizer) {
-      return fewstep::mix_grpo(b, p.model, reward, optimizer, o, fewstep::sliding_window{}, std::move(regularizer));
+      return fewstep::mix_grpo(b, p.model, with(std::move(regularizer)), o);
     });
   if (s.method == "grpo_guard")
     return learn.regularized(steps, [&](cpu_backend& b, flow_policy& p, auto regularizer) {
-      return fewstep::grpo_guard(b, p.model, reward, optimizer, o, fewstep::guarded_surrogate{},
-                                 std::move(regularizer));
+      return fewstep::grpo_guard(b, p.model, with(std::move(regularizer)), o);
     });
   return learn.regularized(steps, [&](cpu_backend& b, flow_policy& p, auto regularizer) {
-    return fewstep::flow_grpo(b, p.model, reward, optimizer, o, std::move(regularizer));
+    return fewstep::flow_grpo(b, p.model, with(std::move(regularizer)), o);
   });
 }
 

@@ -175,9 +175,9 @@ struct learner_maker {
 template <class Options>
 [[nodiscard]] Options common(const train_settings& s, Options o = {}) {
   o.horizon = s.horizon;
-  o.prompts_per_update = s.prompts;
-  o.samples_per_prompt = s.samples;
-  o.seed = s.seed;
+  o.batch.prompts = s.prompts;
+  o.batch.samples_per_prompt = s.samples;
+  o.training.seed = s.seed;
   if constexpr (requires { o.optimizer_steps; }) o.optimizer_steps = s.optimizer_steps;
   return o;
 }

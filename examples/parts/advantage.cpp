@@ -36,8 +36,11 @@ int main() {
   auto reward = fewstep::per_sample([](fewstep::vec<const float> x, std::int32_t prompt) {
     return prompt == 0 ? -std::hypot(x[0] - 1, x[1]) : -std::hypot(x[0] + 1, x[1]) - 10;
   });
-  auto trainer = fewstep::rlcm(backend, generator, reward, fewstep::adam{.learning_rate = 2e-3f},
-                               {.horizon = 3, .prompts_per_update = 4, .samples_per_prompt = 64}, leave_one_out{});
+  auto trainer = fewstep::rlcm(
+      backend, generator,
+      fewstep::policy_gradient_parts{
+          .reward = reward, .optimizer = fewstep::adam{.learning_rate = 2e-3f}, .advantage = leave_one_out{}},
+      {.horizon = 3, .batch = {.prompts = 4, .samples_per_prompt = 64}});
   const auto reward_of = [&](std::int32_t prompt) {
     trainer.sample(std::span<const std::int32_t>(&prompt, 1));  // a rollout alone, which trains nothing
     return std::accumulate(trainer.rewards().begin(), trainer.rewards().end(), 0.0f) / 256;

@@ -42,7 +42,7 @@ int main() {
       backend, generator,
       fewstep::policy_gradient_parts{
           .reward = nearness, .optimizer = fewstep::adam{.learning_rate = 1e-3f}, .decoder = two_link_arm{}},
-      {.horizon = 3, .prompts_per_update = 8, .samples_per_prompt = 64});
+      {.horizon = 3, .batch = {.prompts = 8, .samples_per_prompt = 64}});
   for (const auto& update : trainer.run(prompts, 301))
     if (update.index % 100 == 0)
       std::printf("update %3d: the hand is %.1f m away\n", static_cast<int>(update.index), -update.reward_mean);

@@ -30,12 +30,11 @@ void learn(const char* name, Objective objective) {
   fewstep::policy_gradient trainer(
       backend, generator,
       fewstep::policy_gradient_parts{
-          .reward = nearness, .objective = objective, .optimizer = fewstep::adam{.learning_rate = 3e-4f}},
+          .reward = nearness, .optimizer = fewstep::adam{.learning_rate = 3e-4f}, .objective = objective},
       {.horizon = 3,
-       .prompts_per_update = 1,
-       .samples_per_prompt = 256,
+       .inner_epochs = 4,
        .reduction = fewstep::reduction::sum,
-       .inner_epochs = 4});
+       .batch = {.prompts = 1, .samples_per_prompt = 256}});
   //! [trainer]
   const int updates = 100;
   double reward = 0, kl = 0;

@@ -24,7 +24,7 @@ int main() {
   auto nearness =
       fewstep::per_sample([](fewstep::vec<const float> x, std::int32_t) { return -std::hypot(x[0] - 1.0f, x[1]); });
   auto trainer = fewstep::rlcm(backend, generator, nearness, lion{.learning_rate = 1e-3f},
-                               {.horizon = 3, .prompts_per_update = 1, .samples_per_prompt = 256});
+                               {.horizon = 3, .batch = {.prompts = 1, .samples_per_prompt = 256}});
   for (const auto& update : trainer.run(std::vector<std::int32_t>{0}, 101))
     if (update.index % 50 == 0)
       std::printf("update %3d: reward %.2f\n", static_cast<int>(update.index), update.reward_mean);

@@ -44,8 +44,8 @@ int main() {
   fewstep::policy_gradient trainer(
       backend, generator,
       fewstep::policy_gradient_parts{
-          .sampler = flow_sde{.eta = 0.8f}, .reward = nearness, .optimizer = fewstep::adam{.learning_rate = 1e-3f}},
-      {.horizon = 4, .prompts_per_update = 1, .samples_per_prompt = 256});
+          .reward = nearness, .optimizer = fewstep::adam{.learning_rate = 1e-3f}, .sampler = flow_sde{.eta = 0.8f}},
+      {.horizon = 4, .batch = {.prompts = 1, .samples_per_prompt = 256}});
   for (const fewstep::step_row& row : trainer.table().rows)
     std::printf("time %.2f to %.2f: sigma %.3f\n", row.time, row.next_time, row.sigma);
   for (const auto& update : trainer.run(std::vector<std::int32_t>{0}, 101))

@@ -190,15 +190,16 @@ static_assert(schedule<inverse_root>);
 int main() {
   cpu_backend backend({.threads = 1});
   constant generator;
-  policy_gradient trainer(backend, generator,
-                          policy_gradient_parts{.sampler = one_step{.sigma = 0.5f},
-                                                .reward = prompt_nearness{{.x = 2, .y = -2}},
-                                                .advantage = raw_reward{},
-                                                .objective = plain_ascent{},
-                                                .regularizer = pull_to_zero{},
-                                                .optimizer = plain_descent{},
-                                                .decoder = doubled{}},
-                          {.horizon = 1, .prompts_per_update = 1, .samples_per_prompt = 1024, .max_gradient_norm = 0});
+  policy_gradient trainer(
+      backend, generator,
+      policy_gradient_parts{.reward = prompt_nearness{{.x = 2, .y = -2}},
+                            .optimizer = plain_descent{},
+                            .objective = plain_ascent{},
+                            .advantage = raw_reward{},
+                            .sampler = one_step{.sigma = 0.5f},
+                            .decoder = doubled{},
+                            .regularizer = pull_to_zero{}},
+      {.horizon = 1, .batch = {.prompts = 1, .samples_per_prompt = 1024}, .training = {.max_gradient_norm = 0}});
   for (int i = 0; i < 200; ++i) trainer.update(std::vector<std::int32_t>{0});
 
   // The reward -|2 o - m|^2 pulls with 8 (m / 2 - o), the regularizer with coefficient / sigma^2 = 8 times o towards 0.

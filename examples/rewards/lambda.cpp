@@ -15,7 +15,7 @@ void learn(const char* form, Reward reward) {
   fewstep::mlp_generator<fewstep::cpu_backend> generator(
       backend, {.network = {.classes = 3}, .preconditioner = {.sigma_max = 2.0f}});
   auto trainer = fewstep::rlcm(backend, generator, reward, fewstep::adam{.learning_rate = 2e-3f},
-                               {.horizon = 3, .prompts_per_update = 8, .samples_per_prompt = 32});
+                               {.horizon = 3, .batch = {.prompts = 8, .samples_per_prompt = 32}});
   double first = 0, last = 0;
   for (const auto& update : trainer.run(std::vector<std::int32_t>{0, 1, 2}, 101))
     (update.index == 0 ? first : last) = update.reward_mean;

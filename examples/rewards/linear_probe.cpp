@@ -42,7 +42,7 @@ int main() {
   fewstep::cpu_backend backend({.threads = 1});
   fewstep::mlp_generator<fewstep::cpu_backend> generator(backend, {.preconditioner = {.sigma_max = 2.0f}});
   auto trainer = fewstep::rlcm(backend, generator, fewstep::per_sample(probe), fewstep::adam{.learning_rate = 1e-3f},
-                               {.horizon = 3, .prompts_per_update = 1, .samples_per_prompt = 256});
+                               {.horizon = 3, .batch = {.prompts = 1, .samples_per_prompt = 256}});
 
   // Always look at both: the probe's opinion goes on rising when its samples have long left what it was fitted to.
   for (const auto& update : trainer.run(std::vector<std::int32_t>{0}, 91)) {

@@ -40,7 +40,7 @@ int main(int argument_count, char**) {
   fewstep::cpu_backend backend({.threads = 1});
   fewstep::mlp_generator<fewstep::cpu_backend> generator(backend, {.network = {.classes = 2}});
   auto trainer = fewstep::rlcm(backend, generator, std::ref(nearness), fewstep::adam{.learning_rate = 3e-3f},
-                               {.horizon = 4, .prompts_per_update = 4, .samples_per_prompt = 32});
+                               {.horizon = 4, .batch = {.prompts = 4, .samples_per_prompt = 32}});
   const auto train = [&](const std::vector<std::int32_t>& classes) {
     for (const auto& update : trainer.run(classes, 101))
       if (update.index % 50 == 0)

@@ -24,7 +24,7 @@ int main() {
   fewstep::weighted_sum both(fewstep::weighted{0.7f, near, "near"}, fewstep::weighted{0.3f, small, "small"});
 
   auto trainer = fewstep::rlcm(backend, generator, both, fewstep::adam{.learning_rate = 1e-3f},
-                               {.horizon = 3, .prompts_per_update = 1, .samples_per_prompt = 256});
+                               {.horizon = 3, .batch = {.prompts = 1, .samples_per_prompt = 256}});
   const auto folder = std::filesystem::temp_directory_path();
   fewstep::metrics_csv table(folder / "weighted_reward.csv", {"reward", "near", "small"});
   std::vector<fewstep::plot_series> curves{{.name = "reward"}, {.name = "near"}, {.name = "small"}};

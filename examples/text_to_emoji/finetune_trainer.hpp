@@ -65,19 +65,21 @@ class chosen_advantage {
 template <class Backend, class Regularizer = fewstep::no_regularizer>
 [[nodiscard]] auto make_trainer(Backend& backend, emoji_generator<Backend>& model, const finetune_settings& s,
                                 Regularizer regularizer = {}) {
-  return fewstep::rlcm(backend, model, fewstep::async(make_reward(s.task, s.reward_model, model.words())),
-                       fewstep::adam{.learning_rate = s.learning_rate},
-                       {.horizon = s.horizon,
-                        .first_trained = s.first_trained,
-                        .prompts_per_update = s.prompts,
-                        .samples_per_prompt = s.samples,
-                        .clip_range = s.clip,
-                        .last = last_step_of(s.last_step),
-                        .times = s.times,
-                        .schedule = {.warmup = s.updates / 8, .hold = s.updates / 2, .total = s.updates, .final = 0.1f},
-                        .memory_budget = static_cast<std::size_t>(s.memory_budget * 1e6),
-                        .seed = s.seed},
-                       chosen_advantage(s.advantage), std::move(regularizer));
+  return fewstep::rlcm(
+      backend, model,
+      fewstep::policy_gradient_parts{
+          .reward = fewstep::async(make_reward(s.task, s.reward_model, model.words())),
+          .optimizer = fewstep::adam{.learning_rate = s.learning_rate},
+          .objective = fewstep::clipped_surrogate{.clip_range = s.clip},
+          .advantage = chosen_advantage(s.advantage),
+          .sampler = fewstep::consistency_sampler{.times = s.times, .last = last_step_of(s.last_step)},
+          .regularizer = std::move(regularizer)},
+      {.horizon = s.horizon,
+       .first_trained = s.first_trained,
+       .batch = {.prompts = s.prompts, .samples_per_prompt = s.samples},
+       .training = {.schedule = {.warmup = s.updates / 8, .hold = s.updates / 2, .total = s.updates, .final = 0.1f},
+                    .memory_budget = static_cast<std::size_t>(s.memory_budget * 1e6),
+                    .seed = s.seed}});
 }
 
 }  // namespace text_to_emoji

@@ -38,8 +38,9 @@ TEST_CASE("a reward that fails ends a run with a checkpoint of the state before 
     if (sick && throws) throw std::runtime_error("the reward is ill");
     return sick ? std::numeric_limits<float>::infinity() : x[0];
   });
-  auto trainer = fewstep::rlcm(backend, model, reward, fewstep::adam{},
-                               {.horizon = 3, .prompts_per_update = 2, .samples_per_prompt = 4, .ema_decay = 0.9f});
+  auto trainer =
+      fewstep::rlcm(backend, model, reward, fewstep::adam{},
+                    {.horizon = 3, .batch = {.prompts = 2, .samples_per_prompt = 4}, .training = {.ema_decay = 0.9f}});
   const std::vector<std::int32_t> contexts{0};
   const temporary_directory folder;
   std::vector<std::int64_t> saved;

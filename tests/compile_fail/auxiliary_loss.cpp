@@ -12,7 +12,7 @@ struct differentiable_judge : compose::judge {
 template <drop D>
 using with = fewstep::direct_reward_gradient<
     fewstep::cpu_backend, compose::generator<fewstep::cpu_backend>,
-    fewstep::direct_reward_gradient_parts<fewstep::consistency_sampler, differentiable_judge, fewstep::sgd,
+    fewstep::direct_reward_gradient_parts<differentiable_judge, fewstep::sgd, fewstep::consistency_sampler,
                                           fewstep::identity_decoder,
                                           archetype<compose::generator<fewstep::cpu_backend>, D>>>;
 

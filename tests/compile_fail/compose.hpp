@@ -27,8 +27,7 @@ struct judge {
 };
 
 using fewstep::policy_gradient_parts;
-using usual = policy_gradient_parts<fewstep::consistency_sampler, judge, fewstep::batch_advantage, fewstep::reinforce,
-                                    fewstep::no_regularizer, fewstep::sgd>;
+using usual = policy_gradient_parts<judge, fewstep::sgd, fewstep::reinforce, fewstep::batch_advantage>;
 
 template <class Backend>
 using with_backend = fewstep::policy_gradient<Backend, generator<Backend>, usual>;
@@ -37,28 +36,23 @@ using with_generator = fewstep::policy_gradient<fewstep::cpu_backend, Generator,
 template <class Parts, class Context = std::int32_t>
 using with_parts = fewstep::policy_gradient<fewstep::cpu_backend, generator<fewstep::cpu_backend, Context>, Parts>;
 
-template <class Sampler>
-using with_sampler = with_parts<policy_gradient_parts<Sampler, judge, fewstep::batch_advantage, fewstep::reinforce,
-                                                      fewstep::no_regularizer, fewstep::sgd>>;
 template <class Reward, class Context = std::int32_t>
-using with_reward = with_parts<policy_gradient_parts<fewstep::consistency_sampler, Reward, fewstep::batch_advantage,
-                                                     fewstep::reinforce, fewstep::no_regularizer, fewstep::sgd>,
-                               Context>;
-template <class Advantage>
-using with_advantage = with_parts<policy_gradient_parts<fewstep::consistency_sampler, judge, Advantage,
-                                                        fewstep::reinforce, fewstep::no_regularizer, fewstep::sgd>>;
-template <class Objective>
-using with_objective = with_parts<policy_gradient_parts<fewstep::consistency_sampler, judge, fewstep::batch_advantage,
-                                                        Objective, fewstep::no_regularizer, fewstep::sgd>>;
-template <class Regularizer>
-using with_regularizer = with_parts<policy_gradient_parts<fewstep::consistency_sampler, judge, fewstep::batch_advantage,
-                                                          fewstep::reinforce, Regularizer, fewstep::sgd>>;
+using with_reward = with_parts<policy_gradient_parts<Reward, fewstep::sgd>, Context>;
 template <class Optimizer>
-using with_optimizer = with_parts<policy_gradient_parts<fewstep::consistency_sampler, judge, fewstep::batch_advantage,
-                                                        fewstep::reinforce, fewstep::no_regularizer, Optimizer>>;
+using with_optimizer = with_parts<policy_gradient_parts<judge, Optimizer>>;
+template <class Objective>
+using with_objective = with_parts<policy_gradient_parts<judge, fewstep::sgd, Objective>>;
+template <class Advantage>
+using with_advantage = with_parts<policy_gradient_parts<judge, fewstep::sgd, fewstep::reinforce, Advantage>>;
+template <class Sampler>
+using with_sampler =
+    with_parts<policy_gradient_parts<judge, fewstep::sgd, fewstep::reinforce, fewstep::batch_advantage, Sampler>>;
 template <class Decoder>
-using with_decoder =
-    with_parts<policy_gradient_parts<fewstep::consistency_sampler, judge, fewstep::batch_advantage, fewstep::reinforce,
-                                     fewstep::no_regularizer, fewstep::sgd, Decoder>>;
+using with_decoder = with_parts<policy_gradient_parts<judge, fewstep::sgd, fewstep::reinforce, fewstep::batch_advantage,
+                                                      fewstep::consistency_sampler, Decoder>>;
+template <class Regularizer>
+using with_regularizer =
+    with_parts<policy_gradient_parts<judge, fewstep::sgd, fewstep::reinforce, fewstep::batch_advantage,
+                                     fewstep::consistency_sampler, fewstep::identity_decoder, Regularizer>>;
 
 }  // namespace compose

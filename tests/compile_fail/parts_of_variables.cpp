@@ -18,6 +18,10 @@ struct brightness {
   template <class Context>
   void operator()(fewstep::matrix<const float>, std::span<const Context>, std::span<float>) {}
 };
+struct slope : brightness {
+  void value_and_gradient(fewstep::matrix<const float>, std::span<const std::int32_t>, std::span<float>,
+                          fewstep::matrix<float>) {}
+};
 struct own_advantage : fewstep::batch_advantage {
   std::unique_ptr<int> memory{};
 };
@@ -47,8 +51,13 @@ fewstep::policy_gradient_parts parts{.reward = brightness{}, .optimizer = fewste
 void accepted() {
   const auto copied = fewstep::per_sample([](auto sample, std::int32_t) { return sample[0]; });
   (void)fewstep::rlcm(backend, model, copied, fewstep::sgd{});
-  (void)fewstep::rlcm(backend, model, std::move(judge), std::move(optimizer), {}, std::move(advantage),
-                      std::move(regularizer));
+  (void)fewstep::rlcm(backend, model,
+                      fewstep::policy_gradient_parts{.reward = std::move(judge),
+                                                     .optimizer = std::move(optimizer),
+                                                     .advantage = std::move(advantage),
+                                                     .sampler = std::move(sampler),
+                                                     .regularizer = std::move(regularizer)});
+  (void)fewstep::rlcm(backend, model, std::move(parts));
   (void)fewstep::rlcm(backend, model, std::ref(judge), fewstep::sgd{});
 }
 
@@ -57,9 +66,8 @@ void refused() {
   (void)fewstep::ddpo(backend, model, background, fewstep::adam{});     // error: this one cannot be copied
   (void)fewstep::flow_grpo(backend, model, process, fewstep::adamw{});  // error: hand it over with std::move
   (void)fewstep::ddpo_sf(backend, model, brightness{}, optimizer);      // error: share a reward with std::ref
-  (void)fewstep::rebel(backend, model, brightness{}, own_optimizer{}, {}, advantage);  // error: holds its parts
-  (void)fewstep::grpo(backend, model, brightness{}, own_optimizer{}, {}, sampler);     // error: holds its parts
-  (void)fewstep::mix_grpo(backend, model, brightness{}, own_optimizer{}, {}, {},
-                          regularizer);                       // error: holds its parts
-  (void)fewstep::policy_gradient(backend, model, parts, {});  // error: holds its parts by value
+  (void)fewstep::rebel(backend, model, parts, {});                      // error: holds its parts by value
+  // The last step asks the reward too.
+  (void)fewstep::rlcm_hybrid(backend, model, slope{}, fewstep::sgd{});  // error: share the reward with std::ref
+  (void)fewstep::policy_gradient(backend, model, parts, {});            // error: holds its parts by value
 }

@@ -27,7 +27,6 @@ using async_without_wait_all =
     with_reward<async_archetype<lack::wait_all>, prompt>;  // error: fewstep::async_reward: void wait
 
 template <class Reward, class Optimizer>
-using parts = fewstep::policy_gradient_parts<fewstep::consistency_sampler, Reward, fewstep::batch_advantage,
-                                             fewstep::reinforce, fewstep::no_regularizer, Optimizer>;
-using no_reward = compose::with_parts<parts<fewstep::no_reward, fewstep::sgd>>;     // error: there is no reward
-using no_rule = compose::with_parts<parts<compose::judge, fewstep::no_optimizer>>;  // error: there is no optimizer
+using parts = fewstep::policy_gradient_parts<Reward, Optimizer>;
+using no_reward = compose::with_parts<parts<fewstep::not_given, fewstep::sgd>>;  // error: there is no reward
+using no_rule = compose::with_parts<parts<compose::judge, fewstep::not_given>>;  // error: there is no optimizer

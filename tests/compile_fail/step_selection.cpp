@@ -7,9 +7,10 @@ using fewstep::consistency_sampler;
 using fewstep::cps_sampler;
 
 template <class Selection, class Sampler = cps_sampler>
-using with_selection = compose::with_parts<
-    fewstep::policy_gradient_parts<Sampler, compose::judge, fewstep::batch_advantage, fewstep::reinforce,
-                                   fewstep::no_regularizer, fewstep::sgd, fewstep::identity_decoder, Selection>>;
+using with_selection =
+    compose::with_parts<fewstep::policy_gradient_parts<compose::judge, fewstep::sgd, fewstep::reinforce,
+                                                       fewstep::batch_advantage, Sampler, fewstep::identity_decoder,
+                                                       fewstep::no_regularizer, fewstep::no_auxiliary_loss, Selection>>;
 
 using complete = with_selection<archetype<>>;
 using without_window = with_selection<archetype<drop::window>>;  // error: fewstep::step_selection: step_window window

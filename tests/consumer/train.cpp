@@ -44,8 +44,9 @@ int main() {
   fewstep::mlp_generator<fewstep::cpu_backend> generator(backend, {.seed = 1});
   const auto nearness = fewstep::per_sample(
       [](fewstep::vec<const float> x, std::int32_t) { return -std::hypot(x[0] - 1.0f, x[1]); }, {.threads = threads});
-  auto trainer = fewstep::rlcm(backend, generator, nearness, fewstep::adam{.learning_rate = 1e-2f},
-                               {.horizon = 4, .prompts_per_update = 2, .samples_per_prompt = 64, .seed = 2});
+  auto trainer =
+      fewstep::rlcm(backend, generator, nearness, fewstep::adam{.learning_rate = 1e-2f},
+                    {.horizon = 4, .batch = {.prompts = 2, .samples_per_prompt = 64}, .training = {.seed = 2}});
   double first = 0, last = 0;
   for (const auto& update : trainer.run(std::vector<std::int32_t>{0}, 10)) {
     if (update.index == 0) first = update.reward_mean;

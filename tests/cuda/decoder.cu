@@ -59,17 +59,18 @@ struct shifted {
 };
 
 template <class Backend, class Decoder>
-using trainer_of = policy_gradient<Backend, mlp_generator<Backend>,
-                                   policy_gradient_parts<consistency_sampler, per_sample<sum_of_values>,
-                                                         batch_advantage, reinforce, no_regularizer, sgd, Decoder>>;
+using trainer_of = policy_gradient<
+    Backend, mlp_generator<Backend>,
+    policy_gradient_parts<per_sample<sum_of_values>, sgd, reinforce, batch_advantage, consistency_sampler, Decoder>>;
 
 /// What the reward sees in two updates, and the parameters after them.
 template <class Decoder, class Backend>
 std::vector<float> run(Backend& backend, Decoder decoder) {
   mlp_generator<Backend> model(backend, {.network = {.dimension = 4, .classes = 3, .hidden = {8}}, .seed = 3});
   trainer_of<Backend, Decoder> trainer(
-      backend, model, {{}, per_sample(sum_of_values{}), {}, {}, {}, sgd{.learning_rate = 1e-2f}, decoder},
-      {.horizon = 3, .prompts_per_update = 3, .samples_per_prompt = 5, .seed = 2});
+      backend, model,
+      {.reward = per_sample(sum_of_values{}), .optimizer = sgd{.learning_rate = 1e-2f}, .decoder = decoder},
+      {.horizon = 3, .batch = {.prompts = 3, .samples_per_prompt = 5}, .training = {.seed = 2}});
   std::vector<float> seen;
   for (int k = 0; k < 2; ++k) {
     (void)trainer.update({0, 1, 2});

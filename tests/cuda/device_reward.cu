@@ -53,13 +53,13 @@ template <class Backend, class Reward>
 struct rig {
   mlp_generator<Backend> model;
   policy_gradient<Backend, mlp_generator<Backend>,
-                  policy_gradient_parts<consistency_sampler, Reward, batch_advantage, reinforce, no_regularizer, sgd>>
+                  policy_gradient_parts<Reward, sgd, reinforce, batch_advantage, consistency_sampler>>
       trainer;
 
   explicit rig(Backend& backend)
       : model(backend, {.network = {.dimension = 4096, .classes = 3, .hidden = {2}}, .seed = 3}),
-        trainer(backend, model, {{}, Reward{}, {}, {}, {}, sgd{.learning_rate = 1e-3f}},
-                {.horizon = 2, .prompts_per_update = 3, .samples_per_prompt = 8, .seed = 2}) {}
+        trainer(backend, model, {.reward = Reward{}, .optimizer = sgd{.learning_rate = 1e-3f}},
+                {.horizon = 2, .batch = {.prompts = 3, .samples_per_prompt = 8}, .training = {.seed = 2}}) {}
 
   std::vector<float> run(int updates) {
     std::vector<float> rewards;

@@ -63,14 +63,17 @@ struct there_and_back {
   }
 };
 
-constexpr grpo_options small{.horizon = 4, .prompts_per_update = 3, .samples_per_prompt = 7, .seed = 5};
+constexpr policy_gradient_options small{
+    .horizon = 4, .batch = {.prompts = 3, .samples_per_prompt = 7}, .training = {.seed = 5}};
 
 }  // namespace
 
 TEMPLATE_LIST_TEST_CASE("a trust region on the policies' divergence is that of the CPU on a device", "[cuda]",
                         devices) {
   compare<TestType>(2, [](auto& backend, auto& model, auto reward, auto optimizer) {
-    return grpo(backend, model, reward, optimizer, small, cps_sampler{}, divergence_mask{1e-4f});
+    return cps_grpo(
+        backend, model,
+        policy_gradient_parts{.reward = reward, .optimizer = optimizer, .objective = divergence_mask{1e-4f}}, small);
   });
 }
 
@@ -79,21 +82,25 @@ TEMPLATE_LIST_TEST_CASE("a window that moves is that of the CPU on a device, rec
   for (const int optimizer_steps : {1, 2})
     compare<TestType>(9, [&](auto& backend, auto& model, auto reward, auto optimizer) {
       auto o = small;
-      o.shared_initial_noise = true;
+      o.batch.shared_initial_noise = true;
       o.optimizer_steps = optimizer_steps;
-      return grpo(backend, model, reward, optimizer, o, cps_sampler{}, divergence_mask{1e-4f}, there_and_back{});
+      return cps_grpo(backend, model,
+                      policy_gradient_parts{.reward = reward,
+                                            .optimizer = optimizer,
+                                            .objective = divergence_mask{1e-4f},
+                                            .selection = there_and_back{}},
+                      o);
     });
 }
 
 TEMPLATE_LIST_TEST_CASE("REBEL's steps on a device are those of the CPU", "[cuda]", devices) {
   compare<TestType>(2, [](auto& backend, auto& model, auto reward, auto optimizer) {
-    return rebel(backend, model, reward, optimizer,
+    return rebel(backend, model,
+                 policy_gradient_parts{.reward = reward, .optimizer = optimizer, .advantage = group_advantage{}},
                  {.horizon = 3,
-                  .prompts_per_update = 6,
-                  .samples_per_prompt = 3,
                   .inner_epochs = 2,
                   .optimizer_steps = 2,
-                  .seed = 5},
-                 group_advantage{});
+                  .batch = {.prompts = 6, .samples_per_prompt = 3},
+                  .training = {.seed = 5}});
   });
 }

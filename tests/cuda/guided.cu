@@ -35,9 +35,11 @@ template <class Backend>
 std::vector<float> learned(Backend& backend) {
   auto generator = network(backend);
   guided model(backend, generator, {.scale = 3.0f});
-  auto trainer =
-      ddpo(backend, model, per_sample(nearness{}), adamw{.learning_rate = 1e-3f},
-           {.horizon = 3, .prompts_per_update = 3, .samples_per_prompt = 7, .optimizer_steps = 1}, batch_advantage{});
+  auto trainer = ddpo(
+      backend, model,
+      policy_gradient_parts{
+          .reward = per_sample(nearness{}), .optimizer = adamw{.learning_rate = 1e-3f}, .advantage = batch_advantage{}},
+      {.horizon = 3, .optimizer_steps = 1, .batch = {.prompts = 3, .samples_per_prompt = 7}});
   std::vector<float> history;
   for (int k = 0; k < 4; ++k) {
     const update_report report = trainer.update(classes);

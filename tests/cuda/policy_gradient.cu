@@ -47,8 +47,8 @@ struct nearness_of_some {
 template <class Backend, class Reward = judged_at_once>
 struct rig {
   using generator_type = mlp_generator<Backend>;
-  using parts = policy_gradient_parts<consistency_sampler, Reward, batch_advantage, clipped_surrogate,
-                                      kl_to_reference<generator_type>, adam>;
+  using parts = policy_gradient_parts<Reward, adam, clipped_surrogate, batch_advantage, consistency_sampler,
+                                      identity_decoder, kl_to_reference<generator_type>>;
   using trainer_type = policy_gradient<Backend, generator_type, parts>;
 
   Backend& backend;
@@ -63,17 +63,16 @@ struct rig {
   trainer_type trainer(policy_gradient_options o = {}) { return trainer(o, Reward(nearness{})); }
   trainer_type trainer(policy_gradient_options o, Reward judge) {
     o.horizon = 3;
-    o.prompts_per_update = 3;
-    o.samples_per_prompt = 7;
-    o.ema_decay = 0.9f;
-    o.seed = 5;
+    o.batch.prompts = 3;
+    o.batch.samples_per_prompt = 7;
+    o.training.ema_decay = 0.9f;
+    o.training.seed = 5;
     return {backend, model,
-            parts{{.last = last_step::reference},
-                  std::move(judge),
-                  {},
-                  clipped_surrogate{0.02f},
-                  kl_to_reference<generator_type>(reference, {.coefficient = 0.1f}),
-                  adam{.learning_rate = 3e-3f}},
+            parts{.reward = std::move(judge),
+                  .optimizer = {.learning_rate = 3e-3f},
+                  .objective = {.clip_range = 0.02f},
+                  .sampler = {.last = last_step::reference},
+                  .regularizer = kl_to_reference<generator_type>(reference, {.coefficient = 0.1f})},
             o};
   }
   /// Parameters after some updates, and the reports' figures.
@@ -117,7 +116,7 @@ TEMPLATE_LIST_TEST_CASE("samples that are left out on a device are those of the 
     rig<std::remove_reference_t<decltype(backend)>, judged> r(backend);
     auto trainer = r.trainer({.inner_epochs = minibatches,
                               .optimizer_steps = minibatches,
-                              .rewards = {.when_not_finite = non_finite::leave_out, .at_most = 0.9f}},
+                              .batch = {.rewards = {.when_not_finite = non_finite::leave_out, .at_most = 0.9f}}},
                              judged(nearness_of_some{}));
     std::vector<float> history;
     for (int k = 0; k < 5; ++k) {

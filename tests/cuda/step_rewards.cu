@@ -36,12 +36,12 @@ std::vector<float> history(Backend& backend) {
                        {.network = {.dimension = 2, .classes = 3, .hidden = {16}}, .seed = 2});
   policy_gradient trainer(
       backend, model,
-      policy_gradient_parts{.sampler = consistency_sampler{.last = last_step::stochastic, .final_sigma = 0.5f},
-                            .reward = per_step{closeness{}},
-                            .advantage = gae_advantage(value, {.estimate = {.discount = 0.9f, .lambda = 0.8f}}),
+      policy_gradient_parts{.reward = per_step{closeness{}},
+                            .optimizer = adam{.learning_rate = 3e-3f},
                             .objective = clipped_surrogate{0.2f},
-                            .optimizer = adam{.learning_rate = 3e-3f}},
-      {.horizon = 3, .prompts_per_update = 3, .samples_per_prompt = 7, .seed = 5});
+                            .advantage = gae_advantage(value, {.estimate = {.discount = 0.9f, .lambda = 0.8f}}),
+                            .sampler = consistency_sampler{.last = last_step::stochastic, .final_sigma = 0.5f}},
+      {.horizon = 3, .batch = {.prompts = 3, .samples_per_prompt = 7}, .training = {.seed = 5}});
   std::vector<float> figures;
   for (int k = 0; k < 2; ++k) {
     const update_report r = trainer.update(std::vector<std::int32_t>{0, 1, 2});

@@ -109,9 +109,11 @@ TEMPLATE_LIST_TEST_CASE("text_unet on a device: RLCM has ratios of exactly 1, in
     TestType backend;
     auto model = make_tiny_text_unet(backend, {}, 2);
     auto redness = per_sample([](vec<const float> x, const token_list&) { return x[0] - x[1]; });
-    auto trainer = rlcm(backend, model, redness, adam{.learning_rate = 1e-3f},
-                        {.horizon = 2, .prompts_per_update = 1, .samples_per_prompt = 5, .memory_budget = budget},
-                        batch_advantage{});
+    auto trainer =
+        rlcm(backend, model,
+             policy_gradient_parts{
+                 .reward = redness, .optimizer = adam{.learning_rate = 1e-3f}, .advantage = batch_advantage{}},
+             {.horizon = 2, .batch = {.prompts = 1, .samples_per_prompt = 5}, .training = {.memory_budget = budget}});
     plan = trainer.memory();
     const std::vector<token_list> contexts{{{1, 2}}, {{3}}};
     for (int k = 0; k < 3; ++k) {

@@ -78,7 +78,7 @@ template <class Generator>
 void learn(cpu_backend& backend, Generator& model, int arguments,
            const std::vector<typename Generator::context_type>& contexts) {
   auto trainer = fewstep::rlcm(backend, model, fewstep::per_sample(first_value{}), make_optimizer(arguments),
-                               {.horizon = 3, .prompts_per_update = 4, .samples_per_prompt = 2});
+                               {.horizon = 3, .batch = {.prompts = 4, .samples_per_prompt = 2}});
   for (int k = 0; k < 2; ++k) std::printf("%.9f\n", trainer.update(contexts).ratio_mean);
 }
 
@@ -88,7 +88,7 @@ void learn_guided(cpu_backend& backend, Generator& model, int arguments,
                   const std::vector<typename Generator::context_type>& contexts) {
   fewstep::guided with_guidance(backend, model);
   auto trainer = fewstep::ddpo(backend, with_guidance, fewstep::per_sample(first_value{}), make_optimizer(arguments),
-                               {.horizon = 3, .prompts_per_update = 4, .samples_per_prompt = 2});
+                               {.horizon = 3, .batch = {.prompts = 4, .samples_per_prompt = 2}});
   for (int k = 0; k < 2; ++k) std::printf("%.9f\n", trainer.update(contexts).ratio_mean);
 }
 

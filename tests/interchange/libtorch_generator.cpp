@@ -73,9 +73,8 @@ auto make_trainer(cpu_backend& backend, Generator& generator, int samples_per_pr
       fewstep::per_sample([](fewstep::vec<const float> x, std::int32_t) { return -std::hypot(x[0] - 1.0f, x[1]); });
   return fewstep::rlcm(backend, generator, nearness, fewstep::adam{.learning_rate = 1e-4f},
                        {.horizon = 4,
-                        .prompts_per_update = 3,
-                        .samples_per_prompt = samples_per_prompt,
-                        .memory_budget = memory_budget});
+                        .batch = {.prompts = 3, .samples_per_prompt = samples_per_prompt},
+                        .training = {.memory_budget = memory_budget}});
 }
 
 std::span<const float> numbers(fewstep::matrix<const float> m) { return {m.begin(), m.end()}; }

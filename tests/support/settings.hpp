@@ -97,6 +97,8 @@ struct collecting_visitor {
     const std::string full = path + std::string(setting);
     if constexpr (std::is_arithmetic_v<T> || std::is_enum_v<T>) {
       add(full, value, range);
+    } else if constexpr (detail::is_published<T>) {
+      if (value.is_given()) add_published(full, value, range);
     } else if constexpr (has_settings<T>) {
       collecting_visitor inner{found, full + ".", compared};
       value.settings(inner);
@@ -126,6 +128,12 @@ struct collecting_visitor {
     auto* place = const_cast<T*>(&value);  // the objects of the tests are none of them const
     found->push_back({full, range, std::is_integral_v<T>, std::is_same_v<T, bool> || std::is_enum_v<T>, compared,
                       static_cast<double>(value), [place](double to) { *place = static_cast<T>(to); }});
+  }
+  template <class T>
+  void add_published(const std::string& full, const published<T>& value, valid_range range) {
+    auto* place = const_cast<published<T>*>(&value);
+    found->push_back({full, range, std::is_integral_v<T>, std::is_same_v<T, bool>, compared,
+                      static_cast<double>(value.value()), [place](double to) { *place = static_cast<T>(to); }});
   }
 };
 

@@ -15,7 +15,7 @@
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/loss/auxiliary_loss.hpp>
 #include <fewstep/loss/reward_loss.hpp>
-#include <fewstep/mdp/prompts.hpp>
+#include <fewstep/mdp/training_prompts.hpp>
 #include <fewstep/mdp/trajectory.hpp>
 #include <fewstep/optimizer/parameter_update.hpp>
 #include <fewstep/reward/differentiable_reward.hpp>
@@ -60,42 +60,43 @@ struct recorded_reward {
 ///
 /// K = 1 is for any generator; more need a differentiable_generator. An update whose rollout or reward fails changes
 /// nothing; one whose gradient is not finite moves no parameter. See draft and refl for the published settings.
-template <class Backend, class Generator, class Parts, bool Fits>
+template <class Backend, class Generator, class Given, bool Fits>
 class direct_reward_gradient {
  public:
+  using parts_type = detail::complete_direct_parts<Given>;
   using context_type = typename Generator::context_type;
   /// Whether gradients go through more than one network call.
   static constexpr bool goes_back = differentiable_generator<Generator, Backend>;
 
-  direct_reward_gradient(Backend& backend, Generator& model, const Parts& parts, direct_reward_gradient_options o = {})
-      : direct_reward_gradient(backend, model, detail::part_of<const Parts&>(parts), o) {}
-  direct_reward_gradient(Backend& backend, Generator& model, Parts&& parts, direct_reward_gradient_options o = {})
+  direct_reward_gradient(Backend& backend, Generator& model, const Given& parts, direct_reward_gradient_options o = {})
+      : direct_reward_gradient(backend, model, detail::part_of<const Given&>(parts), o) {}
+  direct_reward_gradient(Backend& backend, Generator& model, Given&& parts, direct_reward_gradient_options o = {})
       : backend_(backend),
         model_(model),
-        parts_(checked(std::move(parts))),
-        options_(affordable(checked(o))),
+        parts_(checked(with_defaults(std::move(parts), usual_direct_reward_gradient_parts{}))),
+        options_(affordable(checked(with_defaults(o, usual_direct_reward_gradient_options())))),
         tables_(tables()),
         plan_(plan()),
         experience_(backend, model, tables_.back(), experience_settings(), parts_.decoder),
         workspace_(model.make_workspace(backend, plan_.rows)),
         output_(backend, {plan_.rows, model.sample_size()}),
         of_states_(backend, {goes_back ? plan_.rows : 0, model.sample_size()}),
-        gradient_(backend, {o.batch(), model.sample_size()}),
-        of_decoded_(backend, o.batch(), decoded_size()),
+        gradient_(backend, {options_.batch.samples(), model.sample_size()}),
+        of_decoded_(backend, options_.batch.samples(), decoded_size()),
         update_(backend, model, parts_.optimizer,
                 {.who = direct_reward_gradient_options::name,
                  .unit = "update",
                  .count = "index",
-                 .max_gradient_norm = o.max_gradient_norm,
-                 .ema = ema_of(o),
-                 .schedule = o.schedule}) {
-    expects(goes_back || o.steps_with_gradient == 1, [&] {
-      return message("direct_reward_gradient: steps_with_gradient is ", o.steps_with_gradient,
+                 .max_gradient_norm = options_.training.max_gradient_norm,
+                 .ema = ema_of(options_),
+                 .schedule = options_.training.schedule}) {
+    expects(goes_back || options_.steps_with_gradient == 1, [&] {
+      return message("direct_reward_gradient: steps_with_gradient is ", options_.steps_with_gradient,
                      " but the generator gives no gradient by the state; use 1, or add void backward(Backend&, "
                      "batch<context_type> rows, matrix<const float> o_gradient, matrix<float> x_gradient, "
                      "workspace_type&) (fewstep::differentiable_generator)");
     });
-    parts_.auxiliary.prepare(backend, model, tables_.back(), o.batch(), plan_.rows);
+    parts_.auxiliary.prepare(backend, model, tables_.back(), options_.batch.samples(), plan_.rows);
   }
 
   [[nodiscard]] std::int64_t index() const { return update_.index(); }
@@ -105,7 +106,7 @@ class direct_reward_gradient {
   [[nodiscard]] const memory_plan& memory() const { return plan_; }
   /// Steps of the last rollout, of which none is trained as an action.
   [[nodiscard]] const step_table& table() const { return experience_.path().table(); }
-  [[nodiscard]] Parts& parts() { return parts_; }
+  [[nodiscard]] parts_type& parts() { return parts_; }
   [[nodiscard]] const direct_reward_gradient_options& options() const { return options_; }
   /// Exponential moving average (EMA) of the parameters; empty unless ema_decay is set.
   [[nodiscard]] vec<const float> ema() const& { return update_.ema(); }
@@ -124,9 +125,9 @@ class direct_reward_gradient {
     using clock = std::chrono::steady_clock;
     const auto begin = clock::now();
     if (tables_.size() > 1) experience_.set_table(backend_, tables_[drawn(tables_.size(), 0)]);
-    detail::recorded_reward<reward_type> recorded{&parts_.reward, of_decoded_.host(options_.batch())};
+    detail::recorded_reward<reward_type> recorded{&parts_.reward, of_decoded_.host(options_.batch.samples())};
     try {
-      experience_.collect(backend_, model_, recorded, parts_.decoder, contexts, {options_.seed, index()},
+      experience_.collect(backend_, model_, recorded, parts_.decoder, contexts, {options_.training.seed, index()},
                           reduction::mean);
     } catch (...) {
       update_.require_finite();  // else the parameters are to blame
@@ -137,11 +138,12 @@ class direct_reward_gradient {
     update_report report = update_report::of(index(), experience_.kept_rewards(), experience_.kept_prompts());
     report.left_out = static_cast<double>(path().left_out());
     for (const float r : experience_.kept_rewards())
-      report.loss += options_.loss.value(r) / static_cast<double>(path().kept());
+      report.loss += options_.loss().value(r) / static_cast<double>(path().kept());
     const vec<float> g = model_.gradients();
     backend_.for_each(g.size(), detail::fill<float>{g.data, 0.0f});
     add_gradient();
-    report.loss += parts_.auxiliary.add_gradient(backend_, model_, workspace_, path(), {options_.seed, index(), 0});
+    report.loss +=
+        parts_.auxiliary.add_gradient(backend_, model_, workspace_, path(), {options_.training.seed, index(), 0});
     report.gradient_norm = update_.step(parts_.optimizer);
     const auto end = clock::now();
     report.sampling_seconds = std::chrono::duration<double>(sampled - begin).count();
@@ -156,22 +158,8 @@ class direct_reward_gradient {
   }
 
   /// Updates as a range: for (const auto& report : trainer.run(prompts, 100)). Each is made when it is asked for.
-  /// `prompts` are contexts (anything that converts to std::span<const context_type>) or texts for the generator's
-  /// encode (a prompt_list, a range of std::string or const char*); a few of either may stand in braces.
-  template <class Prompts>
-  [[nodiscard]] update_range<direct_reward_gradient> run(const Prompts& prompts, std::int64_t updates) {
-    return {*this, detail::contexts_of(prompts, model_), updates};
-  }
-  [[nodiscard]] update_range<direct_reward_gradient> run(const prompt_list& prompts, std::int64_t updates) {
-    return {*this, encoded(prompts, model_), updates};
-  }
-  [[nodiscard]] update_range<direct_reward_gradient> run(std::initializer_list<context_type> contexts,
-                                                         std::int64_t updates) {
-    return run(std::span(contexts.begin(), contexts.size()), updates);
-  }
-  [[nodiscard]] update_range<direct_reward_gradient> run(std::initializer_list<prompt_text> texts,
-                                                         std::int64_t updates) {
-    return run(std::span(texts.begin(), texts.size()), updates);
+  [[nodiscard]] update_range<direct_reward_gradient> run(training_prompts<Generator> prompts, std::int64_t updates) {
+    return {*this, std::move(prompts).contexts(model_), updates};
   }
 
   /// Everything that a resumed run needs, bit for bit. Random numbers have no state but the seed and the index.
@@ -185,19 +173,21 @@ class direct_reward_gradient {
   }
 
  private:
-  using reward_type = decltype(Parts::reward);
-  using update_type = parameter_update<Backend, Generator, decltype(Parts::optimizer)>;
-  using decoder_type = decltype(Parts::decoder);
+  using reward_type = decltype(parts_type::reward);
+  using update_type = parameter_update<Backend, Generator, decltype(parts_type::optimizer)>;
+  using decoder_type = decltype(parts_type::decoder);
   using experience_type = experience<Backend, Generator, detail::recorded_reward<reward_type>, decoder_type>;
 
   [[nodiscard]] const trajectory<Backend, context_type>& path() const { return experience_.path(); }
   [[nodiscard]] index_t decoded_size() const { return parts_.decoder.decoded_size(model_.sample_size()); }
-  [[nodiscard]] static ema_rule ema_of(const direct_reward_gradient_options& o) { return {.decay = o.ema_decay}; }
+  [[nodiscard]] static ema_rule ema_of(const direct_reward_gradient_options& o) {
+    return {.decay = o.training.ema_decay};
+  }
   [[nodiscard]] experience_options experience_settings() const {
-    return {.prompts = options_.prompts_per_update,
-            .samples_per_prompt = options_.samples_per_prompt,
-            .shared_initial_noise = options_.shared_initial_noise,
-            .rewards = options_.loss.rewards,
+    return {.prompts = options_.batch.prompts,
+            .samples_per_prompt = options_.batch.samples_per_prompt,
+            .shared_initial_noise = options_.batch.shared_initial_noise,
+            .rewards = options_.batch.rewards,
             .caller = direct_reward_gradient_options::name};
   }
 
@@ -226,7 +216,7 @@ class direct_reward_gradient {
 
   /// One of n possibilities of this update.
   [[nodiscard]] std::size_t drawn(std::size_t n, std::uint64_t which) const {
-    const random_stream source{options_.seed, stream::steps};
+    const random_stream source{options_.training.seed, stream::steps};
     return source.below(static_cast<std::uint32_t>(n), static_cast<std::uint64_t>(index()), 0, which);
   }
   /// Network calls that the gradient goes through.
@@ -237,9 +227,9 @@ class direct_reward_gradient {
 
   /// Adds the gradient of the loss of the last rollout, call by call and within one micro-batch by micro-batch.
   void add_gradient() {
-    const index_t samples = options_.batch();
+    const index_t samples = options_.batch.samples();
     const auto in_parts = [&](const auto& work) { detail::each_part(samples, plan_.rows, work); };
-    of_decoded_.finish(backend_, options_.loss, experience_.rewards(), path().kept());
+    of_decoded_.finish(backend_, options_.loss(), experience_.rewards(), path().kept());
     of_decoded_.pass(backend_, parts_.decoder, path().result(), path().rows(0, samples).contexts, gradient_.view());
     path().clear_left_out(backend_, gradient_.view(), 0);  // a decoder may make anything of a sample that is not finite
     const int last = table().horizon() - 1, first_call = last - calls_back() + 1;
@@ -266,24 +256,24 @@ class direct_reward_gradient {
 
   /// The options, unless their trajectories and tables alone are beyond the budget; before the tables are made.
   [[nodiscard]] direct_reward_gradient_options affordable(const direct_reward_gradient_options& o) const {
-    const experience_options some{.prompts = o.prompts_per_update, .samples_per_prompt = o.samples_per_prompt};
+    const experience_options some{.prompts = o.batch.prompts, .samples_per_prompt = o.batch.samples_per_prompt};
     const index_t size = model_.sample_size();
     const saturated_size tables = o.jump_from ? o.horizon - *o.jump_from : 1;
-    memory_plan{.parameters = (tables * o.horizon * sizeof(step_row)).value(),
+    memory_plan{.parameters = (tables * o.horizon.value() * sizeof(step_row)).value(),
                 .trajectory = experience_type::bytes(o.horizon, some, size, parts_.decoder.decoded_size(size))}
-        .expect_within(o.memory_budget, o.horizon, o.batch());
+        .expect_within(o.training.memory_budget, o.horizon, o.batch.samples());
     return o;
   }
   /// Made before anything is allocated.
   [[nodiscard]] memory_plan plan() const {
-    const index_t samples = options_.batch(), size = model_.sample_size();
+    const index_t samples = options_.batch.samples(), size = model_.sample_size();
     const saturated_size path = experience_type::bytes(options_.horizon, experience_settings(), size, decoded_size());
     const memory_plan fixed{.parameters = update_type::bytes(model_, parts_.optimizer, ema_of(options_)),
                             .model = detail::held_bytes(model_, true),
                             .trajectory = (path + saturated_size(samples) * size * sizeof(float) +
                                            decoded_gradient<Backend, decoder_type>::bytes(samples, decoded_size()))
                                               .value()};
-    return fixed.fitted(options_.memory_budget, samples, row_block_of(model_), [&](index_t at_once) {
+    return fixed.fitted(options_.training.memory_budget, samples, row_block_of(model_), [&](index_t at_once) {
       const saturated_size rows = saturated_size(at_once) * (goes_back ? 2 : 1);
       return (saturated_size(model_.workspace_bytes(backend_, at_once)) + rows * size * sizeof(float) +
               experience_type::workspace_bytes(backend_, model_, experience_settings()) +
@@ -294,7 +284,7 @@ class direct_reward_gradient {
 
   Backend& backend_;
   Generator& model_;
-  Parts parts_;
+  parts_type parts_;
   direct_reward_gradient_options options_;
   std::vector<step_table> tables_;
   memory_plan plan_;

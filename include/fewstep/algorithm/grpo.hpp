@@ -2,8 +2,9 @@
 #pragma once
 
 #include <fewstep/advantage/group.hpp>
-#include <fewstep/algorithm/part_of.hpp>
-#include <fewstep/algorithm/policy_gradient.hpp>
+#include <fewstep/algorithm/named_algorithm.hpp>
+#include <fewstep/algorithm/policy_gradient_options.hpp>
+#include <fewstep/algorithm/policy_gradient_parts.hpp>
 #include <fewstep/objective/clipped_surrogate.hpp>
 #include <fewstep/objective/divergence_mask.hpp>
 #include <fewstep/objective/guarded_surrogate.hpp>
@@ -17,24 +18,70 @@
 
 namespace fewstep {
 
-/// Settings of the group-relative family; the defaults are Flow-GRPO's (Liu et al. 2025, arXiv:2505.05470), which draws
-/// 48 prompts an update, but for their number.
-struct grpo_options {
-  int horizon = 10;
-  int prompts_per_update = 8;
-  int samples_per_prompt = 24;
-  group_scale scale = group_scale::batch_std;
-  float advantage_clip = 5;
-  bool shared_initial_noise = false;  ///< the samples of a prompt start from the same state
-  fewstep::reduction reduction = fewstep::reduction::mean;
-  int inner_epochs = 1;
-  int optimizer_steps = 2;
-  float max_gradient_norm = 1;
-  rate_schedule schedule{};
-  reward_check rewards{};
-  float ema_decay = 0;
-  std::size_t memory_budget = std::size_t{1} << 30;
-  std::uint64_t seed = 0;
+/// Flow-GRPO's (Liu et al. 2025, arXiv:2505.05470), which draws 48 prompts an update, but for their number. The
+/// group-relative family differs in the parts that are named here; the rest is the same.
+template <class Sampler, class Objective = clipped_surrogate, class Selection = all_steps>
+struct group_relative_defaults : policy_gradient_defaults {
+  [[nodiscard]] static policy_gradient_options options() {
+    return {.horizon = 10,
+            .optimizer_steps = 2,
+            .batch = {.prompts = 8, .samples_per_prompt = 24, .shared_initial_noise = false},
+            .training = {.max_gradient_norm = 1}};
+  }
+  template <class Backend, class Generator, class Given>
+  [[nodiscard]] static auto parts(Backend&, const Generator&, const Given&, const policy_gradient_options&) {
+    return policy_gradient_parts{.objective = Objective{},
+                                 .advantage = group_advantage{.scale = group_scale::batch_std, .clip = 5},
+                                 .sampler = Sampler{},
+                                 .selection = Selection{}};
+  }
+};
+
+/// DanceGRPO's: 12 samples a prompt, which start from one noise, and the group's own deviation. Published with 16
+/// steps, of which 60 % are trained.
+struct dance_grpo_defaults : group_relative_defaults<dance_sde_sampler> {
+  [[nodiscard]] static policy_gradient_options options() {
+    policy_gradient_options o = group_relative_defaults::options();
+    o.horizon = 16;
+    o.batch.samples_per_prompt = 12;
+    o.batch.shared_initial_noise = true;
+    return o;
+  }
+  template <class Backend, class Generator, class Given>
+  [[nodiscard]] static auto parts(Backend& backend, const Generator& model, const Given& given,
+                                  const policy_gradient_options& o) {
+    auto p = group_relative_defaults::parts(backend, model, given, o);
+    p.advantage.scale = group_scale::group_std;
+    return p;
+  }
+};
+
+/// Those of few-step models: 4 calls.
+struct cps_grpo_defaults : group_relative_defaults<cps_sampler> {
+  [[nodiscard]] static policy_gradient_options options() {
+    policy_gradient_options o = group_relative_defaults::options();
+    o.horizon = 4;
+    return o;
+  }
+};
+
+/// MixGRPO's: 25 steps, 12 samples a prompt and a window of 4.
+struct mix_grpo_defaults : group_relative_defaults<flow_sde_sampler, clipped_surrogate, sliding_window> {
+  [[nodiscard]] static policy_gradient_options options() {
+    policy_gradient_options o = group_relative_defaults::options();
+    o.horizon = 25;
+    o.batch.samples_per_prompt = 12;
+    return o;
+  }
+};
+
+/// Flow-GRPO-Fast's: the samples of a prompt start from one noise.
+struct flow_grpo_fast_defaults : group_relative_defaults<flow_sde_sampler, clipped_surrogate, random_window> {
+  [[nodiscard]] static policy_gradient_options options() {
+    policy_gradient_options o = group_relative_defaults::options();
+    o.batch.shared_initial_noise = true;
+    return o;
+  }
 };
 
 /// Group-relative policy optimization (Shao et al. 2024, arXiv:2402.03300) on the steps of any sampler:
@@ -42,93 +89,35 @@ struct grpo_options {
 ///   A_i = (r_i - mean of the prompt's samples) / (std + epsilon), clipped,
 ///   ascend mean over samples and trained steps of value(log rho, A) - coefficient KL(pi, pi_ref),
 ///
-/// value being PPO's clipped surrogate or another trust region. The sampler says what a step is (consistency_sampler,
-/// cps_sampler, flow_sde_sampler, dance_sde_sampler), the selection which of them are noisy and trained.
-/// Backend, generator and the regularizer's reference must outlive the trainer.
-template <class Backend, class Generator, class Reward, class Optimizer, class Sampler = consistency_sampler,
-          class Objective = clipped_surrogate, class Selection = all_steps, class Regularizer = no_regularizer>
-[[nodiscard]] auto grpo(Backend& backend, Generator& model, Reward&& reward, Optimizer&& optimizer, grpo_options o = {},
-                        Sampler&& sampler = {}, Objective value = {}, Selection selection = {},
-                        Regularizer&& regularizer = {}) {
-  policy_gradient_parts parts{.sampler = detail::part_of<Sampler>(sampler),
-                              .reward = detail::part_of<Reward>(reward),
-                              .advantage = group_advantage{.scale = o.scale, .clip = o.advantage_clip},
-                              .objective = value,
-                              .regularizer = detail::part_of<Regularizer>(regularizer),
-                              .optimizer = detail::part_of<Optimizer>(optimizer),
-                              .selection = selection};
-  return policy_gradient<Backend, Generator, decltype(parts)>(backend, model, std::move(parts),
-                                                              detail::common_options(o));
-}
+/// value being the objective: PPO's clipped surrogate or another trust region. The sampler says what a step is
+/// (consistency_sampler, cps_sampler, flow_sde_sampler, dance_sde_sampler), the selection which of them are noisy and
+/// trained. Called, as all of the family, as named_algorithm says.
+inline constexpr named_algorithm<group_relative_defaults<consistency_sampler>> grpo{};
 
 /// GRPO on a flow's stochastic differential equation: Flow-GRPO (Liu et al. 2025, arXiv:2505.05470). Published with
 /// AdamW at 3e-4 and a KL of .01 to .04 to the reference.
-template <class Backend, class Generator, class Reward, class Optimizer, class Regularizer = no_regularizer>
-[[nodiscard]] auto flow_grpo(Backend& backend, Generator& model, Reward&& reward, Optimizer&& optimizer,
-                             grpo_options o = {}, Regularizer&& regularizer = {}) {
-  return grpo(backend, model, std::forward<Reward>(reward), std::forward<Optimizer>(optimizer), o, flow_sde_sampler{},
-              clipped_surrogate{}, all_steps{}, std::forward<Regularizer>(regularizer));
-}
+inline constexpr named_algorithm<group_relative_defaults<flow_sde_sampler>> flow_grpo{};
 
-/// The same with noise of one strength at all times, one initial noise a prompt and the group's own deviation (o.scale
-/// and o.shared_initial_noise are set so): DanceGRPO (Xue et al. 2025, arXiv:2505.07818). Published with 12 samples a
-/// prompt and 16 steps, of which 60 % are trained.
-template <class Backend, class Generator, class Reward, class Optimizer, class Regularizer = no_regularizer>
-[[nodiscard]] auto dance_grpo(Backend& backend, Generator& model, Reward&& reward, Optimizer&& optimizer,
-                              grpo_options o = {.horizon = 16, .samples_per_prompt = 12},
-                              Regularizer&& regularizer = {}) {
-  o.scale = group_scale::group_std;
-  o.shared_initial_noise = true;
-  return grpo(backend, model, std::forward<Reward>(reward), std::forward<Optimizer>(optimizer), o, dance_sde_sampler{},
-              clipped_surrogate{}, all_steps{}, std::forward<Regularizer>(regularizer));
-}
+/// The same with noise of one strength at all times, one initial noise a prompt and the group's own deviation:
+/// DanceGRPO (Xue et al. 2025, arXiv:2505.07818).
+inline constexpr named_algorithm<dance_grpo_defaults> dance_grpo{};
 
 /// GRPO on coefficients-preserving steps (Wang et al. 2025, arXiv:2509.05952), for few-step models: noise levels are
 /// those that the network was trained at, and with noise 1 the steps are the consistency sampler's.
-template <class Backend, class Generator, class Reward, class Optimizer, class Regularizer = no_regularizer>
-[[nodiscard]] auto cps_grpo(Backend& backend, Generator& model, Reward&& reward, Optimizer&& optimizer,
-                            grpo_options o = {.horizon = 4}, Regularizer&& regularizer = {}) {
-  return grpo(backend, model, std::forward<Reward>(reward), std::forward<Optimizer>(optimizer), o, cps_sampler{},
-              clipped_surrogate{}, all_steps{}, std::forward<Regularizer>(regularizer));
-}
+inline constexpr named_algorithm<cps_grpo_defaults> cps_grpo{};
 
 /// Noise and gradients on a window of steps that slides from noise to picture, the ODE elsewhere: MixGRPO (Li et al.
-/// 2025, arXiv:2507.21802). Published with 25 steps, 12 samples a prompt and a window of 4.
-template <class Backend, class Generator, class Reward, class Optimizer, class Regularizer = no_regularizer>
-[[nodiscard]] auto mix_grpo(Backend& backend, Generator& model, Reward&& reward, Optimizer&& optimizer,
-                            grpo_options o = {.horizon = 25, .samples_per_prompt = 12}, sliding_window window = {},
-                            Regularizer&& regularizer = {}) {
-  return grpo(backend, model, std::forward<Reward>(reward), std::forward<Optimizer>(optimizer), o, flow_sde_sampler{},
-              clipped_surrogate{}, window, std::forward<Regularizer>(regularizer));
-}
+/// 2025, arXiv:2507.21802).
+inline constexpr named_algorithm<mix_grpo_defaults> mix_grpo{};
 
 /// The samples of a prompt share the ODE up to a step drawn for each update, part there, and learn from it and its
-/// neighbour only (o.shared_initial_noise is set): Flow-GRPO-Fast (Liu et al. 2025, arXiv:2505.05470, its fast
-/// variant).
-template <class Backend, class Generator, class Reward, class Optimizer, class Regularizer = no_regularizer>
-[[nodiscard]] auto flow_grpo_fast(Backend& backend, Generator& model, Reward&& reward, Optimizer&& optimizer,
-                                  grpo_options o = {}, random_window window = {}, Regularizer&& regularizer = {}) {
-  o.shared_initial_noise = true;
-  return grpo(backend, model, std::forward<Reward>(reward), std::forward<Optimizer>(optimizer), o, flow_sde_sampler{},
-              clipped_surrogate{}, window, std::forward<Regularizer>(regularizer));
-}
+/// neighbour only: Flow-GRPO-Fast (Liu et al. 2025, arXiv:2505.05470, its fast variant).
+inline constexpr named_algorithm<flow_grpo_fast_defaults> flow_grpo_fast{};
 
 /// Flow-GRPO with the trust region on the exact divergence of the policies: Flow-DPPO (2026, arXiv:2606.11025).
-template <class Backend, class Generator, class Reward, class Optimizer, class Sampler = flow_sde_sampler,
-          class Regularizer = no_regularizer>
-[[nodiscard]] auto flow_dppo(Backend& backend, Generator& model, Reward&& reward, Optimizer&& optimizer,
-                             grpo_options o = {}, Sampler&& sampler = {}, divergence_mask value = {},
-                             Regularizer&& regularizer = {}) {
-  return grpo(backend, model, std::forward<Reward>(reward), std::forward<Optimizer>(optimizer), o,
-              std::forward<Sampler>(sampler), value, all_steps{}, std::forward<Regularizer>(regularizer));
-}
+inline constexpr named_algorithm<group_relative_defaults<flow_sde_sampler, divergence_mask>> flow_dppo{};
 
 /// Flow-GRPO with the normalised ratio: GRPO-Guard (Wang et al. 2025, arXiv:2510.22319).
-template <class Backend, class Generator, class Reward, class Optimizer, class Regularizer = no_regularizer>
-[[nodiscard]] auto grpo_guard(Backend& backend, Generator& model, Reward&& reward, Optimizer&& optimizer,
-                              grpo_options o = {}, guarded_surrogate value = {}, Regularizer&& regularizer = {}) {
-  return grpo(backend, model, std::forward<Reward>(reward), std::forward<Optimizer>(optimizer), o, flow_sde_sampler{},
-              value, all_steps{}, std::forward<Regularizer>(regularizer));
-}
+inline constexpr named_algorithm<group_relative_defaults<flow_sde_sampler, guarded_surrogate>> grpo_guard{};
 
 }  // namespace fewstep

@@ -19,8 +19,8 @@
 #include <fewstep/decoder/decoder.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/loss/auxiliary_loss.hpp>
-#include <fewstep/mdp/prompts.hpp>
 #include <fewstep/mdp/score.hpp>
+#include <fewstep/mdp/training_prompts.hpp>
 #include <fewstep/mdp/trajectory.hpp>
 #include <fewstep/objective/objective.hpp>
 #include <fewstep/objective/trajectory_objective.hpp>
@@ -49,39 +49,40 @@ namespace fewstep {
 /// Micro-batches follow from the memory budget and never change a bit; until the first optimizer step after a rollout
 /// every importance ratio is exactly 1. An update whose rollout or reward fails changes nothing; one whose gradient is
 /// not finite stops before the optimizer step in question.
-template <class Backend, class Generator, class Parts, bool Fits>
+template <class Backend, class Generator, class Given, bool Fits>
 class policy_gradient {
  public:
+  using parts_type = detail::complete_policy_gradient_parts<Given>;
   using context_type = typename Generator::context_type;
 
-  policy_gradient(Backend& backend, Generator& model, const Parts& parts, policy_gradient_options o = {})
-      : policy_gradient(backend, model, detail::part_of<const Parts&>(parts), o) {}
-  policy_gradient(Backend& backend, Generator& model, Parts&& parts, policy_gradient_options o = {})
+  policy_gradient(Backend& backend, Generator& model, const Given& parts, policy_gradient_options o = {})
+      : policy_gradient(backend, model, detail::part_of<const Given&>(parts), o) {}
+  policy_gradient(Backend& backend, Generator& model, Given&& parts, policy_gradient_options o = {})
       : backend_(backend),
         model_(model),
-        parts_(checked(std::move(parts))),
-        options_(affordable(checked(o))),
-        steps_(parts_.sampler, model.preconditioner(), o.horizon, o.first_trained, parts_.selection,
+        parts_(checked(with_defaults(std::move(parts), usual_policy_gradient_parts{}))),
+        options_(affordable(checked(with_defaults(o, usual_policy_gradient_options())))),
+        steps_(parts_.sampler, model.preconditioner(), options_.horizon, options_.first_trained, parts_.selection,
                policy_gradient_options::name),
-        plan_(plan(steps_.at(0, o.seed))),
-        experience_(backend, model, steps_.at(0, o.seed), experience_settings(), parts_.decoder),
+        plan_(plan(steps_.at(0, options_.training.seed))),
+        experience_(backend, model, steps_.at(0, options_.training.seed), experience_settings(), parts_.decoder),
         gradient_(backend, model, experience_.path(), replay_of(plan_.rows)),
         update_(backend, model, parts_.optimizer,
                 {.who = policy_gradient_options::name,
                  .unit = "update",
                  .count = "index",
-                 .max_gradient_norm = o.max_gradient_norm,
-                 .ema = ema_of(o),
-                 .schedule = o.schedule}) {
+                 .max_gradient_norm = options_.training.max_gradient_norm,
+                 .ema = ema_of(options_),
+                 .schedule = options_.training.schedule}) {
     require_samples_per_prompt(parts_.advantage, "advantage");
     require_samples_per_prompt(parts_.objective, "objective");
     require_durations();
     if constexpr (requires { parts_.objective.resolved(index_t{}, reduction{}); })
-      parts_.objective = parts_.objective.resolved(table().scored.size(model.sample_size()), o.reduction);
+      parts_.objective = parts_.objective.resolved(table().scored.size(model.sample_size()), options_.reduction);
     if constexpr (requires { parts_.regularizer.expect_same_outputs(model, table()); })
       parts_.regularizer.expect_same_outputs(model, table());
     parts_.regularizer.prepare(backend, plan_.rows);
-    parts_.auxiliary.prepare(backend, model, steps_.full(), o.batch(), plan_.rows);
+    parts_.auxiliary.prepare(backend, model, steps_.full(), options_.batch.samples(), plan_.rows);
   }
 
   [[nodiscard]] std::int64_t index() const { return update_.index(); }
@@ -90,7 +91,7 @@ class policy_gradient {
   [[nodiscard]] bool is_whole() const { return is_whole_; }
   [[nodiscard]] const memory_plan& memory() const { return plan_; }
   [[nodiscard]] const step_table& table() const { return path().table(); }
-  [[nodiscard]] Parts& parts() { return parts_; }
+  [[nodiscard]] parts_type& parts() { return parts_; }
   [[nodiscard]] const policy_gradient_options& options() const { return options_; }
   /// Exponential moving average (EMA) of the parameters; empty unless ema_decay is set.
   [[nodiscard]] vec<const float> ema() const& { return update_.ema(); }
@@ -122,20 +123,8 @@ class policy_gradient {
   }
 
   /// Updates as a range: for (const auto& report : trainer.run(prompts, 100)). Each is made when it is asked for.
-  /// `prompts` are contexts (anything that converts to std::span<const context_type>) or texts for the generator's
-  /// encode (a prompt_list, a range of std::string or const char*); a few of either may stand in braces.
-  template <class Prompts>
-  [[nodiscard]] update_range<policy_gradient> run(const Prompts& prompts, std::int64_t updates) {
-    return {*this, detail::contexts_of(prompts, model_), updates};
-  }
-  [[nodiscard]] update_range<policy_gradient> run(const prompt_list& prompts, std::int64_t updates) {
-    return {*this, encoded(prompts, model_), updates};
-  }
-  [[nodiscard]] update_range<policy_gradient> run(std::initializer_list<context_type> contexts, std::int64_t updates) {
-    return run(std::span(contexts.begin(), contexts.size()), updates);
-  }
-  [[nodiscard]] update_range<policy_gradient> run(std::initializer_list<prompt_text> texts, std::int64_t updates) {
-    return run(std::span(texts.begin(), texts.size()), updates);
+  [[nodiscard]] update_range<policy_gradient> run(training_prompts<Generator> prompts, std::int64_t updates) {
+    return {*this, std::move(prompts).contexts(model_), updates};
   }
 
   /// The rollout of the next update and its rewards and advantages; the same again until train() has been called.
@@ -154,13 +143,13 @@ class policy_gradient {
     weigh();
     tried_.forget();
     const std::pair<index_t, index_t> all{0, path().trained_rows()};
-    gradient_.begin_pass(backend_, path(), options_.seed, static_cast<std::uint64_t>(-1 - number));
+    gradient_.begin_pass(backend_, path(), options_.training.seed, static_cast<std::uint64_t>(-1 - number));
     gradient_.begin_minibatch(backend_, model_, experience_.rated_path(), all, parts_.objective,
                               parts_.regularizer.coefficient(), false);
     const vec<float> g = model_.gradients();
     backend_.for_each(g.size(), detail::fill<float>{g.data, 0.0f});
     gradient_.add(backend_, model_, parts_.regularizer, experience_.rated_path(), all);
-    (void)add_auxiliary({options_.seed, -1 - number, 0});
+    (void)add_auxiliary({options_.training.seed, -1 - number, 0});
   }
 
   /// Adds the gradient of the loss over rows [first, last) of the replay order; they count as `total` rows of the mean.
@@ -176,7 +165,7 @@ class policy_gradient {
     report.left_out = static_cast<double>(path().left_out());
     const double passes = static_cast<double>(options_.inner_epochs);
     for (int epoch = 0; epoch < options_.inner_epochs; ++epoch) {
-      gradient_.begin_pass(backend_, path(), options_.seed,
+      gradient_.begin_pass(backend_, path(), options_.training.seed,
                            static_cast<std::uint64_t>(index() * options_.inner_epochs + epoch));
       for (int k = 0; k < options_.optimizer_steps; ++k) {
         const std::pair<index_t, index_t> places = gradient_.minibatch(k);
@@ -184,7 +173,7 @@ class policy_gradient {
                                                  parts_.regularizer.coefficient(), epoch > 0 || k > 0);
         gradient_.replace(backend_, model_, parts_.regularizer, experience_.rated_path(), k);
         add_scores(places, report);
-        report.loss += add_auxiliary({options_.seed, index(), epoch * options_.optimizer_steps + k});
+        report.loss += add_auxiliary({options_.training.seed, index(), epoch * options_.optimizer_steps + k});
         report.gradient_norm = std::max(report.gradient_norm, update_.step(parts_.optimizer));
       }
     }
@@ -213,33 +202,33 @@ class policy_gradient {
 
  private:
   using clock = std::chrono::steady_clock;
-  using regularizer_type = decltype(Parts::regularizer);
-  using reward_type = decltype(Parts::reward);
-  using update_type = parameter_update<Backend, Generator, decltype(Parts::optimizer)>;
-  using decoder_type = decltype(Parts::decoder);
-  using objective_type = decltype(Parts::objective);
+  using regularizer_type = decltype(parts_type::regularizer);
+  using reward_type = decltype(parts_type::reward);
+  using update_type = parameter_update<Backend, Generator, decltype(parts_type::optimizer)>;
+  using decoder_type = decltype(parts_type::decoder);
+  using objective_type = decltype(parts_type::objective);
   using gradient_type = replayed_gradient<Backend, Generator, objective_type, regularizer_type>;
-  static constexpr bool by_step = step_advantage<decltype(Parts::advantage), Backend, context_type>;
-  static constexpr bool window_moves = !std::same_as<decltype(Parts::selection), all_steps>;
+  static constexpr bool by_step = step_advantage<decltype(parts_type::advantage), Backend, context_type>;
+  static constexpr bool window_moves = !std::same_as<decltype(parts_type::selection), all_steps>;
 
   using experience_type = experience<Backend, Generator, reward_type, decoder_type>;
 
   [[nodiscard]] const trajectory<Backend, context_type>& path() const { return experience_.path(); }
 
-  [[nodiscard]] static ema_rule ema_of(const policy_gradient_options& o) { return {.decay = o.ema_decay}; }
+  [[nodiscard]] static ema_rule ema_of(const policy_gradient_options& o) { return {.decay = o.training.ema_decay}; }
   [[nodiscard]] experience_options experience_settings() const {
-    return {.prompts = options_.prompts_per_update,
-            .samples_per_prompt = options_.samples_per_prompt,
-            .shared_initial_noise = options_.shared_initial_noise,
+    return {.prompts = options_.batch.prompts,
+            .samples_per_prompt = options_.batch.samples_per_prompt,
+            .shared_initial_noise = options_.batch.shared_initial_noise,
             .keeps_outputs = detail::needs_old_outputs<typename gradient_type::transition_objective_type>,
-            .rewards = options_.rewards,
+            .rewards = options_.batch.rewards,
             .least_together = std::max(least_samples(parts_.advantage), least_samples(parts_.objective)),
             .caller = policy_gradient_options::name};
   }
   [[nodiscard]] replay_settings replay_of(index_t rows) const {
     return {.minibatches = options_.optimizer_steps,
             .rows_at_once = rows,
-            .samples_per_prompt = options_.samples_per_prompt,
+            .samples_per_prompt = options_.batch.samples_per_prompt,
             .reduction = options_.reduction};
   }
 
@@ -253,9 +242,9 @@ class policy_gradient {
   }
   template <class Part>
   void require_samples_per_prompt(const Part& part, const char* name) const {
-    expects(options_.samples_per_prompt >= least_samples(part), [&] {
-      return message("policy_gradient: samples_per_prompt is ", options_.samples_per_prompt, " but the ", name,
-                     " compares the samples of a prompt; use at least ", least_samples(part));
+    expects(options_.batch.samples_per_prompt >= least_samples(part), [&] {
+      return message("policy_gradient: batch.samples_per_prompt is ", options_.batch.samples_per_prompt, " but the ",
+                     name, " compares the samples of a prompt; use at least ", least_samples(part));
     });
   }
 
@@ -270,9 +259,9 @@ class policy_gradient {
 
   /// The rollout and rewards of an update, or of a number below 0.
   void collect(std::span<const context_type> contexts, std::int64_t update) {
-    if constexpr (window_moves) experience_.set_table(backend_, steps_.at(index(), options_.seed));
+    if constexpr (window_moves) experience_.set_table(backend_, steps_.at(index(), options_.training.seed));
     try {
-      experience_.collect(backend_, model_, parts_.reward, parts_.decoder, contexts, {options_.seed, update},
+      experience_.collect(backend_, model_, parts_.reward, parts_.decoder, contexts, {options_.training.seed, update},
                           options_.reduction);
     } catch (...) {
       update_.require_finite();  // else the parameters are to blame
@@ -297,7 +286,7 @@ class policy_gradient {
   }
 
   double add_auxiliary(auxiliary_key key) {
-    if constexpr (detail::adds_nothing<decltype(Parts::auxiliary)>)
+    if constexpr (detail::adds_nothing<decltype(parts_type::auxiliary)>)
       return 0;
     else
       return parts_.auxiliary.add_gradient(backend_, model_, gradient_.workspace(), path(), key);
@@ -312,28 +301,28 @@ class policy_gradient {
 
   /// The options, unless their trajectories alone are beyond the budget; before a table of all the steps is made.
   [[nodiscard]] policy_gradient_options affordable(const policy_gradient_options& o) const {
-    const experience_options some{.prompts = o.prompts_per_update, .samples_per_prompt = o.samples_per_prompt};
+    const experience_options some{.prompts = o.batch.prompts, .samples_per_prompt = o.batch.samples_per_prompt};
     const index_t size = model_.sample_size();
     memory_plan{.trajectory = experience_type::bytes(o.horizon, some, size, parts_.decoder.decoded_size(size))}
-        .expect_within(o.memory_budget, o.horizon, o.batch());
+        .expect_within(o.training.memory_budget, o.horizon, o.batch.samples());
     return o;
   }
   /// Made before anything is allocated.
   [[nodiscard]] memory_plan plan(const step_table& table) const {
     const saturated_size path = experience_type::bytes(table.horizon(), experience_settings(), model_.sample_size(),
                                                        parts_.decoder.decoded_size(model_.sample_size()));
-    const saturated_size scored = saturated_size(table.trained) * options_.batch();
+    const saturated_size scored = saturated_size(table.trained) * options_.batch.samples();
     const memory_plan fixed{.parameters = update_type::bytes(model_, parts_.optimizer, ema_of(options_)),
                             .model = detail::held_bytes(model_, true),
                             .trajectory = (path + scored * sizeof(score)).value(),
                             .regularizer = parts_.regularizer.workspace_bytes(backend_, 0)};
-    memory_plan{.trajectory = fixed.trajectory}.expect_within(options_.memory_budget, table.horizon(),
-                                                              options_.batch());
-    const index_t rows = table.trained * options_.batch();
-    return fixed.fitted(options_.memory_budget, rows, row_block_of(model_), [&](index_t at_once) {
+    memory_plan{.trajectory = fixed.trajectory}.expect_within(options_.training.memory_budget, table.horizon(),
+                                                              options_.batch.samples());
+    const index_t rows = table.trained * options_.batch.samples();
+    return fixed.fitted(options_.training.memory_budget, rows, row_block_of(model_), [&](index_t at_once) {
       return (saturated_size(model_.workspace_bytes(backend_, at_once)) +
               experience_type::workspace_bytes(backend_, model_, experience_settings()) +
-              parts_.auxiliary.workspace_bytes(backend_, model_, options_.batch(), at_once) +
+              parts_.auxiliary.workspace_bytes(backend_, model_, options_.batch.samples(), at_once) +
               gradient_type::row_bytes(replay_of(at_once), model_.sample_size()))
           .value();
     });
@@ -341,12 +330,12 @@ class policy_gradient {
 
   Backend& backend_;
   Generator& model_;
-  Parts parts_;
+  parts_type parts_;
   policy_gradient_options options_;
-  windowed_table<decltype(Parts::selection)> steps_;
+  windowed_table<decltype(parts_type::selection)> steps_;
   memory_plan plan_;
   experience_type experience_;
-  detail::tried_advantage<decltype(Parts::advantage)> tried_;
+  detail::tried_advantage<decltype(parts_type::advantage)> tried_;
   gradient_type gradient_;
   update_type update_;
   bool is_whole_ = true;

@@ -4,9 +4,9 @@
 #include <fewstep/advantage/advantage.hpp>
 #include <fewstep/advantage/prompt_buffer.hpp>
 #include <fewstep/advantage/step_advantage.hpp>
-#include <fewstep/algorithm/memory_plan.hpp>
+#include <fewstep/algorithm/not_given.hpp>
 #include <fewstep/algorithm/policy_gradient_options.hpp>
-#include <fewstep/algorithm/update_report.hpp>
+#include <fewstep/algorithm/unfit_trainer.hpp>
 #include <fewstep/backend/backend.hpp>
 #include <fewstep/decoder/decoder.hpp>
 #include <fewstep/generator/generator.hpp>
@@ -26,50 +26,68 @@
 #include <fewstep/sampler/windowed_table.hpp>
 
 #include <concepts>
-#include <cstdint>
-#include <initializer_list>
-#include <span>
-#include <vector>
+#include <type_traits>
+#include <utility>
 
 namespace fewstep {
 
-/// Stand in for the two parts that have no default.
-struct no_reward {};
-struct no_optimizer {};
-
-/// What a policy-gradient algorithm is composed of; see the concept of each. Reward and optimizer must be given, the
-/// others are RLCM's unless they are named:
+/// What a policy-gradient algorithm is composed of; see the concept of each. Reward and optimizer must be given; the
+/// others are the algorithm's published ones where they are not, and a part that is given always wins:
 ///
-///   policy_gradient trainer(backend, generator, policy_gradient_parts{.reward = reward, .optimizer = adam{}}, {});
-template <class Sampler = consistency_sampler, class Reward = no_reward, class Advantage = prompt_buffer_advantage,
-          class Objective = clipped_surrogate, class Regularizer = no_regularizer, class Optimizer = no_optimizer,
-          class Decoder = identity_decoder, class Selection = all_steps, class Auxiliary = no_auxiliary_loss>
+///   auto trainer = rlcm(backend, generator, policy_gradient_parts{.reward = reward, .optimizer = adam{}});
+template <class Reward = not_given, class Optimizer = not_given, class Objective = not_given,
+          class Advantage = not_given, class Sampler = not_given, class Decoder = not_given,
+          class Regularizer = not_given, class Auxiliary = not_given, class Selection = not_given>
 struct policy_gradient_parts {
-  Sampler sampler{};
   Reward reward{};
-  Advantage advantage{};
-  Objective objective{};
-  Regularizer regularizer{};
   Optimizer optimizer{};
+  Objective objective{};
+  Advantage advantage{};
+  Sampler sampler{};
   Decoder decoder{};
-  Selection selection{};
+  Regularizer regularizer{};
   Auxiliary auxiliary{};
+  Selection selection{};
 
   template <class Visitor>
   void settings(Visitor& visit) const {
-    visit.part("sampler", sampler);
     visit.part("reward", reward);
-    visit.part("advantage", advantage);
-    visit.part("objective", objective);
-    visit.part("regularizer", regularizer);
     visit.part("optimizer", optimizer);
+    visit.part("objective", objective);
+    visit.part("advantage", advantage);
+    visit.part("sampler", sampler);
     visit.part("decoder", decoder);
-    visit.part("selection", selection);
+    visit.part("regularizer", regularizer);
     visit.part("auxiliary", auxiliary);
+    visit.part("selection", selection);
   }
 };
 
+/// The parts, those that are not given being `defaults`'.
+template <class... Given, class... Defaults>
+[[nodiscard]] auto with_defaults(policy_gradient_parts<Given...> given, policy_gradient_parts<Defaults...> defaults) {
+  const auto chosen = [](auto& part, auto& other) -> auto&& { return std::move(detail::given_or(part, other)); };
+  using parts = policy_gradient_parts<detail::given_or_t<Given, Defaults>...>;
+  return parts{chosen(given.reward, defaults.reward),           chosen(given.optimizer, defaults.optimizer),
+               chosen(given.objective, defaults.objective),     chosen(given.advantage, defaults.advantage),
+               chosen(given.sampler, defaults.sampler),         chosen(given.decoder, defaults.decoder),
+               chosen(given.regularizer, defaults.regularizer), chosen(given.auxiliary, defaults.auxiliary),
+               chosen(given.selection, defaults.selection)};
+}
+
+/// Those of RLCM, and nothing where there need be nothing.
+using usual_policy_gradient_parts =
+    policy_gradient_parts<not_given, not_given, clipped_surrogate, prompt_buffer_advantage, consistency_sampler,
+                          identity_decoder, no_regularizer, no_auxiliary_loss, all_steps>;
+
 namespace detail {
+
+template <class... Given, class... Defaults>
+policy_gradient_parts<given_or_t<Given, Defaults>...>* completed(const policy_gradient_parts<Given...>*,
+                                                                 const policy_gradient_parts<Defaults...>*);
+template <class Given>
+using complete_policy_gradient_parts = std::remove_pointer_t<decltype(completed(
+    static_cast<const Given*>(nullptr), static_cast<const usual_policy_gradient_parts*>(nullptr)))>;
 
 /// Whether the parts model their concepts; where one does not, the compiler says what is missing.
 template <class Backend, class Generator, class Parts>
@@ -77,8 +95,8 @@ consteval bool require_parts() {
   if constexpr (!backend<Backend> || !generator<Generator, Backend>) {
     return false;
   } else {
-    constexpr bool rewarded = !std::same_as<decltype(Parts::reward), no_reward>;
-    constexpr bool stepped = !std::same_as<decltype(Parts::optimizer), no_optimizer>;
+    constexpr bool rewarded = !std::same_as<decltype(Parts::reward), not_given>;
+    constexpr bool stepped = !std::same_as<decltype(Parts::optimizer), not_given>;
     static_assert(rewarded, "fewstep::policy_gradient: there is no reward; give policy_gradient_parts{.reward = ...}");
     static_assert(stepped,
                   "fewstep::policy_gradient: there is no optimizer; give policy_gradient_parts{.optimizer = adam{}}");
@@ -107,48 +125,16 @@ consteval bool require_parts() {
 
 }  // namespace detail
 
-template <class Backend, class Generator, class Parts,
+template <class Backend, class Generator, class Given,
           bool Fits = detail::require_backend<Backend>() && detail::require_generator<Generator, Backend>() &&
-                      detail::require_parts<Backend, Generator, Parts>()>
+                      detail::require_parts<Backend, Generator, detail::complete_policy_gradient_parts<Given>>()>
 class policy_gradient;
 
-/// Stands in for a trainer whose parts do not fit: what is missing has been said, and the compiler need not go on about
-/// every consequence.
-template <class Backend, class Generator, class Parts>
-class policy_gradient<Backend, Generator, Parts, false> {
+template <class Backend, class Generator, class Given>
+class policy_gradient<Backend, Generator, Given, false>
+    : public detail::unfit_trainer<Backend, Generator, Given, policy_gradient_options> {
  public:
-  policy_gradient(Backend&, Generator&, Parts, policy_gradient_options = {}) {}
-  std::int64_t index() const { return {}; }
-  bool is_whole() const { return {}; }
-  memory_plan memory() const { return {}; }
-  step_table table() const { return {}; }
-  Parts& parts();
-  policy_gradient_options options() const { return {}; }
-  vec<const float> ema() const { return {}; }
-  std::span<const float> rewards() const { return {}; }
-  std::span<const std::int32_t> prompts() const { return {}; }
-  matrix<const float> samples() const { return {}; }
-  template <class Contexts>
-  update_report update(const Contexts&) {
-    return {};
-  }
-  template <class Context>
-  update_report update(std::initializer_list<Context>) {
-    return {};
-  }
-  template <class Contexts>
-  std::vector<update_report> run(const Contexts&, std::int64_t) {
-    return {};
-  }
-  template <class Context>
-  std::vector<update_report> run(std::initializer_list<Context>, std::int64_t) {
-    return {};
-  }
-  template <class Contexts>
-  void sample(const Contexts&) {}
-  update_report train() { return {}; }
-  template <class Archive>
-  void serialize(Archive&) {}
+  using detail::unfit_trainer<Backend, Generator, Given, policy_gradient_options>::unfit_trainer;
 };
 
 }  // namespace fewstep

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/published.hpp>
 
 #include <cmath>
 #include <concepts>
@@ -30,6 +31,7 @@
 ///
 /// - visit("seed", seed): a number, bool or enum; floats are finite where no range says otherwise
 /// - visit("times", times, range): a vector or an optional of such; the range holds for each number
+/// - visit("horizon", horizon, range): a published<T>; one that is not given lies anywhere
 /// - visit("schedule", schedule): a struct that has settings()
 /// - visit.part("reference", reference): an object that may have settings(); its name is compared too
 /// - visit.not_compared("threads", threads): checked, but a resumed run may change it, since no bit depends on it
@@ -105,6 +107,10 @@ template <class T>
 inline constexpr bool is_optional = false;
 template <class T>
 inline constexpr bool is_optional<std::optional<T>> = true;
+template <class T>
+inline constexpr bool is_published = false;
+template <class T>
+inline constexpr bool is_published<published<T>> = true;
 
 template <class T>
 [[nodiscard]] constexpr const auto& unwrapped(const std::reference_wrapper<T>& object);
@@ -160,6 +166,8 @@ class settings_checker {
       check(value, range, [&] { return message(path_, setting); });
     } else if constexpr (is_optional<T>) {
       if (value) (*this)(setting, *value, range);
+    } else if constexpr (is_published<T>) {
+      if (value.is_given()) (*this)(setting, value.value(), range);
     } else if constexpr (has_settings<T>) {
       settings_checker inner(who_, message(path_, setting, "."), where_);
       value.settings(inner);
@@ -212,6 +220,8 @@ class settings_matcher {
     if constexpr (is_optional<T>) {
       archive_->must_match(full + ".given", value.has_value());
       if (value) (*this)(setting, *value);
+    } else if constexpr (is_published<T>) {
+      (*this)(setting, value.value());
     } else if constexpr (has_settings<T>) {
       settings_matcher inner(*archive_, full + ".");
       value.settings(inner);

@@ -8,7 +8,6 @@
 #include <concepts>
 #include <filesystem>
 #include <iterator>
-#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -60,6 +59,20 @@ concept has_vocabulary = requires(const Generator& model) {
   { model.words() } -> std::convertible_to<const vocabulary&>;
 };
 
+template <class Generator>
+concept encodes = requires(const Generator& model, const std::string& text) {
+  { model.encode(text) } -> std::same_as<typename Generator::context_type>;
+};
+
+/// Whether the generator makes contexts of texts; where it does not, the compiler says so.
+template <class Generator>
+consteval bool require_encode() {
+  static_assert(encodes<Generator>,
+                "fewstep::prompt_list: prompts are texts, but the generator has no context_type encode(const "
+                "std::string&) const; add it, or run(contexts, updates) with contexts of your own");
+  return encodes<Generator>;
+}
+
 }  // namespace detail
 
 /// The words of texts that the generator cannot be given: unknown ones, and those beyond the tenth of a text.
@@ -79,12 +92,7 @@ template <detail::has_vocabulary Generator>
 template <detail::range_of_texts Texts, class Generator>
 [[nodiscard]] std::vector<typename Generator::context_type> encoded(const Texts& texts, const Generator& model,
                                                                     missing_words missing = missing_words::refuse) {
-  constexpr bool encodes = requires(const std::string& text) {
-    { model.encode(text) } -> std::same_as<typename Generator::context_type>;
-  };
-  static_assert(encodes,
-                "fewstep::prompt_list: prompts are texts, but the generator has no context_type encode(const "
-                "std::string&) const; add it, or run(contexts, updates) with contexts of your own");
+  constexpr bool can_encode = detail::require_encode<Generator>();
   constexpr bool leaves_out = requires(const std::string& text) { model.encode(text, missing); };
   if constexpr (detail::has_vocabulary<Generator>) {
     const left_out_words words = left_out(texts, model);
@@ -97,9 +105,9 @@ template <detail::range_of_texts Texts, class Generator>
   std::vector<typename Generator::context_type> contexts;
   for (const auto& each : texts) {
     const std::string text{std::string_view(each)};
-    if constexpr (encodes && leaves_out)
+    if constexpr (can_encode && leaves_out)
       contexts.push_back(model.encode(text, missing));
-    else if constexpr (encodes)
+    else if constexpr (can_encode)
       contexts.push_back(model.encode(text));
   }
   return contexts;
@@ -109,30 +117,5 @@ template <class Generator>
                                                                     const Generator& model) {
   return encoded(prompts.texts, model, prompts.missing);
 }
-
-namespace detail {
-
-/// What a trainer draws prompts from: contexts as they are, or texts, encoded.
-template <class Prompts, class Generator>
-[[nodiscard]] std::vector<typename Generator::context_type> contexts_of(const Prompts& prompts,
-                                                                        const Generator& model) {
-  using context_type = typename Generator::context_type;
-  constexpr bool are_contexts = std::convertible_to<const Prompts&, std::span<const context_type>>;
-  constexpr bool are_texts = range_of_texts<Prompts> || std::same_as<Prompts, prompt_list>;
-  static_assert(
-      are_contexts || are_texts,
-      "fewstep: a trainer runs on contexts or on texts: give a std::vector of the generator's context_type or "
-      "of std::string, a prompt_list, or several of either in braces");
-  if constexpr (are_contexts) {
-    const std::span<const context_type> contexts = prompts;
-    return {contexts.begin(), contexts.end()};
-  } else if constexpr (are_texts) {
-    return encoded(prompts, model);
-  } else {
-    return {};
-  }
-}
-
-}  // namespace detail
 
 }  // namespace fewstep

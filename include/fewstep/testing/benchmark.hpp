@@ -91,7 +91,7 @@ void benchmark_policy_gradient(::benchmark::State& state, cpu_backend& backend, 
                                double operations = 0) {
   auto trainer = rlcm(backend, model, per_sample([](vec<const float> x, const auto&) { return x[0]; }),
                       adam{.learning_rate = 0.0f},
-                      {.horizon = horizon, .prompts_per_update = static_cast<int>(samples), .samples_per_prompt = 1});
+                      {.horizon = horizon, .batch = {.prompts = static_cast<int>(samples), .samples_per_prompt = 1}});
   const auto n = static_cast<double>(samples);
   const double passes = trainer.table().horizon() + 3.0 * trainer.table().trained;
   run_benchmark(state, backend, {.items = n, .operations = n * passes * operations}, [&] { trainer.update(contexts); });

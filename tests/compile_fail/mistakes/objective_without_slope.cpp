@@ -13,7 +13,7 @@ int main() {
   cpu_backend backend;
   mlp_generator<cpu_backend> generator(backend, {});
   auto reward = per_sample([](vec<const float> x, int) { return x[0]; });
-  const policy_gradient_parts parts{.reward = reward, .objective = my_objective{}, .optimizer = adam{}};
+  const policy_gradient_parts parts{.reward = reward, .optimizer = adam{}, .objective = my_objective{}};
   policy_gradient trainer(backend, generator, parts);  // error: fewstep::objective: .* must return surrogate
   trainer.update(std::vector<std::int32_t>{0});
 }

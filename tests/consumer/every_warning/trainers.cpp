@@ -15,6 +15,7 @@ namespace {
 
 using fewstep::cpu_backend;
 using fewstep::index_t;
+using fewstep::policy_gradient_parts;
 using fewstep::token_list;
 using plane = fewstep::mlp_generator<cpu_backend>;
 using flow = fewstep::mlp_generator<cpu_backend, fewstep::rectified_flow<fewstep::edm_consistency>>;
@@ -46,19 +47,26 @@ void in_the_plane() {
   flow straight(backend, {.seed = 1});
   const std::vector<std::int32_t> contexts{0};
   const auto reward = fewstep::per_sample(nearness);
-  const fewstep::grpo_options o{.horizon = 3, .prompts_per_update = 1, .samples_per_prompt = 8};
+  const fewstep::policy_gradient_options o{.horizon = 3, .batch = {.prompts = 1, .samples_per_prompt = 8}};
 
-  train(fewstep::ddpo(backend, model, reward, optimizer, {.prompts_per_update = 2, .samples_per_prompt = 4}), contexts);
-  train(fewstep::grpo_guard(backend, straight, reward, optimizer, o, {.clip_range = 0.1f}), contexts);
-  train(fewstep::flow_dppo(backend, model, reward, optimizer, o, fewstep::cps_sampler{}, {.threshold = 0.05f}),
+  train(fewstep::ddpo(backend, model, reward, optimizer, {.batch = {.prompts = 2, .samples_per_prompt = 4}}), contexts);
+  train(fewstep::grpo_guard(backend, straight, reward, optimizer, o), contexts);
+  train(fewstep::flow_dppo(backend, model,
+                           policy_gradient_parts{.reward = reward,
+                                                 .optimizer = optimizer,
+                                                 .objective = fewstep::divergence_mask{.threshold = 0.05f},
+                                                 .sampler = fewstep::cps_sampler{}},
+                           o),
         contexts);
-  train(fewstep::rebel(backend, model, reward, optimizer,
-                       {.horizon = 3, .prompts_per_update = 1, .samples_per_prompt = 8}),
-        contexts);
-  train(fewstep::rlcm(backend, model, fewstep::async(reward), fewstep::sgd{.learning_rate = 1e-3f},
-                      {.horizon = 3, .prompts_per_update = 1, .samples_per_prompt = 8}, fewstep::batch_advantage{},
-                      fewstep::kl_to_reference<plane>(base, {.coefficient = 0.1f})),
-        contexts);
+  train(fewstep::rebel(backend, model, reward, optimizer, o), contexts);
+  train(
+      fewstep::rlcm(backend, model,
+                    policy_gradient_parts{.reward = fewstep::async(reward),
+                                          .optimizer = fewstep::sgd{.learning_rate = 1e-3f},
+                                          .advantage = fewstep::batch_advantage{},
+                                          .regularizer = fewstep::kl_to_reference<plane>(base, {.coefficient = 0.1f})},
+                    o),
+      contexts);
 
   auto slope =
       fewstep::differentiable_per_sample([](fewstep::vec<const float> x, std::int32_t, fewstep::vec<float> gradient) {
@@ -66,15 +74,12 @@ void in_the_plane() {
         gradient[1] = -2 * x[1];
         return -(x[0] - 1) * (x[0] - 1) - x[1] * x[1];
       });
-  train(fewstep::rlcm_hybrid(backend, model, slope, optimizer,
-                             {.horizon = 3, .prompts_per_update = 1, .samples_per_prompt = 8}, {.weight = 1}),
-        contexts);
+  train(fewstep::rlcm_hybrid(backend, model, slope, optimizer, o), contexts);
   train(fewstep::draft(backend, model, slope, optimizer,
-                       {.horizon = 3, .steps_with_gradient = 2, .prompts_per_update = 1, .samples_per_prompt = 8}),
+                       {.horizon = 3, .steps_with_gradient = 2, .batch = {.prompts = 1, .samples_per_prompt = 8}}),
         contexts);
 
-  auto trainer = fewstep::rlcm(backend, model, reward, optimizer,
-                               {.horizon = 3, .prompts_per_update = 1, .samples_per_prompt = 8});
+  auto trainer = fewstep::rlcm(backend, model, reward, optimizer, o);
   (void)fewstep::measure_gradient(backend, model, trainer, std::span<const std::int32_t>(contexts), 2);
   fewstep::held_out_samples looks(backend, model, trainer.table(), contexts, 4);
   looks.draw();
@@ -107,11 +112,11 @@ void drawn() {
 
   auto tuned = fewstep::load_consistency_model(backend, "drawing.safetensors", {.lora = fewstep::lora_options{}});
   train(fewstep::rlcm(backend, tuned, fewstep::jpeg_compressibility{}, fewstep::adamw{.learning_rate = 1e-3f},
-                      {.horizon = 3, .prompts_per_update = 2, .samples_per_prompt = 2}),
+                      {.horizon = 3, .batch = {.prompts = 2, .samples_per_prompt = 2}}),
         contexts);
   fewstep::guided guide(backend, tuned, {.scale = 2});
   train(fewstep::grpo(backend, guide, fewstep::jpeg_compressibility{}, optimizer,
-                      {.horizon = 3, .prompts_per_update = 1, .samples_per_prompt = 2}),
+                      {.horizon = 3, .batch = {.prompts = 1, .samples_per_prompt = 2}}),
         contexts);
 }
 

@@ -83,15 +83,16 @@ estimate measure(const member& m, Objective objective, int samples_per_prompt, s
   cpu_backend backend({.threads = 1});
   affine_toy model(m.of, static_cast<float>(theta));
   using reward_type = fewstep::per_sample<quadratic_reward>;
-  using parts = fewstep::policy_gradient_parts<tabulated, reward_type, fewstep::test::raw_advantage, Objective,
-                                               fewstep::no_regularizer, fewstep::sgd>;
-  fewstep::policy_gradient<cpu_backend, affine_toy, parts> trainer(
+  fewstep::policy_gradient trainer(
       backend, model,
-      parts{{m.table}, reward_type(quadratic_reward{static_cast<float>(target)}), {}, objective, {}, {0}},
+      fewstep::policy_gradient_parts{.reward = reward_type(quadratic_reward{static_cast<float>(target)}),
+                                     .optimizer = fewstep::sgd{.learning_rate = 0},
+                                     .objective = objective,
+                                     .advantage = fewstep::test::raw_advantage{},
+                                     .sampler = tabulated{m.table}},
       {.horizon = m.table.horizon(),
-       .prompts_per_update = samples / samples_per_prompt,
-       .samples_per_prompt = samples_per_prompt,
-       .seed = seed});
+       .batch = {.prompts = samples / samples_per_prompt, .samples_per_prompt = samples_per_prompt},
+       .training = {.seed = seed}});
   std::vector<double> gradients;
   for (int k = 0; k < updates; ++k) {
     const auto report = trainer.update(std::vector<std::int32_t>{0});

@@ -80,13 +80,15 @@ const auto nearness = fewstep::per_sample([](vec<const float> x, std::int32_t) {
 
 const std::vector<std::int32_t> contexts{0};
 
-fewstep::ddpo_options four_calls(int samples) {
-  fewstep::ddpo_options o{.horizon = static_cast<int>(network_times.size()),
-                          .prompts_per_update = 1,
-                          .samples_per_prompt = samples,
-                          .optimizer_steps = 1};
-  for (const double t : network_times) o.times.push_back(static_cast<float>(t));
-  return o;
+fewstep::policy_gradient_options four_calls(int samples) {
+  return {.horizon = static_cast<int>(network_times.size()),
+          .optimizer_steps = 1,
+          .batch = {.prompts = 1, .samples_per_prompt = samples}};
+}
+fewstep::ddim_sampler at_network_times() {
+  fewstep::ddim_sampler sampler;
+  for (const double t : network_times) sampler.times.push_back(static_cast<float>(t));
+  return sampler;
 }
 
 /// Mean and standard error.
@@ -123,7 +125,7 @@ std::vector<double> analytic_gradients() {
 template <class Trainer>
 void check_gradients(Trainer trainer, gaussian_denoiser& model, std::uint64_t seed) {
   constexpr int updates = 300;
-  const auto samples = static_cast<index_t>(trainer.options().samples_per_prompt);
+  const auto samples = static_cast<index_t>(trainer.options().batch.samples_per_prompt);
   const std::size_t steps = network_times.size();
   std::vector<std::vector<double>> measured(steps + 1);
   for (int k = 0; k < updates; ++k) {
@@ -157,25 +159,27 @@ TEST_CASE("the policy gradient of ddpo, step by step, is the closed form") {
   cpu_backend backend({.threads = 1});
   gaussian_denoiser model;
   auto o = four_calls(512);
+  const fewstep::policy_gradient_parts parts{.reward = nearness,
+                                             .optimizer = fewstep::sgd{.learning_rate = 0},
+                                             .advantage = fewstep::test::raw_advantage{},
+                                             .sampler = at_network_times()};
   SECTION("with importance sampling") {
-    o.seed = 1;
-    check_gradients(
-        fewstep::ddpo(backend, model, nearness, fewstep::sgd{.learning_rate = 0}, o, fewstep::test::raw_advantage{}),
-        model, o.seed);
+    o.training.seed = 1;
+    check_gradients(fewstep::ddpo(backend, model, parts, o), model, 1);
   }
   SECTION("with the score function") {
-    o.seed = 2;
-    check_gradients(
-        fewstep::ddpo_sf(backend, model, nearness, fewstep::sgd{.learning_rate = 0}, o, fewstep::test::raw_advantage{}),
-        model, o.seed);
+    o.training.seed = 2;
+    check_gradients(fewstep::ddpo_sf(backend, model, parts, o), model, 2);
   }
 }
 
 TEST_CASE("with one optimizer step on a rollout both variants of ddpo make the same update, to the bit") {
   cpu_backend backend({.threads = 2});
   gaussian_denoiser model, other;
-  auto clipped = fewstep::ddpo(backend, model, nearness, fewstep::adamw{}, four_calls(33));
-  auto plain = fewstep::ddpo_sf(backend, other, nearness, fewstep::adamw{}, four_calls(33));
+  const fewstep::policy_gradient_parts parts{
+      .reward = nearness, .optimizer = fewstep::adamw{}, .sampler = at_network_times()};
+  auto clipped = fewstep::ddpo(backend, model, parts, four_calls(33));
+  auto plain = fewstep::ddpo_sf(backend, other, parts, four_calls(33));
   for (int k = 0; k < 20; ++k) {
     const auto report = clipped.update(contexts);
     const auto of_plain = plain.update(contexts);
@@ -191,9 +195,14 @@ TEST_CASE("ddpo trains all calls but the last where that one stands at the clean
   cpu_backend backend({.threads = 2});
   gaussian_denoiser model;
   auto o = four_calls(64);
-  o.times.push_back(static_cast<float>(coldest));
   o.horizon = 5;
-  auto trainer = fewstep::ddpo(backend, model, nearness, fewstep::adamw{.learning_rate = 1e-2f}, o);
+  auto sampler = at_network_times();
+  sampler.times.push_back(static_cast<float>(coldest));
+  auto trainer =
+      fewstep::ddpo(backend, model,
+                    fewstep::policy_gradient_parts{
+                        .reward = nearness, .optimizer = fewstep::adamw{.learning_rate = 1e-2f}, .sampler = sampler},
+                    o);
   CHECK(trainer.table().horizon() == 5);
   CHECK(trainer.table().trained == 4);
   for (const auto& report : trainer.run(contexts, 20)) CHECK(report.ratio_mean == 1.0);
@@ -205,9 +214,14 @@ TEST_CASE("ddpo with several optimizer steps clips, and learns") {
   gaussian_denoiser model;
   auto o = four_calls(64);
   o.optimizer_steps = 4;
-  o.clip_range = 1e-3f;
   auto trainer =
-      fewstep::ddpo(backend, model, nearness, fewstep::adamw{.learning_rate = 1e-2f}, o, fewstep::batch_advantage{});
+      fewstep::ddpo(backend, model,
+                    fewstep::policy_gradient_parts{.reward = nearness,
+                                                   .optimizer = fewstep::adamw{.learning_rate = 1e-2f},
+                                                   .objective = fewstep::clipped_surrogate{.clip_range = 1e-3f},
+                                                   .advantage = fewstep::batch_advantage{},
+                                                   .sampler = at_network_times()},
+                    o);
   double clipped = 0, first = 0, last = 0;
   for (const auto& report : trainer.run(contexts, 40)) {
     clipped += report.clip_fraction;
@@ -227,12 +241,12 @@ TEST_CASE("ddpo's defaults are the published settings, but for the prompts and t
   CHECK(trainer.options().horizon == 50);
   CHECK(trainer.table().trained == 50);
   CHECK(trainer.table().result == fewstep::emitted::state);
-  CHECK(trainer.options().prompts_per_update == 64);
-  CHECK(trainer.options().samples_per_prompt == 1);
+  CHECK(trainer.options().batch.prompts == 64);
+  CHECK(trainer.options().batch.samples_per_prompt == 1);
   CHECK(trainer.options().reduction == fewstep::reduction::mean);
   CHECK(trainer.options().inner_epochs == 1);
   CHECK(trainer.options().optimizer_steps == 4);
-  CHECK(trainer.options().max_gradient_norm == 1.0f);
+  CHECK(trainer.options().training.max_gradient_norm == 1.0f);
   auto parts = fewstep::ddpo(backend, model, nearness, fewstep::adamw{}).parts();
   CHECK(parts.sampler.eta == 1.0f);
   CHECK(parts.advantage.capacity == 16);
@@ -290,7 +304,7 @@ TEST_CASE("ddpo trains a network under guidance") {
   fewstep::mlp_generator<fewstep::cpu_backend, process> network(backend, {.network = {.dimension = 2, .classes = 3}});
   fewstep::guided model(backend, network, {.scale = 5.0f});
   auto trainer = fewstep::ddpo(backend, model, nearness, fewstep::adamw{.learning_rate = 3e-4f, .weight_decay = 1e-4f},
-                               {.horizon = 50, .prompts_per_update = 16, .optimizer_steps = 2});
+                               {.horizon = 50, .optimizer_steps = 2, .batch = {.prompts = 16}});
   //! [guided]
   const std::vector<float> before(network.parameters().begin(), network.parameters().end());
   trainer.sample(classes);

@@ -67,6 +67,11 @@ double slope_of(const float* sample, double share) {
 
 const std::vector<float> times = {4, 1.2f, 0.5f};
 
+/// A sampler of these times, of which no call needs another after it.
+consistency_sampler jumped_from(std::vector<float> at) {
+  return {.times = std::move(at), .last = last_step::stochastic, .final_sigma = 1};
+}
+
 }  // namespace
 
 TEST_CASE("DRaFT-K on the Gaussian toy is the closed form, sample by sample, for every K") {
@@ -76,8 +81,11 @@ TEST_CASE("DRaFT-K on the Gaussian toy is the closed form, sample by sample, for
   if (k > horizon) return;
   toy model;
   const std::vector<float> own(times.end() - horizon, times.end());
-  auto trainer = draft(backend, model, quadratic_reward{target}, sgd{.learning_rate = 0},
-                       {.horizon = horizon, .steps_with_gradient = k, .times = own, .prompts_per_update = 20});
+  auto trainer =
+      draft(backend, model,
+            direct_reward_gradient_parts{
+                .reward = quadratic_reward{target}, .optimizer = sgd{.learning_rate = 0}, .sampler = jumped_from(own)},
+            {.horizon = horizon, .steps_with_gradient = k, .jump_from = horizon - 1, .batch = {.prompts = 20}});
   trainer.update(one_context);
   // f = m (1 - s) + s x, and renoising adds noise only: x_{H-K} held, the result moves with m by 1 - prod s.
   double product = 1;
@@ -101,8 +109,11 @@ TEST_CASE("DRaFT through all calls has the gradient of the expected reward") {
   INFO("seed " << seed);
   constexpr int samples = 4000;
   auto trainer =
-      draft(backend, model, quadratic_reward{target}, sgd{.learning_rate = 0},
-            {.horizon = 2, .steps_with_gradient = 2, .times = {4, 1}, .prompts_per_update = samples, .seed = seed});
+      draft(backend, model,
+            direct_reward_gradient_parts{.reward = quadratic_reward{target},
+                                         .optimizer = sgd{.learning_rate = 0},
+                                         .sampler = consistency_sampler{.times = {4, 1}}},
+            {.horizon = 2, .steps_with_gradient = 2, .batch = {.prompts = samples}, .training = {.seed = seed}});
   trainer.update(one_context);
   const double s0 = toy::shrinking(4), s1 = toy::shrinking(1), share = 1 - s0 * s1,
                mean = static_cast<double>(model.mean), sigma_squared = 1 - toy::sigma_min * toy::sigma_min;
@@ -115,9 +126,11 @@ TEST_CASE("DRaFT through all calls has the gradient of the expected reward") {
 TEST_CASE("a jump has the gradient of the clean prediction it jumps to") {
   cpu_backend backend({.threads = 1});
   toy model;
-  auto trainer =
-      refl(backend, model, quadratic_reward{target}, sgd{.learning_rate = 0},
-           {.horizon = 3, .jump_from = 0, .weight = 0.01f, .margin = -2, .times = times, .prompts_per_update = 40});
+  auto trainer = refl(backend, model,
+                      direct_reward_gradient_parts{.reward = quadratic_reward{target},
+                                                   .optimizer = sgd{.learning_rate = 0},
+                                                   .sampler = consistency_sampler{.times = times}},
+                      {.horizon = 3, .jump_from = 0, .weight = 0.01f, .margin = -2, .batch = {.prompts = 40}});
   std::vector<int> seen(3);
   for (int update = 0; update < 40; ++update) {
     const auto report = trainer.update(one_context);
@@ -150,13 +163,15 @@ TEST_CASE("the gradient through K calls of a network is that of central differen
   const int horizon = 3, k = GENERATE(1, 2, 3);
   constexpr index_t samples = 6;
   const quadratic_reward judge{target};
-  using parts = direct_reward_gradient_parts<consistency_sampler, quadratic_reward, sgd>;
-  direct_reward_gradient<cpu_backend, perceptron, parts> trainer(
+  const consistency_sampler sampler{
+      .times = times, .last = noise_at_the_end ? last_step::stochastic : last_step::mask, .final_sigma = 0.3f};
+  direct_reward_gradient trainer(
       backend, model,
-      {{.times = times, .last = noise_at_the_end ? last_step::stochastic : last_step::mask, .final_sigma = 0.3f},
-       judge,
-       {.learning_rate = 0}},
-      {.horizon = horizon, .steps_with_gradient = k, .prompts_per_update = samples, .max_gradient_norm = 0, .seed = 5});
+      direct_reward_gradient_parts{.reward = judge, .optimizer = sgd{.learning_rate = 0}, .sampler = sampler},
+      {.horizon = horizon,
+       .steps_with_gradient = k,
+       .batch = {.prompts = samples},
+       .training = {.max_gradient_norm = 0, .seed = 5}});
   trainer.update(one_context);
   const auto claimed = gradients_of(model);
 
@@ -219,7 +234,7 @@ TEST_CASE("DRaFT raises a differentiable reward, through one call and through al
   const int k = GENERATE(1, 4);  // the last call alone hardly moves the result, and learning it fast is unstable
   auto model = make_mlp(backend);
   auto trainer = draft(backend, model, quadratic_reward{0.5f}, adam{.learning_rate = k == 1 ? 1e-3f : 1e-2f},
-                       {.horizon = 4, .steps_with_gradient = k, .prompts_per_update = 32});
+                       {.horizon = 4, .steps_with_gradient = k, .batch = {.prompts = 32}});
   std::vector<double> means;
   for (const auto& report : trainer.run(contexts, 60)) {
     means.push_back(report.reward_mean);
@@ -236,21 +251,25 @@ TEST_CASE("a direct gradient has the same bits in every micro-batch, on any thre
     std::vector<float> parameters;
     index_t rows;
   };
+  const auto make = [](cpu_backend& backend, perceptron& model, std::size_t budget) {
+    return draft(
+        backend, model,
+        direct_reward_gradient_parts{.reward = quadratic_reward{target},
+                                     .optimizer = adam{.learning_rate = 1e-2f},
+                                     .sampler = consistency_sampler{},
+                                     .auxiliary = auxiliary_losses(
+                                         last_step_reward(backend, quadratic_reward{0}, {.weight = 0.3f, .margin = -1}),
+                                         consistency_regularizer(backend, {.weight = 0.2f}))},
+        {.horizon = 3,
+         .steps_with_gradient = 3,
+         .random_truncation = true,
+         .batch = {.prompts = 33, .samples_per_prompt = 3},
+         .training = {.ema_decay = 0.9f, .memory_budget = budget}});
+  };
   const auto run = [&](int threads, std::size_t budget) {
     cpu_backend backend({.threads = threads});
     auto model = make_mlp(backend);
-    auto trainer =
-        draft(backend, model, quadratic_reward{target}, adam{.learning_rate = 1e-2f},
-              {.horizon = 3,
-               .steps_with_gradient = 3,
-               .random_truncation = true,
-               .prompts_per_update = 33,
-               .samples_per_prompt = 3,
-               .ema_decay = 0.9f,
-               .memory_budget = budget},
-              consistency_sampler{},
-              auxiliary_losses(last_step_reward(backend, quadratic_reward{0}, {.weight = 0.3f, .margin = -1}),
-                               consistency_regularizer(backend, {.weight = 0.2f})));
+    auto trainer = make(backend, model, budget);
     for (int update = 0; update < 4; ++update) trainer.update(contexts);
     auto result = parameters_of(model);
     result.insert(result.end(), trainer.ema().begin(), trainer.ema().end());
@@ -262,17 +281,7 @@ TEST_CASE("a direct gradient has the same bits in every micro-batch, on any thre
   CHECK(whole.rows == 128);
   const auto budget = budget_for(2, row_block_of(make_mlp(backend)), [&](std::size_t bytes) {
     auto model = make_mlp(backend);
-    return draft(backend, model, quadratic_reward{target}, adam{.learning_rate = 1e-2f},
-                 {.horizon = 3,
-                  .steps_with_gradient = 3,
-                  .random_truncation = true,
-                  .prompts_per_update = 33,
-                  .samples_per_prompt = 3,
-                  .ema_decay = 0.9f,
-                  .memory_budget = bytes},
-                 consistency_sampler{},
-                 auxiliary_losses(last_step_reward(backend, quadratic_reward{0}, {.weight = 0.3f, .margin = -1}),
-                                  consistency_regularizer(backend, {.weight = 0.2f})));
+    return make(backend, model, bytes);
   });
   const run_result cut = run(1, budget);
   CHECK(cut.rows == 64);
@@ -288,9 +297,8 @@ TEST_CASE("a direct run that is resumed from a checkpoint goes on bit for bit") 
                  .jump_from = 1,
                  .weight = 1,
                  .margin = 0,
-                 .prompts_per_update = 8,
-                 .ema_decay = 0.9f,
-                 .seed = 4});
+                 .batch = {.prompts = 8},
+                 .training = {.ema_decay = 0.9f, .seed = 4}});
   };
   auto model = make_mlp(backend);
   auto trainer = make(model);
@@ -312,21 +320,19 @@ TEST_CASE("a direct gradient refuses what it cannot follow") {
   cpu_backend backend({.threads = 1});
   gaussian_consistency plain;
   const auto make = [&](direct_reward_gradient_options o) {
-    using parts = direct_reward_gradient_parts<consistency_sampler, quadratic_reward, sgd>;
-    direct_reward_gradient<cpu_backend, gaussian_consistency, parts>(backend, plain, {{}, {}, {}}, o);
+    direct_reward_gradient trainer(backend, plain,
+                                   direct_reward_gradient_parts{.reward = quadratic_reward{}, .optimizer = sgd{}}, o);
   };
   CHECK_NOTHROW(make({.horizon = 2}));
   CHECK_THROWS_WITH(make({.horizon = 2, .steps_with_gradient = 2}), contains("no gradient by the state"));
   CHECK_THROWS_WITH(make({.horizon = 2, .steps_with_gradient = 3}), contains("steps_with_gradient is 3"));
   CHECK_THROWS_WITH(make({.horizon = 2, .steps_with_gradient = 0}), contains("steps_with_gradient is 0"));
   CHECK_THROWS_WITH(make({.horizon = 2, .jump_from = 2}), contains("jump_from is 2"));
-  CHECK_THROWS_WITH(make({.horizon = 2, .loss = {.weight = -1}}), contains("weight is -1"));
-  CHECK_THROWS_WITH(make({.horizon = 2, .loss = {.margin = NAN}}), contains("margin is nan"));
-  CHECK_THROWS_WITH(make({.horizon = 2, .prompts_per_update = 0}), contains("prompts_per_update is 0"));
-  CHECK_THROWS_WITH(make({.horizon = 2, .ema_decay = 1}), contains("ema_decay is 1"));
-  CHECK_THROWS_WITH(make({.horizon = 2, .memory_budget = 100}), contains("memory_budget: 100"));
-  CHECK_THROWS_WITH(draft(backend, plain, quadratic_reward{}, sgd{}, {.times = {4, 3, 2, 1}}, ddim_sampler{}),
-                    contains("give them to the sampler"));
+  CHECK_THROWS_WITH(make({.horizon = 2, .weight = -1}), contains("weight is -1"));
+  CHECK_THROWS_WITH(make({.horizon = 2, .margin = NAN}), contains("margin is nan"));
+  CHECK_THROWS_WITH(make({.horizon = 2, .batch = {.prompts = 0}}), contains("batch.prompts is 0"));
+  CHECK_THROWS_WITH(make({.horizon = 2, .training = {.ema_decay = 1}}), contains("ema_decay is 1"));
+  CHECK_THROWS_WITH(make({.horizon = 2, .training = {.memory_budget = 100}}), contains("memory_budget: 100"));
   auto trainer = draft(backend, plain, quadratic_reward{}, sgd{}, {.horizon = 2});
   CHECK_THROWS_WITH(trainer.update({}), contains("direct_reward_gradient: there are no prompts"));
 }
@@ -359,9 +365,11 @@ TEST_CASE("DDIM's deterministic steps are followed back to the first") {
   // x' = a x + b o with o = f: d result / d mean = sum over calls of b (1 - s) times what later calls make of it.
   cpu_backend backend({.threads = 1});
   toy model;
-  auto trainer =
-      draft(backend, model, quadratic_reward{target}, sgd{.learning_rate = 0},
-            {.horizon = 3, .steps_with_gradient = 3, .prompts_per_update = 10}, ddim_sampler{.eta = 0, .times = times});
+  auto trainer = draft(backend, model,
+                       direct_reward_gradient_parts{.reward = quadratic_reward{target},
+                                                    .optimizer = sgd{.learning_rate = 0},
+                                                    .sampler = ddim_sampler{.eta = 0, .times = times}},
+                       {.horizon = 3, .steps_with_gradient = 3, .batch = {.prompts = 10}});
   trainer.update(one_context);
   double share = 0;
   for (const step_row& row : trainer.table().rows) {
@@ -380,9 +388,9 @@ TEST_CASE("the published settings of ReFL, and DRaFT-1") {
   const auto refl_trainer = refl(backend, model, quadratic_reward{}, sgd{});
   CHECK(refl_trainer.options().horizon == 40);
   CHECK(refl_trainer.options().jump_from == 30);
-  CHECK(refl_trainer.options().loss.weight == 1e-3f);
-  CHECK(refl_trainer.options().loss.margin == 2);
+  CHECK(refl_trainer.options().weight == 1e-3f);
+  CHECK(refl_trainer.options().margin == 2);
   const auto draft_trainer = draft(backend, model, quadratic_reward{}, sgd{});
   CHECK(draft_trainer.options().steps_with_gradient == 1);
-  CHECK(draft_trainer.options().loss.weight == 1);
+  CHECK(draft_trainer.options().weight == 1);
 }

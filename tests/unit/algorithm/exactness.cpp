@@ -63,9 +63,9 @@ struct rig {
   using generator_type = typename Case::generator_type;
   using regularizer_type =
       std::conditional_t<WithReference, fewstep::kl_to_reference<generator_type>, fewstep::no_regularizer>;
-  using parts = fewstep::policy_gradient_parts<fewstep::consistency_sampler, fewstep::per_sample<first_value>,
-                                               fewstep::batch_advantage, fewstep::clipped_surrogate, regularizer_type,
-                                               fewstep::sgd>;
+  using parts = fewstep::policy_gradient_parts<fewstep::per_sample<first_value>, fewstep::sgd,
+                                               fewstep::clipped_surrogate, fewstep::batch_advantage,
+                                               fewstep::consistency_sampler, fewstep::not_given, regularizer_type>;
   using trainer_type = fewstep::policy_gradient<cpu_backend, generator_type, parts>;
 
   cpu_backend backend;
@@ -82,16 +82,15 @@ struct rig {
   }
   trainer_type trainer(fewstep::policy_gradient_options o, float rate = 0) {
     o.horizon = horizon;
-    o.prompts_per_update = Case::repeats;
-    o.samples_per_prompt = samples;
-    o.seed = 5;
+    o.batch.prompts = Case::repeats;
+    o.batch.samples_per_prompt = samples;
+    o.training.seed = 5;
     return {backend, model,
-            parts{{.last = fewstep::last_step::reference},
-                  fewstep::per_sample(first_value{}),
-                  {},
-                  fewstep::clipped_surrogate{1e-4f},
-                  regularizer(),
-                  fewstep::sgd{.learning_rate = rate}},
+            parts{.reward = fewstep::per_sample(first_value{}),
+                  .optimizer = fewstep::sgd{.learning_rate = rate},
+                  .objective = fewstep::clipped_surrogate{1e-4f},
+                  .sampler = {.last = fewstep::last_step::reference},
+                  .regularizer = regularizer()},
             o};
   }
   std::vector<float> gradient() { return {model.gradients().begin(), model.gradients().end()}; }
@@ -125,7 +124,9 @@ void check_micro_batches() {
     std::optional<std::vector<float>> expected;
     for (const int threads : {1, 2}) {
       rig<Case, WithReference> r(threads);
-      const auto make = [&](std::size_t budget) { return r.trainer({.reduction = over, .memory_budget = budget}); };
+      const auto make = [&](std::size_t budget) {
+        return r.trainer({.reduction = over, .training = {.memory_budget = budget}});
+      };
       const index_t block = row_block_of(r.model), all = horizon * Case::repeats * samples;
       const index_t all_blocks = (all + block - 1) / block;
       for (const index_t blocks : {all_blocks, index_t{1}, index_t{3}, index_t{7}}) {
@@ -133,7 +134,7 @@ void check_micro_batches() {
         REQUIRE(blocks <= all_blocks);
         const std::size_t budget = fewstep::test::budget_for(blocks, block, make);
         REQUIRE(make(budget).memory().rows == blocks * block);
-        const auto result = replayed(r, {.reduction = over, .memory_budget = budget});
+        const auto result = replayed(r, {.reduction = over, .training = {.memory_budget = budget}});
         if (!expected) expected = result;
         CHECK(same_bits(result, *expected));
       }
@@ -221,9 +222,9 @@ TEST_CASE("minibatches have the same bits in every micro-batch, on any threads")
     for (const index_t blocks : {1, 3, 7}) {
       rig<mlp_case, false> sizes(threads), r(threads);
       fewstep::policy_gradient_options o{.inner_epochs = 2, .optimizer_steps = 4};
-      o.memory_budget = fewstep::test::budget_for(blocks, 32, [&](std::size_t budget) {
+      o.training.memory_budget = fewstep::test::budget_for(blocks, 32, [&](std::size_t budget) {
         auto with = o;
-        with.memory_budget = budget;
+        with.training.memory_budget = budget;
         return sizes.trainer(with);
       });
       auto trainer = r.trainer(o, 0.05f);

@@ -28,6 +28,7 @@
 
 using fewstep::cpu_backend;
 using fewstep::index_t;
+using fewstep::policy_gradient_parts;
 using fewstep::transition;
 using fewstep::test::affine_rollout;
 using fewstep::test::affine_toy;
@@ -65,16 +66,18 @@ void check_second_pass(const Objective& objective, float rate,
   cpu_backend backend({.threads = 1});
   affine_toy model(process::flow, start), reference(process::flow, old_reference);
   const fewstep::flow_sde_sampler sampler{.times = {1, 0.7f, 0.4f}};
-  auto trainer = fewstep::grpo(backend, model, judge(quadratic_reward{}), fewstep::sgd{.learning_rate = rate},
+  auto trainer = fewstep::grpo(backend, model,
+                               policy_gradient_parts{.reward = judge(quadratic_reward{}),
+                                                     .optimizer = fewstep::sgd{.learning_rate = rate},
+                                                     .objective = objective,
+                                                     .sampler = sampler,
+                                                     .regularizer = fewstep::kl_to_reference<affine_toy>(
+                                                         reference, {.coefficient = coefficient})},
                                {.horizon = 3,
-                                .prompts_per_update = 4,
-                                .samples_per_prompt = 10,
                                 .inner_epochs = 2,
                                 .optimizer_steps = 1,
-                                .max_gradient_norm = 0,
-                                .seed = 6},
-                               sampler, objective, fewstep::all_steps{},
-                               fewstep::kl_to_reference<affine_toy>(reference, {.coefficient = coefficient}));
+                                .batch = {.prompts = 4, .samples_per_prompt = 10},
+                                .training = {.max_gradient_norm = 0, .seed = 6}});
   const auto report = trainer.update(contexts);
   const affine_rollout made(backend, affine_toy(process::flow, start), trainer.table(), samples, 6);
   REQUIRE(same_bits(made.path.result().data, trainer.samples().data, samples * affine_toy::dimension));
@@ -161,32 +164,32 @@ TEST_CASE("the named members of the family are the compositions that they say") 
   const auto check = [](const auto& trainer, int horizon, int trained, int samples_per_prompt, bool shared) {
     CHECK(trainer.options().horizon == horizon);
     CHECK(trainer.table().trained == trained);
-    CHECK(trainer.options().samples_per_prompt == samples_per_prompt);
-    CHECK(trainer.options().shared_initial_noise == shared);
-    CHECK(trainer.options().max_gradient_norm == 1);
+    CHECK(trainer.options().batch.samples_per_prompt == samples_per_prompt);
+    CHECK(trainer.options().batch.shared_initial_noise == shared);
+    CHECK(trainer.options().training.max_gradient_norm == 1);
   };
-  auto plain = with([](auto&&... p) { return fewstep::grpo(p...); });
+  auto plain = with(fewstep::grpo);
   check(plain, 10, 9, 24, false);
   CHECK(plain.parts().advantage.scale == fewstep::group_scale::batch_std);
   CHECK(plain.parts().advantage.clip == 5);
-  auto flow = with([](auto&&... p) { return fewstep::flow_grpo(p...); });
+  auto flow = with(fewstep::flow_grpo);
   check(flow, 10, 9, 24, false);
   CHECK(flow.parts().sampler.noise == 0.7f);
-  auto dance = with([](auto&&... p) { return fewstep::dance_grpo(p...); });
+  auto dance = with(fewstep::dance_grpo);
   check(dance, 16, 15, 12, true);
   CHECK(dance.parts().sampler.eta == 0.3f);
   CHECK(dance.parts().advantage.scale == fewstep::group_scale::group_std);
-  auto cps = with([](auto&&... p) { return fewstep::cps_grpo(p...); });
+  auto cps = with(fewstep::cps_grpo);
   check(cps, 4, 3, 24, false);
   CHECK(cps.parts().sampler.noise == 0.8f);
-  auto mix = with([](auto&&... p) { return fewstep::mix_grpo(p...); });
+  auto mix = with(fewstep::mix_grpo);
   check(mix, 25, 4, 12, false);
-  auto fast = with([](auto&&... p) { return fewstep::flow_grpo_fast(p...); });
+  auto fast = with(fewstep::flow_grpo_fast);
   check(fast, 10, 2, 24, true);
-  auto dppo = with([](auto&&... p) { return fewstep::flow_dppo(p...); });
+  auto dppo = with(fewstep::flow_dppo);
   check(dppo, 10, 9, 24, false);
   CHECK(dppo.parts().objective.threshold == 1e-5f);
-  auto guard = with([](auto&&... p) { return fewstep::grpo_guard(p...); });
+  auto guard = with(fewstep::grpo_guard);
   check(guard, 10, 9, 24, false);
   CHECK(guard.parts().objective.clip_range == 2e-6f);
 }
@@ -195,8 +198,11 @@ TEST_CASE("coefficients-preserving steps with noise 1 make the bits of the consi
   const auto run = [](const auto& sampler) {
     cpu_backend backend({.threads = 1});
     fewstep::mlp_generator<cpu_backend> model(backend, {.network = {.dimension = 3, .classes = 4}, .seed = 3});
-    auto trainer = fewstep::grpo(backend, model, judge(quadratic_reward{}), fewstep::adam{.learning_rate = 1e-2f},
-                                 {.horizon = 4, .prompts_per_update = 3, .samples_per_prompt = 5}, sampler);
+    auto trainer = fewstep::grpo(backend, model,
+                                 policy_gradient_parts{.reward = judge(quadratic_reward{}),
+                                                       .optimizer = fewstep::adam{.learning_rate = 1e-2f},
+                                                       .sampler = sampler},
+                                 {.horizon = 4, .batch = {.prompts = 3, .samples_per_prompt = 5}});
     for (int k = 0; k < 3; ++k) trainer.update(contexts);
     return std::vector<float>(model.parameters().begin(), model.parameters().end());
   };
@@ -211,9 +217,12 @@ TEST_CASE(
     cpu_backend backend({.threads = 1});
     auto model = make_mlp(backend);
     auto trainer = fewstep::grpo(
-        backend, model, judge(quadratic_reward{}), fewstep::adam{.learning_rate = 1e-2f},
-        {.horizon = 4, .prompts_per_update = 3, .samples_per_prompt = 5, .optimizer_steps = optimizer_steps},
-        fewstep::flow_sde_sampler{}, objective);
+        backend, model,
+        policy_gradient_parts{.reward = judge(quadratic_reward{}),
+                              .optimizer = fewstep::adam{.learning_rate = 1e-2f},
+                              .objective = objective,
+                              .sampler = fewstep::flow_sde_sampler{}},
+        {.horizon = 4, .optimizer_steps = optimizer_steps, .batch = {.prompts = 3, .samples_per_prompt = 5}});
     for (int k = 0; k < 3; ++k) {
       const auto report = trainer.update(contexts);
       CHECK((report.ratio_deviation == 0) == (optimizer_steps == 1));
@@ -237,14 +246,14 @@ TEST_CASE("a trust region has the same bits in every micro-batch, on any threads
         cpu_backend backend({.threads = threads});
         auto sizes = make_mlp(backend), model = make_mlp(backend);
         const auto make = [&](flow_mlp& of, std::size_t budget) {
-          return fewstep::grpo(backend, of, judge(quadratic_reward{}), fewstep::adam{.learning_rate = 1e-2f},
-                               {.horizon = 5,
-                                .prompts_per_update = 9,
-                                .samples_per_prompt = 5,
-                                .optimizer_steps = optimizer_steps,
-                                .memory_budget = budget,
-                                .seed = 2},
-                               fewstep::flow_sde_sampler{}, fewstep::divergence_mask{}, fewstep::random_window{});
+          return fewstep::flow_dppo(backend, of,
+                                    policy_gradient_parts{.reward = judge(quadratic_reward{}),
+                                                          .optimizer = fewstep::adam{.learning_rate = 1e-2f},
+                                                          .selection = fewstep::random_window{}},
+                                    {.horizon = 5,
+                                     .optimizer_steps = optimizer_steps,
+                                     .batch = {.prompts = 9, .samples_per_prompt = 5},
+                                     .training = {.memory_budget = budget, .seed = 2}});
         };
         auto trainer = make(model, fewstep::test::budget_for(blocks, row_block_of(model),
                                                              [&](std::size_t budget) { return make(sizes, budget); }));
@@ -268,31 +277,37 @@ TEST_CASE("a trust region has the same bits in every micro-batch, on any threads
 }
 
 TEST_CASE("every member of the family learns") {
-  const auto learns = [](const char* name, const auto& make) {
+  const auto learns = [](const char* name, const auto& make, const auto& selection) {
     cpu_backend backend({.threads = 1});
     auto model = make_mlp(backend);
-    auto trainer = make(backend, model, judge(quadratic_reward{}), fewstep::adam{.learning_rate = 3e-3f},
-                        fewstep::grpo_options{.horizon = 5, .prompts_per_update = 4, .samples_per_prompt = 16});
+    auto trainer =
+        make(backend, model,
+             policy_gradient_parts{.reward = judge(quadratic_reward{}),
+                                   .optimizer = fewstep::adam{.learning_rate = 3e-3f},
+                                   .selection = selection},
+             fewstep::policy_gradient_options{.horizon = 5, .batch = {.prompts = 4, .samples_per_prompt = 16}});
     std::vector<double> rewards;
     for (const auto& report : trainer.run(std::span(contexts), 40)) rewards.push_back(report.reward_mean);
     CAPTURE(name, rewards.front(), rewards.back());
     CHECK(rewards.back() > rewards.front() + 0.3);
   };
-  learns("flow_grpo", [](auto&&... p) { return fewstep::flow_grpo(p...); });
-  learns("dance_grpo", [](auto&&... p) { return fewstep::dance_grpo(p...); });
-  learns("cps_grpo", [](auto&&... p) { return fewstep::cps_grpo(p...); });
-  learns("mix_grpo",
-         [](auto&&... p) { return fewstep::mix_grpo(p..., fewstep::sliding_window{.length = 2, .every = 10}); });
-  learns("flow_grpo_fast", [](auto&&... p) { return fewstep::flow_grpo_fast(p...); });
-  learns("flow_dppo", [](auto&&... p) { return fewstep::flow_dppo(p...); });
-  learns("grpo_guard", [](auto&&... p) { return fewstep::grpo_guard(p...); });
+  learns("flow_grpo", fewstep::flow_grpo, fewstep::all_steps{});
+  learns("dance_grpo", fewstep::dance_grpo, fewstep::all_steps{});
+  learns("cps_grpo", fewstep::cps_grpo, fewstep::all_steps{});
+  learns("mix_grpo", fewstep::mix_grpo, fewstep::sliding_window{.length = 2, .every = 10});
+  learns("flow_grpo_fast", fewstep::flow_grpo_fast, fewstep::random_window{});
+  learns("flow_dppo", fewstep::flow_dppo, fewstep::all_steps{});
+  learns("grpo_guard", fewstep::grpo_guard, fewstep::all_steps{});
 }
 
 TEST_CASE("an objective that divides by a step's duration is refused where steps have none") {
   cpu_backend backend({.threads = 1});
   affine_toy model(process::edm);
-  CHECK_THROWS_WITH(fewstep::grpo(backend, model, judge(quadratic_reward{}), fewstep::sgd{}, {.horizon = 3},
-                                  fewstep::ddim_sampler{}, fewstep::guarded_surrogate{}),
+  CHECK_THROWS_WITH(fewstep::grpo_guard(backend, model,
+                                        policy_gradient_parts{.reward = judge(quadratic_reward{}),
+                                                              .optimizer = fewstep::sgd{},
+                                                              .sampler = fewstep::ddim_sampler{}},
+                                        {.horizon = 3}),
                     contains("the objective divides by the duration of a step, but step 0 of this sampler has none; "
                              "use flow_sde_sampler or dance_sde_sampler, or another objective"));
 }
@@ -301,7 +316,7 @@ TEST_CASE("grpo refuses single samples, and windows that do not fit") {
   cpu_backend backend({.threads = 1});
   affine_toy model(process::flow);
   CHECK_THROWS_WITH(fewstep::flow_grpo(backend, model, judge(quadratic_reward{}), fewstep::sgd{},
-                                       {.horizon = 3, .samples_per_prompt = 1}),
+                                       {.horizon = 3, .batch = {.samples_per_prompt = 1}}),
                     contains("samples_per_prompt is 1 but the advantage compares the samples of a prompt"));
   CHECK_THROWS_WITH(fewstep::mix_grpo(backend, model, judge(quadratic_reward{}), fewstep::sgd{}, {.horizon = 4}),
                     contains("sliding_window: length is 4 but 3 steps can be trained; use from 1 to 3"));

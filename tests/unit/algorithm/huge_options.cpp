@@ -38,16 +38,16 @@ void refused_by_all(Generator& model, int horizon, int prompts, int together, st
   cpu_backend backend({.threads = 1});
   CAPTURE(horizon, prompts, together, budget);
   const auto begin = std::chrono::steady_clock::now();
-  CHECK_THROWS_WITH(
-      rlcm(
-          backend, model, judge(), sgd{},
-          {.horizon = horizon, .prompts_per_update = prompts, .samples_per_prompt = together, .memory_budget = budget}),
-      contains(sentence));
-  CHECK_THROWS_WITH(
-      draft(
-          backend, model, judge(), sgd{},
-          {.horizon = horizon, .prompts_per_update = prompts, .samples_per_prompt = together, .memory_budget = budget}),
-      contains(sentence));
+  CHECK_THROWS_WITH(rlcm(backend, model, judge(), sgd{},
+                         {.horizon = horizon,
+                          .batch = {.prompts = prompts, .samples_per_prompt = together},
+                          .training = {.memory_budget = budget}}),
+                    contains(sentence));
+  CHECK_THROWS_WITH(draft(backend, model, judge(), sgd{},
+                          {.horizon = horizon,
+                           .batch = {.prompts = prompts, .samples_per_prompt = together},
+                           .training = {.memory_budget = budget}}),
+                    contains(sentence));
   CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(10));
 }
 
@@ -74,7 +74,7 @@ TEST_CASE("numbers of samples and steps that no budget holds are refused before 
 TEST_CASE("one table for each call that may be jumped from is within the budget too") {
   cpu_backend backend({.threads = 1});
   gaussian_consistency model;
-  CHECK_THROWS_WITH(refl(backend, model, judge(), sgd{}, {.horizon = 100000, .jump_from = 0, .prompts_per_update = 1}),
+  CHECK_THROWS_WITH(refl(backend, model, judge(), sgd{}, {.horizon = 100000, .jump_from = 0, .batch = {.prompts = 1}}),
                     contains("memory_budget: 1073741824 bytes are too few"));
 }
 

@@ -79,25 +79,24 @@ struct rig {
   constant model, reference;
 
   using reward_type = fewstep::per_sample<linear_reward>;
-  using parts = fewstep::policy_gradient_parts<fewstep::consistency_sampler, reward_type, fewstep::group_advantage,
-                                               fewstep::reinforce, fewstep::kl_to_reference<constant>, fewstep::sgd>;
+  using parts = fewstep::policy_gradient_parts<reward_type, fewstep::sgd, fewstep::reinforce, fewstep::group_advantage,
+                                               fewstep::consistency_sampler, fewstep::identity_decoder,
+                                               fewstep::kl_to_reference<constant>>;
   fewstep::policy_gradient<cpu_backend, constant, parts> trainer;
 
   rig(double share, float rate, std::uint64_t seed)
       : model(at(share)),
         reference(at(0)),
         trainer(backend, model,
-                parts{{.last = fewstep::last_step::stochastic, .final_sigma = static_cast<float>(sigma)},
-                      reward_type(linear_reward{}),
-                      {.scale = fewstep::group_scale::none, .clip = 1e6f},
-                      {},
-                      fewstep::kl_to_reference<constant>(reference, {.coefficient = static_cast<float>(beta)}),
-                      {.learning_rate = rate}},
+                parts{.reward = reward_type(linear_reward{}),
+                      .optimizer = {.learning_rate = rate},
+                      .advantage = {.scale = fewstep::group_scale::none, .clip = 1e6f},
+                      .sampler = {.last = fewstep::last_step::stochastic, .final_sigma = static_cast<float>(sigma)},
+                      .regularizer =
+                          fewstep::kl_to_reference<constant>(reference, {.coefficient = static_cast<float>(beta)})},
                 {.horizon = 1,
-                 .prompts_per_update = 1,
-                 .samples_per_prompt = samples,
-                 .max_gradient_norm = 0,
-                 .seed = seed}) {}
+                 .batch = {.prompts = 1, .samples_per_prompt = samples},
+                 .training = {.max_gradient_norm = 0, .seed = seed}}) {}
 
   /// So much of the way from the reference to the tilted law.
   static constant at(double share) {

@@ -105,14 +105,14 @@ outcome train(const judge& reward, Advantage advantage, fewstep::policy_gradient
   mlp model = make_model(backend);
   outcome made;
   o.horizon = horizon;
-  o.prompts_per_update = prompts;
-  o.samples_per_prompt = together;
-  o.seed = 5;
+  o.batch.prompts = prompts;
+  o.batch.samples_per_prompt = together;
+  o.training.seed = 5;
   fewstep::policy_gradient trainer(backend, model,
                                    fewstep::policy_gradient_parts{.reward = reward,
-                                                                  .advantage = std::move(advantage),
+                                                                  .optimizer = recorder{&made.gradients},
                                                                   .objective = value,
-                                                                  .optimizer = recorder{&made.gradients}},
+                                                                  .advantage = std::move(advantage)},
                                    o);
   for (int k = 0; k < updates; ++k) made.reports.push_back(trainer.update(drawn_from));
   return made;
@@ -124,7 +124,7 @@ const std::set<index_t> half{0, 1, 2, 5, 6, 8, 11, 15}, few{3, 4, 9};
 template <class Advantage>
 void learns_without(const Advantage& advantage) {
   for (const float worth : {not_a_number, infinity, -infinity}) {
-    const outcome made = train({half, worth}, advantage, {.rewards = leave_out}, 3);
+    const outcome made = train({half, worth}, advantage, {.batch = {.rewards = leave_out}}, 3);
     const outcome exact = train({half, 0}, without<Advantage>{advantage, half}, {}, 3);
     for (std::size_t k = 0; k < 3; ++k) {
       CHECK(same_bits(made.gradients[k], exact.gradients[k]));  // a power of 2 fewer rows
@@ -134,7 +134,7 @@ void learns_without(const Advantage& advantage) {
       CHECK(std::isfinite(made.reports[k].loss));
     }
   }
-  const outcome made = train({few}, advantage, {.rewards = leave_out}, 2);
+  const outcome made = train({few}, advantage, {.batch = {.rewards = leave_out}}, 2);
   const outcome exact = train({few, 0}, without<Advantage>{advantage, few}, {}, 2);
   for (std::size_t k = 0; k < 2; ++k)
     CHECK(fewstep::test::largest_difference(made.gradients[k], exact.gradients[k]) < 1e-6);
@@ -151,17 +151,17 @@ TEST_CASE("a group loses the samples that are left out, and goes with all but on
   // Of the prompts of half, the first has one sample left, which is alone.
   std::set<index_t> gone = half;
   gone.insert(3);
-  const outcome made = train({half}, fewstep::group_advantage{}, {.rewards = leave_out});
+  const outcome made = train({half}, fewstep::group_advantage{}, {.batch = {.rewards = leave_out}});
   const outcome exact = train({half, 0}, without<fewstep::group_advantage>{{}, gone});
   CHECK(made.reports[0].left_out == 9);
   CHECK(fewstep::test::largest_difference(made.gradients[0], exact.gradients[0]) < 1e-6);
-  const outcome whole = train({few}, fewstep::group_advantage{}, {.rewards = leave_out});
+  const outcome whole = train({few}, fewstep::group_advantage{}, {.batch = {.rewards = leave_out}});
   CHECK(whole.reports[0].left_out == 3);
 }
 
 TEST_CASE("samples left out are in no figure of the report") {
   const auto of = [](const std::set<index_t>& bad, float worth, fewstep::reward_check check) {
-    return train({bad, worth}, fewstep::batch_advantage{}, {.rewards = check}).reports[0];
+    return train({bad, worth}, fewstep::batch_advantage{}, {.batch = {.rewards = check}}).reports[0];
   };
   std::vector<float> rewards;
   {
@@ -169,7 +169,7 @@ TEST_CASE("samples left out are in no figure of the report") {
     mlp model = make_model(backend);
     fewstep::policy_gradient trainer(
         backend, model, fewstep::policy_gradient_parts{.reward = judge{}, .optimizer = fewstep::sgd{}},
-        {.horizon = horizon, .prompts_per_update = prompts, .samples_per_prompt = together, .seed = 5});
+        {.horizon = horizon, .batch = {.prompts = prompts, .samples_per_prompt = together}, .training = {.seed = 5}});
     trainer.sample(contexts());
     rewards.assign(trainer.rewards().begin(), trainer.rewards().end());
   }
@@ -191,7 +191,8 @@ TEST_CASE("samples left out are in no figure of the report") {
 
 TEST_CASE("the mean of every minibatch is over the rows that are left in it") {
   constexpr int steps = 3;
-  const outcome made = train({few}, fewstep::batch_advantage{}, {.optimizer_steps = steps, .rewards = leave_out});
+  const outcome made =
+      train({few}, fewstep::batch_advantage{}, {.optimizer_steps = steps, .batch = {.rewards = leave_out}});
   const outcome exact = train({few, 0}, without<fewstep::batch_advantage>{{}, few});
   REQUIRE(made.gradients.size() == steps);
   fewstep::replay_order order({horizon - 1, samples, 0}, steps);
@@ -217,7 +218,7 @@ TEST_CASE("a sample that is not finite itself, or was asked for by such numbers,
   broken[1].goal[0] = not_a_number;
   const fewstep::reward_check check{.when_not_finite = non_finite::leave_out, .at_most = 0.9f};
   bool some = false;
-  const outcome made = train({}, fewstep::batch_advantage{}, {.optimizer_steps = 2, .rewards = check}, 4,
+  const outcome made = train({}, fewstep::batch_advantage{}, {.optimizer_steps = 2, .batch = {.rewards = check}}, 4,
                              fewstep::clipped_surrogate{0.1f}, broken);
   for (const auto& gradient : made.gradients)
     CHECK(std::all_of(gradient.begin(), gradient.end(), [](float g) { return std::isfinite(g); }));
@@ -247,15 +248,13 @@ TEST_CASE("a reference holds the samples that are not left out, and no others") 
     fewstep::policy_gradient trainer(
         backend, model,
         fewstep::policy_gradient_parts{.reward = judge{bad},
-                                       .advantage = nothing{},
+                                       .optimizer = recorder{&gradients},
                                        .objective = fewstep::clipped_surrogate{0.1f},
-                                       .regularizer = fewstep::kl_to_reference<mlp>(reference, {.coefficient = 1}),
-                                       .optimizer = recorder{&gradients}},
+                                       .advantage = nothing{},
+                                       .regularizer = fewstep::kl_to_reference<mlp>(reference, {.coefficient = 1})},
         {.horizon = horizon,
-         .prompts_per_update = prompts,
-         .samples_per_prompt = together,
-         .rewards = check,
-         .seed = 5});
+         .batch = {.prompts = prompts, .samples_per_prompt = together, .rewards = check},
+         .training = {.seed = 5}});
     CHECK(trainer.update(contexts()).reference_kl > 0);
     return gradients[0];
   };
@@ -276,7 +275,7 @@ TEST_CASE("a reference holds the samples that are not left out, and no others") 
 
 TEST_CASE("rewards that are not finite are refused unless they are left out, and then beyond a share of them") {
   const auto with = [](std::set<index_t> bad, fewstep::reward_check check) {
-    return train({std::move(bad)}, fewstep::batch_advantage{}, {.rewards = check});
+    return train({std::move(bad)}, fewstep::batch_advantage{}, {.batch = {.rewards = check}});
   };
   CHECK_THROWS_WITH(with({7}, {}), contains("the reward of sample 7 of 16 is nan; rewards must be finite") &&
                                        contains(".rewards = {.when_not_finite = non_finite::leave_out}"));
@@ -289,7 +288,7 @@ TEST_CASE("rewards that are not finite are refused unless they are left out, and
   for (index_t i = 0; i < samples; ++i) all.insert(i);
   CHECK_THROWS_WITH(with(all, {.when_not_finite = non_finite::leave_out, .at_most = 1}), contains("the first of 16"));
   for (const float bad : {-0.1f, 1.5f, not_a_number})
-    CHECK_THROWS_WITH(with({}, {.at_most = bad}), contains("policy_gradient: rewards.at_most is "));
+    CHECK_THROWS_WITH(with({}, {.at_most = bad}), contains("policy_gradient: batch.rewards.at_most is "));
 }
 
 TEST_CASE("an update after one that left samples out has all of them") {
@@ -298,14 +297,12 @@ TEST_CASE("an update after one that left samples out has all of them") {
   std::vector<std::vector<float>> gradients;
   fewstep::policy_gradient trainer(backend, model,
                                    fewstep::policy_gradient_parts{.reward = judge{few},
-                                                                  .advantage = fewstep::batch_advantage{},
+                                                                  .optimizer = recorder{&gradients},
                                                                   .objective = fewstep::reinforce{},
-                                                                  .optimizer = recorder{&gradients}},
+                                                                  .advantage = fewstep::batch_advantage{}},
                                    {.horizon = horizon,
-                                    .prompts_per_update = prompts,
-                                    .samples_per_prompt = together,
-                                    .rewards = leave_out,
-                                    .seed = 5});
+                                    .batch = {.prompts = prompts, .samples_per_prompt = together, .rewards = leave_out},
+                                    .training = {.seed = 5}});
   CHECK(trainer.update(contexts()).left_out == 3);
   trainer.parts().reward.bad = {};
   CHECK(trainer.update(contexts()).left_out == 0);
@@ -374,8 +371,8 @@ TEST_CASE("an objective over trajectories compares the samples of a prompt that 
 }
 
 TEST_CASE("a regression of rewards learns from the prompts that have two samples left") {
-  const outcome made = train({half}, fewstep::batch_advantage{}, {.optimizer_steps = 1, .rewards = leave_out}, 1,
-                             fewstep::reward_regression{});
+  const outcome made = train({half}, fewstep::batch_advantage{},
+                             {.optimizer_steps = 1, .batch = {.rewards = leave_out}}, 1, fewstep::reward_regression{});
   CHECK(made.reports[0].left_out == 9);
   CHECK(std::isfinite(made.reports[0].gradient_norm));
   CHECK(made.reports[0].gradient_norm > 0);

@@ -73,21 +73,18 @@ template <class Reward, class Objective, class Generator, class Optimizer = fews
 auto make_trainer(cpu_backend& backend, Generator& model, Reward reward, Objective objective,
                   fewstep::policy_gradient_options o, Optimizer optimizer = {.learning_rate = 1e-2f},
                   std::vector<float> times = {}) {
-  using parts = fewstep::policy_gradient_parts<fewstep::consistency_sampler, Reward, fewstep::prompt_buffer_advantage,
-                                               Objective, fewstep::no_regularizer, Optimizer>;
-  return fewstep::policy_gradient<cpu_backend, Generator, parts>(
+  return fewstep::policy_gradient(
       backend, model,
-      parts{{.times = std::move(times), .last = fewstep::last_step::mask},
-            std::move(reward),
-            {.min_count = 4},
-            objective,
-            {},
-            optimizer},
+      fewstep::policy_gradient_parts{.reward = std::move(reward),
+                                     .optimizer = optimizer,
+                                     .objective = objective,
+                                     .advantage = fewstep::prompt_buffer_advantage{.min_count = 4},
+                                     .sampler = fewstep::consistency_sampler{.times = std::move(times)}},
       o);
 }
 
 constexpr fewstep::policy_gradient_options small{
-    .horizon = 3, .prompts_per_update = 7, .samples_per_prompt = 5, .ema_decay = 0.9f, .seed = 9};
+    .horizon = 3, .batch = {.prompts = 7, .samples_per_prompt = 5}, .training = {.ema_decay = 0.9f, .seed = 9}};
 
 }  // namespace
 
@@ -149,8 +146,8 @@ std::pair<std::vector<float>, std::string> sampled_again(int times, bool probes,
   mlp model = make_mlp(backend);
   fewstep::policy_gradient trainer(
       backend, model,
-      fewstep::policy_gradient_parts{.reward = first_values{}, .advantage = advantage, .optimizer = fewstep::adam{}},
-      {.horizon = 3, .prompts_per_update = 6, .samples_per_prompt = 2, .seed = 4});
+      fewstep::policy_gradient_parts{.reward = first_values{}, .optimizer = fewstep::adam{}, .advantage = advantage},
+      {.horizon = 3, .batch = {.prompts = 6, .samples_per_prompt = 2}, .training = {.seed = 4}});
   std::vector<float> bits;
   for (int update = 0; update < 3; ++update) {
     if (probes) trainer.probe(contexts, update);
@@ -187,8 +184,8 @@ TEST_CASE("an update that fails after its rollout is remembered by no advantage"
   fewstep::policy_gradient trainer(
       backend, model,
       fewstep::policy_gradient_parts{
-          .reward = first_values{}, .advantage = running_mean{}, .optimizer = fewstep::adam{}},
-      {.horizon = 3, .prompts_per_update = 6, .samples_per_prompt = 2});
+          .reward = first_values{}, .optimizer = fewstep::adam{}, .advantage = running_mean{}},
+      {.horizon = 3, .batch = {.prompts = 6, .samples_per_prompt = 2}});
   trainer.update(contexts);
   CHECK(trainer.parts().advantage.count == 12);
   trainer.sample(contexts);
@@ -206,10 +203,10 @@ TEST_CASE("coordinates that are not scored get no gradient, and the ratio of the
   mlp model(backend, {.network = {.dimension = 3, .classes = 4, .hidden = {}}, .seed = 3});
   fewstep::policy_gradient trainer(
       backend, model,
-      fewstep::policy_gradient_parts{.sampler = fewstep::scored_part{fewstep::consistency_sampler{}, {1, 1}},
-                                     .reward = first_values{},
-                                     .optimizer = fewstep::sgd{}},
-      {.horizon = 3, .prompts_per_update = 6, .samples_per_prompt = 2});
+      fewstep::policy_gradient_parts{.reward = first_values{},
+                                     .optimizer = fewstep::sgd{},
+                                     .sampler = fewstep::scored_part{fewstep::consistency_sampler{}, {1, 1}}},
+      {.horizon = 3, .batch = {.prompts = 6, .samples_per_prompt = 2}});
   const auto report = trainer.update(contexts);
   CHECK(report.ratio_mean == 1);
   CHECK(report.ratio_deviation == 0);
@@ -227,7 +224,7 @@ TEST_CASE("learning raises the reward") {
   cpu_backend backend({.threads = 1});
   auto model = make_mlp(backend);
   auto options = small;
-  options.samples_per_prompt = 20;
+  options.batch.samples_per_prompt = 20;
   auto trainer = make_trainer(backend, model, first_values{}, fewstep::clipped_surrogate{1e-4f}, options);
   std::vector<double> means;
   for (const auto& report : trainer.run(std::span(contexts), 40)) means.push_back(report.reward_mean);
@@ -326,31 +323,30 @@ TEST_CASE("policy_gradient refuses what cannot be learned from") {
   };
   CHECK_THROWS_WITH(with({.horizon = 0}), contains("policy_gradient: horizon is 0; it must be at least 1"));
   CHECK_THROWS_WITH(with({.horizon = 1}), contains("horizon is 1 but last_step is mask"));
-  CHECK_THROWS_WITH(with({.prompts_per_update = 0}), contains("prompts_per_update is 0"));
-  CHECK_THROWS_WITH(with({.samples_per_prompt = -1}), contains("samples_per_prompt is -1"));
+  CHECK_THROWS_WITH(with({.batch = {.prompts = 0}}), contains("batch.prompts is 0"));
+  CHECK_THROWS_WITH(with({.batch = {.samples_per_prompt = -1}}), contains("batch.samples_per_prompt is -1"));
   CHECK_THROWS_WITH(with({.inner_epochs = 0}), contains("inner_epochs is 0"));
   CHECK_THROWS_WITH(with({.optimizer_steps = 0}), contains("optimizer_steps is 0"));
-  CHECK_THROWS_WITH(with({.ema_decay = 1}), contains("ema_decay is 1"));
-  CHECK_THROWS_WITH(with({.horizon = 2, .prompts_per_update = 3, .optimizer_steps = 4}),
+  CHECK_THROWS_WITH(with({.training = {.ema_decay = 1}}), contains("ema_decay is 1"));
+  CHECK_THROWS_WITH(with({.horizon = 2, .optimizer_steps = 4, .batch = {.prompts = 3}}),
                     contains("4 optimizer steps but only 3 rows"));
-  CHECK_THROWS_WITH(with({.memory_budget = 100}), contains("memory_budget: 100 bytes are too few"));
+  CHECK_THROWS_WITH(with({.training = {.memory_budget = 100}}), contains("memory_budget: 100 bytes are too few"));
   // The path fits, the parameters do not: nothing is said of the states.
-  CHECK_THROWS_WITH(with({.memory_budget = 10200}), !contains("alone need"));
-  CHECK_THROWS_WITH(with({.memory_budget = 10200}), contains("memory_budget: 10200 bytes are too few") &&
-                                                        contains("the smallest micro-batch (32 rows) needs"));
+  CHECK_THROWS_WITH(with({.training = {.memory_budget = 10200}}), !contains("alone need"));
+  CHECK_THROWS_WITH(
+      with({.training = {.memory_budget = 10200}}),
+      contains("memory_budget: 10200 bytes are too few") && contains("the smallest micro-batch (32 rows) needs"));
   auto trainer = with({});
   CHECK_THROWS_WITH(trainer.update({}), contains("policy_gradient: there are no prompts; give at least one"));
 
-  using deterministic = fewstep::policy_gradient_parts<fewstep::ddim_sampler, first_values, fewstep::group_advantage,
-                                                       fewstep::reinforce, fewstep::no_regularizer, fewstep::sgd>;
-  CHECK_THROWS_WITH((fewstep::policy_gradient<cpu_backend, gaussian_consistency, deterministic>(
-                        backend, model, {{.eta = 0}, {}, {}, {}, {}, {}}, {.horizon = 4})),
+  const fewstep::policy_gradient_parts deterministic{
+      .reward = first_values{}, .optimizer = fewstep::sgd{}, .sampler = fewstep::ddim_sampler{.eta = 0}};
+  CHECK_THROWS_WITH(fewstep::policy_gradient(backend, model, deterministic, {.horizon = 4}),
                     contains("policy_gradient: none of the 4 steps is stochastic"));
 
-  using grouped = fewstep::policy_gradient_parts<fewstep::consistency_sampler, first_values, fewstep::group_advantage,
-                                                 fewstep::reinforce, fewstep::no_regularizer, fewstep::sgd>;
-  CHECK_THROWS_WITH((fewstep::policy_gradient<cpu_backend, gaussian_consistency, grouped>(
-                        backend, model, {{}, {}, {}, {}, {}, {}}, {.horizon = 2, .prompts_per_update = 1})),
+  const fewstep::policy_gradient_parts grouped{
+      .reward = first_values{}, .optimizer = fewstep::sgd{}, .advantage = fewstep::group_advantage{}};
+  CHECK_THROWS_WITH(fewstep::policy_gradient(backend, model, grouped, {.horizon = 2, .batch = {.prompts = 1}}),
                     contains("samples_per_prompt is 1 but the advantage compares the samples of a prompt"));
 }
 
@@ -374,13 +370,10 @@ TEST_CASE("the reward sees what the decoder makes of a sample") {
   gaussian_consistency model;
   const auto add = fewstep::per_sample(
       [](fewstep::vec<const float> x, std::int32_t) { return x.size() == 2 ? x[0] + x[1] : -1.0f; });
-  using reward_type = std::remove_const_t<decltype(add)>;
-  using parts =
-      fewstep::policy_gradient_parts<fewstep::consistency_sampler, reward_type, fewstep::group_advantage,
-                                     fewstep::reinforce, fewstep::no_regularizer, fewstep::sgd, first_and_hundred>;
-  fewstep::policy_gradient<cpu_backend, gaussian_consistency, parts> trainer(
-      backend, model, parts{{}, add, {}, {}, {}, {}, {}},
-      {.horizon = 2, .prompts_per_update = 2, .samples_per_prompt = 3});
+  auto trainer = fewstep::rlcm(
+      backend, model,
+      fewstep::policy_gradient_parts{.reward = add, .optimizer = fewstep::sgd{}, .decoder = first_and_hundred{}},
+      {.horizon = 2, .batch = {.prompts = 2, .samples_per_prompt = 3}});
   trainer.update(contexts);
   REQUIRE(trainer.samples().cols() == 2);
   for (index_t r = 0; r < 6; ++r)
@@ -391,7 +384,7 @@ TEST_CASE("a run that is resumed from a checkpoint goes on bit for bit") {
   const int optimizer_steps = GENERATE(1, 3);
   auto options = small;
   options.optimizer_steps = optimizer_steps;
-  options.schedule = {.total = 12};
+  options.training.schedule = {.total = 12};
   const temporary_directory folder;
   cpu_backend backend({.threads = 1});
   auto unbroken = make_mlp(backend);
@@ -410,12 +403,12 @@ TEST_CASE("a run that is resumed from a checkpoint goes on bit for bit") {
   CHECK(same_bits(parameters_of(resumed), parameters_of(unbroken)));
   CHECK(state_of(rest) == state_of(whole));
 
-  auto elsewhere =
-      make_trainer(other, resumed, first_values{}, fewstep::clipped_surrogate{1e-3f}, options, {}, {5, 3, 1});
+  auto elsewhere = make_trainer(other, resumed, first_values{}, fewstep::clipped_surrogate{1e-3f}, options,
+                                fewstep::adam{.learning_rate = 1e-2f}, {5, 3, 1});
   CHECK_THROWS_WITH(fewstep::load_checkpoint(folder / "after-3", elsewhere),
                     contains("made with sampler.times.size() = 0, but this run has 3"));
 
-  options.samples_per_prompt += 1;
+  options.batch.samples_per_prompt = options.batch.samples_per_prompt + 1;
   auto wrong = make_trainer(other, resumed, first_values{}, fewstep::clipped_surrogate{1e-3f}, options);
   const auto before = state_of(wrong);
   CHECK_THROWS_WITH(fewstep::load_checkpoint(folder / "after-3", wrong), contains("samples_per_prompt"));

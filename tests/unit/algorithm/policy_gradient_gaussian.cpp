@@ -50,19 +50,17 @@ measured measure(last_step last, std::uint64_t seed) {
   cpu_backend backend({.threads = 1});
   gaussian_consistency model;
   using reward_type = fewstep::per_sample<float (*)(fewstep::vec<const float>, std::int32_t)>;
-  using parts = fewstep::policy_gradient_parts<fewstep::consistency_sampler, reward_type, fewstep::test::raw_advantage,
-                                               fewstep::reinforce, fewstep::no_regularizer, fewstep::sgd>;
-  fewstep::policy_gradient<cpu_backend, gaussian_consistency, parts> trainer(
+  const fewstep::consistency_sampler sampler{.times = {static_cast<float>(first_time), static_cast<float>(second_time)},
+                                             .last = last,
+                                             .final_sigma = static_cast<float>(final_sigma)};
+  fewstep::policy_gradient trainer(
       backend, model,
-      {{.times = {static_cast<float>(first_time), static_cast<float>(second_time)},
-        .last = last,
-        .final_sigma = static_cast<float>(final_sigma)},
-       reward_type(&quadratic),
-       {},
-       {},
-       {},
-       fewstep::sgd{.learning_rate = 0}},
-      {.horizon = 2, .prompts_per_update = 1, .samples_per_prompt = samples, .seed = seed});
+      fewstep::policy_gradient_parts{.reward = reward_type(&quadratic),
+                                     .optimizer = fewstep::sgd{.learning_rate = 0},
+                                     .objective = fewstep::reinforce{},
+                                     .advantage = fewstep::test::raw_advantage{},
+                                     .sampler = sampler},
+      {.horizon = 2, .batch = {.prompts = 1, .samples_per_prompt = samples}, .training = {.seed = seed}});
   const std::vector<std::int32_t> contexts{0};
   std::vector<double> all, of_last;
   for (int k = 0; k < updates; ++k) {

@@ -33,17 +33,12 @@ namespace {
 
 const std::vector<std::int32_t> contexts{0, 1, 2};
 
-fewstep::rebel_options small(int samples_per_prompt) {
-  return {.eta = 0.5f,
-          .horizon = 3,
-          .prompts_per_update = 4,
-          .samples_per_prompt = samples_per_prompt,
-          .last = fewstep::last_step::stochastic,
-          .final_sigma = 0.5f,
-          .times = {4, 2, 1},
+fewstep::policy_gradient_options small(int samples_per_prompt) {
+  return {.horizon = 3,
           .inner_epochs = 2,
           .optimizer_steps = 2,
-          .seed = 8};
+          .batch = {.prompts = 4, .samples_per_prompt = samples_per_prompt},
+          .training = {.seed = 8}};
 }
 
 /// REBEL's loss as the paper has it, in double precision and by pairs, on the states of a rollout.
@@ -84,9 +79,12 @@ struct first_value {
   }
 };
 
-auto mlp_trainer(cpu_backend& backend, mlp& model, const fewstep::rebel_options& o) {
-  return fewstep::rebel(backend, model, fewstep::per_sample(first_value{}), fewstep::adam{.learning_rate = 1e-3f}, o,
-                        fewstep::group_advantage{});
+auto mlp_trainer(cpu_backend& backend, mlp& model, const fewstep::policy_gradient_options& o) {
+  return fewstep::rebel(backend, model,
+                        fewstep::policy_gradient_parts{.reward = fewstep::per_sample(first_value{}),
+                                                       .optimizer = fewstep::adam{.learning_rate = 1e-3f},
+                                                       .advantage = fewstep::group_advantage{}},
+                        o);
 }
 
 }  // namespace
@@ -94,28 +92,38 @@ auto mlp_trainer(cpu_backend& backend, mlp& model, const fewstep::rebel_options&
 TEST_CASE("several optimizer steps of REBEL are those of its equation, computed by hand in double precision") {
   const int n = GENERATE(2, 3);
   const float coefficient = GENERATE(0.0f, 0.5f);
-  constexpr float start = 0.3f, rate = 0.02f;
+  constexpr float start = 0.3f, rate = 0.02f, eta = 0.5f;
   const auto o = small(n);
   cpu_backend backend({.threads = 1});
   affine_toy model(affine_toy::process::edm, start), reference(affine_toy::process::edm, 0.1f);
-  auto trainer = fewstep::rebel(backend, model, fewstep::per_sample(quadratic_reward{}),
-                                fewstep::sgd{.learning_rate = rate}, o, fewstep::test::raw_advantage{},
-                                fewstep::kl_to_reference<affine_toy>(reference, {.coefficient = coefficient}));
+  auto trainer =
+      fewstep::rebel(backend, model,
+                     fewstep::policy_gradient_parts{
+                         .reward = fewstep::per_sample(quadratic_reward{}),
+                         .optimizer = fewstep::sgd{.learning_rate = rate},
+                         .objective = fewstep::reward_regression{.eta = eta},
+                         .advantage = fewstep::test::raw_advantage{},
+                         .sampler =
+                             fewstep::consistency_sampler{
+                                 .times = {4, 2, 1}, .last = fewstep::last_step::stochastic, .final_sigma = 0.5f},
+                         .regularizer = fewstep::kl_to_reference<affine_toy>(reference, {.coefficient = coefficient})},
+                     o);
   const auto report = trainer.update(contexts);
 
-  const index_t samples = index_t{o.prompts_per_update} * n;
-  const affine_rollout made(backend, affine_toy(affine_toy::process::edm, start), trainer.table(), samples, o.seed);
+  const index_t samples = index_t{o.batch.prompts} * n;
+  const affine_rollout made(backend, affine_toy(affine_toy::process::edm, start), trainer.table(), samples,
+                            o.training.seed);
   REQUIRE(same_bits(made.path.result().data, trainer.samples().data, samples * affine_toy::dimension));
   const by_hand expected{made,
                          {trainer.rewards().begin(), trainer.rewards().end()},
                          static_cast<double>(start),
                          static_cast<double>(0.1f),
                          static_cast<double>(coefficient),
-                         static_cast<double>(o.eta)};
+                         static_cast<double>(eta)};
   double theta = static_cast<double>(start), loss = 0;
   fewstep::replay_order order({made.path.table().trained, samples, n}, o.optimizer_steps);
   for (int epoch = 0; epoch < o.inner_epochs; ++epoch) {
-    order.permute(o.seed, static_cast<std::uint64_t>(epoch));
+    order.permute(o.training.seed, static_cast<std::uint64_t>(epoch));
     for (int k = 0; k < o.optimizer_steps; ++k) {
       std::vector<index_t> firsts;
       const auto [begin, end] = order.minibatch(k);
@@ -143,7 +151,7 @@ TEST_CASE("REBEL's loss falls from pass to pass over one rollout") {
     cpu_backend backend({.threads = 1});
     auto model = make_mlp(backend);
     auto trainer = mlp_trainer(
-        backend, model, {.horizon = 3, .prompts_per_update = 8, .samples_per_prompt = 4, .inner_epochs = passes});
+        backend, model, {.horizon = 3, .inner_epochs = passes, .batch = {.prompts = 8, .samples_per_prompt = 4}});
     const double mean = trainer.update(contexts).loss, last = mean * passes - sum;
     CAPTURE(passes, last, before);
     CHECK(last > 0);
@@ -158,12 +166,12 @@ TEST_CASE("REBEL has the same bits in every micro-batch, on any threads") {
   for (const int threads : {1, 2})
     for (const index_t blocks : {1, 2, 4}) {
       cpu_backend backend({.threads = threads});
-      fewstep::rebel_options o{
-          .horizon = 4, .prompts_per_update = 9, .samples_per_prompt = 5, .inner_epochs = 2, .optimizer_steps = 2};
+      fewstep::policy_gradient_options o{
+          .horizon = 4, .inner_epochs = 2, .optimizer_steps = 2, .batch = {.prompts = 9, .samples_per_prompt = 5}};
       auto sizes = make_mlp(backend), model = make_mlp(backend);
-      o.memory_budget = fewstep::test::budget_for(blocks, row_block_of(model), [&](std::size_t budget) {
+      o.training.memory_budget = fewstep::test::budget_for(blocks, row_block_of(model), [&](std::size_t budget) {
         auto with = o;
-        with.memory_budget = budget;
+        with.training.memory_budget = budget;
         return mlp_trainer(backend, sizes, with);
       });
       auto trainer = mlp_trainer(backend, model, o);
@@ -184,8 +192,8 @@ TEST_CASE("REBEL's ratios are exactly 1 with one optimizer step per rollout") {
   cpu_backend backend({.threads = 2});
   auto model = make_mlp(backend);
   auto trainer = mlp_trainer(backend, model, {.horizon = 3});
-  CHECK(trainer.options().samples_per_prompt == 2);
-  CHECK(trainer.options().max_gradient_norm == 0);
+  CHECK(trainer.options().batch.samples_per_prompt == 2);
+  CHECK(trainer.options().training.max_gradient_norm == 0);
   CHECK(trainer.parts().objective.eta == 1);
   for (int k = 0; k < 3; ++k) {
     const auto report = trainer.update(contexts);
@@ -198,12 +206,13 @@ TEST_CASE("REBEL's ratios are exactly 1 with one optimizer step per rollout") {
 TEST_CASE("REBEL refuses single samples, and more optimizer steps than prompts") {
   cpu_backend backend({.threads = 1});
   affine_toy model(affine_toy::process::edm);
-  const auto with = [&](fewstep::rebel_options o) {
+  const auto with = [&](fewstep::policy_gradient_options o) {
     return fewstep::rebel(backend, model, fewstep::per_sample(quadratic_reward{}), fewstep::sgd{}, o);
   };
-  CHECK_THROWS_WITH(with({.horizon = 2, .samples_per_prompt = 1}),
-                    contains("policy_gradient: samples_per_prompt is 1 but the objective compares the samples of a "
-                             "prompt; use at least 2"));
-  CHECK_THROWS_WITH(with({.horizon = 2, .prompts_per_update = 3, .optimizer_steps = 4}),
+  CHECK_THROWS_WITH(
+      with({.horizon = 2, .batch = {.samples_per_prompt = 1}}),
+      contains("policy_gradient: batch.samples_per_prompt is 1 but the objective compares the samples of a "
+               "prompt; use at least 2"));
+  CHECK_THROWS_WITH(with({.horizon = 2, .optimizer_steps = 4, .batch = {.prompts = 3}}),
                     contains("4 optimizer steps but only 3 prompts whose samples are learned from together"));
 }

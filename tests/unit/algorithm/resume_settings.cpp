@@ -71,11 +71,11 @@ struct nearness {
   }
 };
 
-constexpr policy_gradient_options few{.horizon = 4,
-                                      .prompts_per_update = 2,
-                                      .samples_per_prompt = 2,
-                                      .schedule = {.warmup = 1, .hold = 2, .total = 9, .final = 0.1f},
-                                      .ema_decay = 0.5f};
+const policy_gradient_options few =
+    with_defaults({.horizon = 4,
+                   .batch = {.prompts = 2, .samples_per_prompt = 2},
+                   .training = {.schedule = {.warmup = 1, .hold = 2, .total = 9, .final = 0.1f}, .ema_decay = 0.5f}},
+                  usual_policy_gradient_options());
 
 /// A policy gradient of these parts, with the options.
 template <class Parts, class Model>
@@ -104,12 +104,12 @@ TEST_CASE("a resumed policy gradient has the parts that it had with the same set
   SECTION("RLCM with a reference and auxiliary losses") {
     small_model model(backend, {.network = {.hidden = {4}}}), other(backend, {.network = {.hidden = {4}}});
     auto guide = guided(backend, other, {.scale = 2});
-    with_parts(policy_gradient_parts{.sampler = consistency_sampler{.times = {4, 3, 2, 1}},
-                                     .reward = nearness{},
-                                     .advantage = prompt_buffer_advantage{.min_count = 8},
-                                     .objective = clipped_surrogate{0.25f},
-                                     .regularizer = no_regularizer{},
+    with_parts(policy_gradient_parts{.reward = nearness{},
                                      .optimizer = adam{},
+                                     .objective = clipped_surrogate{0.25f},
+                                     .advantage = prompt_buffer_advantage{.min_count = 8},
+                                     .sampler = consistency_sampler{.times = {4, 3, 2, 1}},
+                                     .regularizer = no_regularizer{},
                                      .auxiliary = auxiliary_losses(last_step_reward(backend, nearness{}, {.margin = 3}),
                                                                    consistency_regularizer(backend, {.weight = 1}))},
                model, backend, "sampler.last");
@@ -118,8 +118,8 @@ TEST_CASE("a resumed policy gradient has the parts that it had with the same set
     const auto with_scale = [&](float scale, float coefficient, const auto& then) {
       guided reference(backend, other, {.scale = scale});
       policy_gradient_parts parts{.reward = nearness{},
-                                  .regularizer = kl_to_reference(reference, {.coefficient = coefficient}),
-                                  .optimizer = adam{}};
+                                  .optimizer = adam{},
+                                  .regularizer = kl_to_reference(reference, {.coefficient = coefficient})};
       policy_gradient<cpu_backend, small_model, decltype(parts)> trainer(backend, model, std::move(parts), few);
       then(trainer);
     };
@@ -137,31 +137,31 @@ TEST_CASE("a resumed policy gradient has the parts that it had with the same set
   }
   SECTION("a flow with a group's advantage and a sliding window") {
     mlp_generator<cpu_backend, flow_matching> model(backend, {.network = {.hidden = {4}}, .preconditioner = {}});
-    with_parts(policy_gradient_parts{.sampler = flow_sde_sampler{.times = {0.9f, 0.6f, 0.4f, 0.2f}},
-                                     .reward = nearness{},
-                                     .advantage = group_advantage{},
-                                     .objective = guarded_surrogate{},
+    with_parts(policy_gradient_parts{.reward = nearness{},
                                      .optimizer = sgd{},
+                                     .objective = guarded_surrogate{},
+                                     .advantage = group_advantage{},
+                                     .sampler = flow_sde_sampler{.times = {0.9f, 0.6f, 0.4f, 0.2f}},
                                      .selection = sliding_window{.length = 1}},
                model, backend);
-    with_parts(policy_gradient_parts{.sampler = dance_sde_sampler{},
-                                     .reward = nearness{},
-                                     .advantage = batch_advantage{},
-                                     .objective = divergence_mask{},
+    with_parts(policy_gradient_parts{.reward = nearness{},
                                      .optimizer = adamw{},
+                                     .objective = divergence_mask{},
+                                     .advantage = batch_advantage{},
+                                     .sampler = dance_sde_sampler{},
                                      .selection = random_window{.length = 1}},
                model, backend);
   }
   SECTION("other samplers and REBEL") {
     mlp_generator<cpu_backend, lcm> model(backend, {.network = {.hidden = {4}}, .preconditioner = {}});
-    with_parts(policy_gradient_parts{.sampler = lcm_sampler{.last = last_step::stochastic},
-                                     .reward = nearness{},
+    with_parts(policy_gradient_parts{.reward = nearness{},
+                                     .optimizer = adam{},
                                      .objective = reward_regression{},
-                                     .optimizer = adam{}},
+                                     .sampler = lcm_sampler{.last = last_step::stochastic}},
                model, backend);
-    with_parts(policy_gradient_parts{.sampler = ddim_sampler{.eta = 0.5f}, .reward = nearness{}, .optimizer = adam{}},
+    with_parts(policy_gradient_parts{.reward = nearness{}, .optimizer = adam{}, .sampler = ddim_sampler{.eta = 0.5f}},
                model, backend);
-    with_parts(policy_gradient_parts{.sampler = cps_sampler{.noise = 0.5f}, .reward = nearness{}, .optimizer = adam{}},
+    with_parts(policy_gradient_parts{.reward = nearness{}, .optimizer = adam{}, .sampler = cps_sampler{.noise = 0.5f}},
                model, backend);
   }
 }
@@ -171,7 +171,7 @@ TEST_CASE("a resumed run is refused other parts by their names") {
   small_model model(backend, {.network = {.hidden = {4}}});
   const auto path = std::filesystem::temp_directory_path() / ("fewstep-resume-" + std::to_string(::getpid()));
   const auto with = [&](auto objective, auto optimizer, const auto& then) {
-    policy_gradient_parts parts{.reward = nearness{}, .objective = objective, .optimizer = optimizer};
+    policy_gradient_parts parts{.reward = nearness{}, .optimizer = optimizer, .objective = objective};
     policy_gradient<cpu_backend, small_model, decltype(parts)> trainer(backend, model, std::move(parts), few);
     then(trainer);
   };
@@ -189,13 +189,14 @@ TEST_CASE("a resumed run is refused other parts by their names") {
 TEST_CASE("a resumed direct reward gradient has the options and parts that it had") {
   cpu_backend backend({.threads = 1});
   small_model model(backend, {.network = {.hidden = {4}}});
-  using parts_type = direct_reward_gradient_parts<consistency_sampler, nearness, adam>;
-  const direct_reward_gradient_options options{.horizon = 4,
-                                               .steps_with_gradient = 2,
-                                               .jump_from = 2,
-                                               .loss = {.margin = 2},
-                                               .prompts_per_update = 2,
-                                               .ema_decay = 0.5f};
+  using parts_type = direct_reward_gradient_parts<nearness, adam, consistency_sampler>;
+  const direct_reward_gradient_options options = with_defaults({.horizon = 4,
+                                                                .steps_with_gradient = 2,
+                                                                .jump_from = 2,
+                                                                .margin = 2,
+                                                                .batch = {.prompts = 2},
+                                                                .training = {.ema_decay = 0.5f}},
+                                                               usual_direct_reward_gradient_options());
   compares_all_of(options, [&](const direct_reward_gradient_options& o, const auto& then) {
     direct_reward_gradient<cpu_backend, small_model, parts_type> trainer(backend, model, parts_type{}, o);
     then(trainer);
@@ -244,8 +245,7 @@ TEST_CASE("a resumed run has the model that it had with the same settings") {
   cpu_backend backend({.threads = 1});
   const auto trained = [&](auto& model, const auto& then) {
     using model_type = std::remove_reference_t<decltype(model)>;
-    using parts_type = policy_gradient_parts<consistency_sampler, nearness, prompt_buffer_advantage, clipped_surrogate,
-                                             no_regularizer, adam>;
+    using parts_type = policy_gradient_parts<nearness, adam>;
     policy_gradient<cpu_backend, model_type, parts_type> trainer(backend, model, parts_type{}, few);
     then(trainer);
   };
@@ -283,7 +283,7 @@ TEST_CASE("a resumed run has the model that it had with the same settings") {
           std::fill(out.begin(), out.end(), 0.0f);
         }
       };
-      auto trainer = rlcm(backend, model, grey{}, adam{}, {.horizon = 2, .prompts_per_update = 2});
+      auto trainer = rlcm(backend, model, grey{}, adam{}, {.horizon = 2, .batch = {.prompts = 2}});
       then(trainer);
     };
     const auto load_says = [&](const std::string& sentence) {

@@ -32,12 +32,12 @@ TEST_CASE("rlcm's defaults are the published settings, but for the last step and
   gaussian_consistency model;
   auto trainer = fewstep::rlcm(backend, model, judge, fewstep::adam{});
   CHECK(trainer.options().horizon == 8);
-  CHECK(trainer.options().prompts_per_update == 16);
-  CHECK(trainer.options().samples_per_prompt == 1);
+  CHECK(trainer.options().batch.prompts == 16);
+  CHECK(trainer.options().batch.samples_per_prompt == 1);
   CHECK(trainer.options().reduction == fewstep::reduction::mean);
   CHECK(trainer.options().inner_epochs == 1);
   CHECK(trainer.options().optimizer_steps == 1);
-  CHECK(trainer.options().max_gradient_norm == 5.0f);
+  CHECK(trainer.options().training.max_gradient_norm == 5.0f);
   CHECK(trainer.parts().optimizer.learning_rate == 1e-4f);
   CHECK(trainer.parts().advantage.capacity == 16);
   CHECK(trainer.parts().advantage.min_count == 16);
@@ -51,12 +51,18 @@ TEST_CASE("rlcm's defaults are the published settings, but for the last step and
 TEST_CASE("rlcm takes the published clip range and last step where they are asked for") {
   cpu_backend backend({.threads = 1});
   gaussian_consistency model;
-  auto trainer = fewstep::rlcm(backend, model, judge, fewstep::adam{},
-                               {.clip_range = 1e-4f, .last = fewstep::last_step::reference});
+  const auto with = [&](float clip_range) {
+    return fewstep::rlcm(
+        backend, model,
+        fewstep::policy_gradient_parts{.reward = judge,
+                                       .optimizer = fewstep::adam{},
+                                       .objective = fewstep::clipped_surrogate{.clip_range = clip_range},
+                                       .sampler = fewstep::consistency_sampler{.last = fewstep::last_step::reference}});
+  };
+  auto trainer = with(1e-4f);
   CHECK(trainer.parts().objective.clip_range == 1e-4f);
   CHECK(trainer.table().trained == 8);
-  CHECK_THROWS_WITH(fewstep::rlcm(backend, model, judge, fewstep::adam{}, {.clip_range = 1.5f}),
-                    contains("clip_range is 1.5"));
+  CHECK_THROWS_WITH(with(1.5f), contains("clip_range is 1.5"));
 }
 
 TEST_CASE("rlcm with one network call needs a stochastic last step") {
@@ -64,8 +70,12 @@ TEST_CASE("rlcm with one network call needs a stochastic last step") {
   gaussian_consistency model;
   CHECK_THROWS_WITH(fewstep::rlcm(backend, model, judge, fewstep::adam{}, {.horizon = 1}),
                     contains("horizon is 1 but last_step is mask; use horizon >= 2 or last_step::stochastic"));
-  auto trainer =
-      fewstep::rlcm(backend, model, judge, fewstep::adam{}, {.horizon = 1, .last = fewstep::last_step::stochastic});
+  auto trainer = fewstep::rlcm(
+      backend, model,
+      fewstep::policy_gradient_parts{.reward = judge,
+                                     .optimizer = fewstep::adam{},
+                                     .sampler = fewstep::consistency_sampler{.last = fewstep::last_step::stochastic}},
+      {.horizon = 1});
   CHECK(trainer.update(contexts).ratio_mean == 1.0);
 }
 
@@ -76,16 +86,16 @@ TEST_CASE("rlcm samples a generator with discrete timesteps by the LCM rule") {
   std::vector<float> times;
   for (const auto& row : trainer.table().rows) times.push_back(row.time);
   CHECK(times == std::vector<float>{999, 759, 519, 279});
-  CHECK_THROWS_WITH(fewstep::rlcm(backend, model, judge, fewstep::adam{}, {.horizon = 2, .times = {999, 500}}),
-                    contains("rlcm: times are given"));
 }
 
 TEST_CASE("rlcm updates with another advantage, and its report counts its updates") {
   cpu_backend backend({.threads = 1});
   gaussian_consistency model;
-  auto trainer =
-      fewstep::rlcm(backend, model, judge, fewstep::adam{.learning_rate = 0.01f},
-                    {.horizon = 2, .prompts_per_update = 4, .samples_per_prompt = 16}, fewstep::group_advantage{});
+  auto trainer = fewstep::rlcm(
+      backend, model,
+      fewstep::policy_gradient_parts{
+          .reward = judge, .optimizer = fewstep::adam{.learning_rate = 0.01f}, .advantage = fewstep::group_advantage{}},
+      {.horizon = 2, .batch = {.prompts = 4, .samples_per_prompt = 16}});
   const float before = model.mean;
   double first = 0, last = 0;
   for (const auto& report : trainer.run(contexts, 60)) {
@@ -104,12 +114,12 @@ TEST_CASE("with one optimizer step per rollout rlcm makes the bits of REINFORCE,
     cpu_backend backend({.threads = 1});
     gaussian_consistency clipped, plain;
     const fewstep::adam optimizer{.learning_rate = 0.05f};
-    const fewstep::rlcm_options o{.horizon = 4, .samples_per_prompt = 4, .optimizer_steps = optimizer_steps, .seed = 3};
+    const fewstep::policy_gradient_options o{
+        .horizon = 4, .optimizer_steps = optimizer_steps, .batch = {.samples_per_prompt = 4}, .training = {.seed = 3}};
     auto trainer = fewstep::rlcm(backend, clipped, judge, optimizer, o);
     fewstep::policy_gradient reference(
         backend, plain,
-        fewstep::policy_gradient_parts{.reward = judge, .objective = fewstep::reinforce{}, .optimizer = optimizer},
-        fewstep::detail::common_options(o));
+        fewstep::policy_gradient_parts{.reward = judge, .optimizer = optimizer, .objective = fewstep::reinforce{}}, o);
     for (int k = 0; k < 5; ++k) {
       const auto report = trainer.update(contexts);
       reference.update(contexts);

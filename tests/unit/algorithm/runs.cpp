@@ -77,12 +77,12 @@ TEST_CASE("a policy gradient runs on contexts and on texts, by name or in braces
   fewstep::cpu_backend backend({.threads = 1});
   reader model;
   runs_on_all(
-      fewstep::rlcm(backend, model, context_reward(), fewstep::sgd{}, {.horizon = 2, .prompts_per_update = 32}));
+      fewstep::rlcm(backend, model, context_reward(), fewstep::sgd{}, {.horizon = 2, .batch = {.prompts = 32}}));
 }
 
 TEST_CASE("a direct reward gradient runs on contexts and on texts, by name or in braces") {
   fewstep::cpu_backend backend({.threads = 1});
   reader model;
   runs_on_all(
-      fewstep::draft(backend, model, context_reward(), fewstep::sgd{}, {.horizon = 2, .prompts_per_update = 32}));
+      fewstep::draft(backend, model, context_reward(), fewstep::sgd{}, {.horizon = 2, .batch = {.prompts = 32}}));
 }

@@ -43,13 +43,17 @@ struct unet_case {
 
 template <class Case>
 auto make_trainer(cpu_backend& backend, typename Case::generator_type& model, typename Case::generator_type& reference,
-                  fewstep::rlcm_options o) {
+                  fewstep::policy_gradient_options o) {
   o.horizon = 3;
-  o.prompts_per_update = 7;
-  o.samples_per_prompt = 5;
-  return fewstep::rlcm(backend, model, fewstep::per_sample(first_value{}), fewstep::adam{.learning_rate = 1e-3f}, o,
-                       fewstep::prompt_buffer_advantage{},
-                       fewstep::kl_to_reference<typename Case::generator_type>(reference, {.coefficient = 0.1f}));
+  o.batch.prompts = 7;
+  o.batch.samples_per_prompt = 5;
+  return fewstep::rlcm(
+      backend, model,
+      fewstep::policy_gradient_parts{
+          .reward = fewstep::per_sample(first_value{}),
+          .optimizer = fewstep::adam{.learning_rate = 1e-3f},
+          .regularizer = fewstep::kl_to_reference<typename Case::generator_type>(reference, {.coefficient = 0.1f})},
+      o);
 }
 
 }  // namespace
@@ -80,8 +84,8 @@ TEMPLATE_TEST_CASE("after its first update a trainer allocates nothing", "", mlp
   const int threads = GENERATE(1, 2), optimizer_steps = GENERATE(1, 3);
   cpu_backend backend({.threads = threads});
   auto model = TestType::make(backend), reference = TestType::make(backend);
-  auto trainer =
-      make_trainer<TestType>(backend, model, reference, {.optimizer_steps = optimizer_steps, .ema_decay = 0.9f});
+  auto trainer = make_trainer<TestType>(backend, model, reference,
+                                        {.optimizer_steps = optimizer_steps, .training = {.ema_decay = 0.9f}});
   const auto contexts = TestType::contexts();
   trainer.update(contexts);
   for (int k = 0; k < 5; ++k) {
@@ -104,13 +108,13 @@ TEMPLATE_TEST_CASE("what a trainer holds stays within its memory budget", "", ml
     auto sizes = TestType::make(backend);
     const std::size_t budget = fewstep::test::budget_for(blocks, row_block_of(sizes), [&](std::size_t bytes) {
       return make_trainer<TestType>(backend, sizes, reference,
-                                    {.optimizer_steps = optimizer_steps, .memory_budget = bytes});
+                                    {.optimizer_steps = optimizer_steps, .training = {.memory_budget = bytes}});
     });
     const auto before = live_bytes.load();
     auto model = TestType::make(backend);
     peak_bytes = live_bytes.load();
     auto trainer = make_trainer<TestType>(backend, model, reference,
-                                          {.optimizer_steps = optimizer_steps, .memory_budget = budget});
+                                          {.optimizer_steps = optimizer_steps, .training = {.memory_budget = budget}});
     trainer.update(contexts);
     const auto peak = static_cast<double>(peak_bytes - before);
     CAPTURE(threads, optimizer_steps, blocks, budget, peak, trainer.memory().total(), trainer.memory().parameters,
@@ -137,10 +141,13 @@ TEST_CASE("a KL reference under LoRA is the model without its adapters: the same
     auto model = fewstep::test::make_tiny_text_unet(backend, fewstep::lora_options{.rank = 2});
     const std::int64_t before = live_bytes;
     auto reference = make_reference(model);
-    auto trainer =
-        fewstep::rlcm(backend, model, fewstep::per_sample(first_value{}), fewstep::adam{.learning_rate = 1e-2f},
-                      {.horizon = 3, .prompts_per_update = 2, .samples_per_prompt = 4}, fewstep::batch_advantage{},
-                      fewstep::kl_to_reference(reference, {.coefficient = 1}));
+    auto trainer = fewstep::rlcm(
+        backend, model,
+        fewstep::policy_gradient_parts{.reward = fewstep::per_sample(first_value{}),
+                                       .optimizer = fewstep::adam{.learning_rate = 1e-2f},
+                                       .advantage = fewstep::batch_advantage{},
+                                       .regularizer = fewstep::kl_to_reference(reference, {.coefficient = 1})},
+        {.horizon = 3, .batch = {.prompts = 2, .samples_per_prompt = 4}});
     for (int k = 0; k < 3; ++k) trainer.update(contexts);
     CHECK(trainer.memory().model == model.held_bytes(true));
     return result{{model.parameters().begin(), model.parameters().end()},
@@ -206,9 +213,8 @@ TEST_CASE("a large context is kept once a sample, not once a step") {
   peak_bytes = before;
   auto trainer = fewstep::rlcm(backend, model, fewstep::per_sample(first_value{}), fewstep::adam{},
                                {.horizon = horizon,
-                                .prompts_per_update = prompts,
-                                .samples_per_prompt = samples_per_prompt,
-                                .optimizer_steps = optimizer_steps});
+                                .optimizer_steps = optimizer_steps,
+                                .batch = {.prompts = prompts, .samples_per_prompt = samples_per_prompt}});
   trainer.update(contexts);
   const auto report = trainer.update(contexts);
   const double context = sizeof(text_states), held = static_cast<double>(peak_bytes - before);

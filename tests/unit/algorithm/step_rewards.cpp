@@ -133,16 +133,16 @@ struct no_values {
 };
 
 constexpr fewstep::policy_gradient_options options{
-    .horizon = steps, .prompts_per_update = 512, .max_gradient_norm = 0, .seed = 3};
+    .horizon = steps, .batch = {.prompts = 512}, .training = {.max_gradient_norm = 0, .seed = 3}};
 
 template <class Advantage, class Optimizer>
 auto trainer_of(cpu_backend& backend, walker& model, Advantage advantage, Optimizer optimizer) {
   return policy_gradient(backend, model,
-                         policy_gradient_parts{.sampler = walk_steps{},
-                                               .reward = per_step{cost},
-                                               .advantage = advantage,
+                         policy_gradient_parts{.reward = per_step{cost},
+                                               .optimizer = optimizer,
                                                .objective = fewstep::reinforce{},
-                                               .optimizer = optimizer},
+                                               .advantage = advantage,
+                                               .sampler = walk_steps{}},
                          options);
 }
 
@@ -234,12 +234,12 @@ TEST_CASE("a reward of steps can be judged as a whole, and one of samples step b
   policy_gradient trainer(
       backend, model,
       policy_gradient_parts{
-          .sampler = walk_steps{},
           .reward = last_state{},
+          .optimizer = fewstep::sgd{},
+          .objective = fewstep::reinforce{},
           .advantage =
               recorded{gae_advantage(none, {.estimate = {.lambda = 1}, .standardizes = false}), &rewards, &advantages},
-          .objective = fewstep::reinforce{},
-          .optimizer = fewstep::sgd{}},
+          .sampler = walk_steps{}},
       options);
   trainer.sample(std::vector<std::int32_t>{0});
   for (std::size_t k = 0; k < steps; ++k)
@@ -257,14 +257,14 @@ TEST_CASE("a sample with a step that cannot be judged may be left out, and teach
     return k == 1 && x[0] > 1 ? std::numeric_limits<float>::quiet_NaN() : cost(k, x, next, context);
   }};
   auto o = options;
-  o.rewards.when_not_finite = fewstep::non_finite::leave_out;
-  o.rewards.at_most = 1.0f;
+  o.batch.rewards.when_not_finite = fewstep::non_finite::leave_out;
+  o.batch.rewards.at_most = 1.0f;
   policy_gradient trainer(backend, model,
-                          policy_gradient_parts{.sampler = walk_steps{},
-                                                .reward = reward,
-                                                .advantage = gae_advantage(none),
+                          policy_gradient_parts{.reward = reward,
+                                                .optimizer = fewstep::sgd{},
                                                 .objective = fewstep::reinforce{},
-                                                .optimizer = fewstep::sgd{}},
+                                                .advantage = gae_advantage(none),
+                                                .sampler = walk_steps{}},
                           o);
   const auto report = trainer.update(std::vector<std::int32_t>{0});
   CHECK(report.left_out > 0);

@@ -46,13 +46,15 @@ void compare_gradients(const Sampler& sampler, process of, int horizon, const Se
   constexpr int samples = 512;
   cpu_backend backend({.threads = 1});
   affine_toy model(of, static_cast<float>(theta));
-  using parts =
-      fewstep::policy_gradient_parts<Sampler, judge, fewstep::test::raw_advantage, fewstep::reinforce,
-                                     fewstep::no_regularizer, fewstep::sgd, fewstep::identity_decoder, Selection>;
-  fewstep::policy_gradient<cpu_backend, affine_toy, parts> trainer(
+  fewstep::policy_gradient trainer(
       backend, model,
-      parts{.sampler = sampler, .reward = judge(quadratic_reward{}), .optimizer = {0}, .selection = selection},
-      {.horizon = horizon, .prompts_per_update = 1, .samples_per_prompt = samples, .seed = seed});
+      fewstep::policy_gradient_parts{.reward = judge(quadratic_reward{}),
+                                     .optimizer = fewstep::sgd{.learning_rate = 0},
+                                     .objective = fewstep::reinforce{},
+                                     .advantage = fewstep::test::raw_advantage{},
+                                     .sampler = sampler,
+                                     .selection = selection},
+      {.horizon = horizon, .batch = {.prompts = 1, .samples_per_prompt = samples}, .training = {.seed = seed}});
   const auto places = sampler.table(model.preconditioner(), horizon).trained - trainer.table().trained + 1;
   std::vector<std::vector<double>> gradients(static_cast<std::size_t>(places));
   std::vector<double> expected(gradients.size());
@@ -128,11 +130,16 @@ TEST_CASE("a random window trains the window and nothing else") {
 }
 
 TEST_CASE("a run on a window that is resumed in the middle goes on bit for bit") {
-  const fewstep::grpo_options o{.horizon = 6, .prompts_per_update = 3, .samples_per_prompt = 5, .seed = 7};
+  const fewstep::policy_gradient_options o{
+      .horizon = 6, .batch = {.prompts = 3, .samples_per_prompt = 5}, .training = {.seed = 7}};
   const auto check = [&](const auto& selection) {
     const auto make = [&](cpu_backend& backend, flow_mlp& model) {
-      return fewstep::grpo(backend, model, judge(quadratic_reward{}), fewstep::adam{.learning_rate = 1e-2f}, o,
-                           fewstep::cps_sampler{}, fewstep::clipped_surrogate{1e-3f}, selection);
+      return fewstep::cps_grpo(backend, model,
+                               fewstep::policy_gradient_parts{.reward = judge(quadratic_reward{}),
+                                                              .optimizer = fewstep::adam{.learning_rate = 1e-2f},
+                                                              .objective = fewstep::clipped_surrogate{1e-3f},
+                                                              .selection = selection},
+                               o);
     };
     const temporary_directory folder;
     cpu_backend backend({.threads = 1}), other({.threads = 2});
@@ -160,13 +167,11 @@ TEST_CASE("samples of a prompt that share their initial noise part where the win
   const bool shared = GENERATE(true, false);
   cpu_backend backend({.threads = 1});
   watched model(process::flow);
-  auto trainer = fewstep::grpo(backend, model, judge(quadratic_reward{}), fewstep::sgd{0},
-                               {.horizon = horizon,
-                                .prompts_per_update = prompts,
-                                .samples_per_prompt = n,
-                                .shared_initial_noise = shared,
-                                .optimizer_steps = 1},
-                               fewstep::flow_sde_sampler{}, fewstep::clipped_surrogate{}, fewstep::random_window{});
+  auto trainer =
+      fewstep::flow_grpo_fast(backend, model, judge(quadratic_reward{}), fewstep::sgd{0},
+                              {.horizon = horizon,
+                               .optimizer_steps = 1,
+                               .batch = {.prompts = prompts, .samples_per_prompt = n, .shared_initial_noise = shared}});
   int least = horizon, most = 0;
   for (int update = 0; update < 12; ++update) {
     model.seen.clear();
@@ -194,11 +199,10 @@ TEST_CASE("samples that share their initial noise start alike however they are r
   constexpr int prompts = 5, n = 3;  // an asynchronous reward samples in parts that cut through groups
   cpu_backend backend({.threads = 1});
   watched model(process::flow), aside(process::flow);
-  const fewstep::grpo_options o{.horizon = 3,
-                                .prompts_per_update = prompts,
-                                .samples_per_prompt = n,
-                                .shared_initial_noise = true,
-                                .optimizer_steps = 1};
+  const fewstep::policy_gradient_options o{
+      .horizon = 3,
+      .optimizer_steps = 1,
+      .batch = {.prompts = prompts, .samples_per_prompt = n, .shared_initial_noise = true}};
   auto direct = fewstep::cps_grpo(backend, model, judge(quadratic_reward{}), fewstep::sgd{0}, o);
   auto parted = fewstep::cps_grpo(backend, aside, fewstep::async(judge(quadratic_reward{})), fewstep::sgd{0}, o);
   std::vector<float> before;

@@ -154,6 +154,8 @@ TEST_CASE("settings: no member of a struct that is set is forgotten") {
   names_all_of<all_steps>();
   names_all_of<consistency_times>();
   names_all_of<consistency_regularizer_options>();
+  names_all_of<batch_options>();
+  names_all_of<training_options>();
   names_all_of<policy_gradient_options>();
   names_all_of<direct_reward_gradient_options>();
   names_all_of<consistency_training_options>();
@@ -224,8 +226,8 @@ TEST_CASE("settings: NaN and infinity and what is out of range are refused in ev
   refuses_in(sliding_window{});
   refuses_in(random_window{});
   refuses_in(consistency_regularizer_options{});
-  refuses_in(policy_gradient_options{});
-  refuses_in(direct_reward_gradient_options{.jump_from = 1});
+  refuses_in(usual_policy_gradient_options());
+  refuses_in(with_defaults({.jump_from = 1}, usual_direct_reward_gradient_options()));
   refuses_in(consistency_training_options{});
   refuses_in(contrastive_training_options{});
   refuses_in(preference_training_options{});

@@ -114,8 +114,8 @@ TEST_CASE("a policy gradient rates and shows samples in the picture of their con
   policy_gradient trainer(
       backend, model,
       policy_gradient_parts{
-          .reward = sum, .objective = reinforce{}, .optimizer = sgd{}, .decoder = composite{4, &parts}},
-      {.horizon = 2, .prompts_per_update = 5, .samples_per_prompt = 3});
+          .reward = sum, .optimizer = sgd{}, .objective = reinforce{}, .decoder = composite{4, &parts}},
+      {.horizon = 2, .batch = {.prompts = 5, .samples_per_prompt = 3}});
   trainer.update(prompts);
   CHECK(parts == std::vector<index_t>{4, 4, 4, 3});
   for (index_t r = 0; r < 15; ++r) {
@@ -143,11 +143,11 @@ TEST_CASE("a reward's gradient passes a decoder with the context of every sample
   };
   direct_reward_gradient trainer(
       backend, model,
-      direct_reward_gradient_parts{.sampler = consistency_sampler{.times = {4}, .last = last_step::stochastic},
-                                   .reward = quadratic_reward{target},
+      direct_reward_gradient_parts{.reward = quadratic_reward{target},
                                    .optimizer = sgd{.learning_rate = 0},
+                                   .sampler = consistency_sampler{.times = {4}, .last = last_step::stochastic},
                                    .decoder = composite{3}},
-      {.horizon = 1, .jump_from = 0, .prompts_per_update = 20});
+      {.horizon = 1, .jump_from = 0, .batch = {.prompts = 20}});
   trainer.update(prompts);
   double expected = 0;
   for (index_t r = 0; r < 20; ++r)

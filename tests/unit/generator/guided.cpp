@@ -207,7 +207,7 @@ auto make_trainer(cpu_backend& backend, guided<cpu_backend, class_case::generato
   return fewstep::policy_gradient(
       backend, model,
       fewstep::policy_gradient_parts{.reward = judge, .optimizer = fewstep::adam{.learning_rate = 1e-2f}},
-      {.horizon = 4, .prompts_per_update = 20, .samples_per_prompt = 3, .memory_budget = budget});
+      {.horizon = 4, .batch = {.prompts = 20, .samples_per_prompt = 3}, .training = {.memory_budget = budget}});
 }
 
 }  // namespace

@@ -106,16 +106,15 @@ TEST_CASE("the policy gradient and the last step's are the gradient of the expec
   constexpr std::uint64_t seed = 11;
   constexpr int samples = 8192, updates = 18;
   const policy_gradient_options options{.horizon = horizon,
-                                        .prompts_per_update = 1,
-                                        .samples_per_prompt = samples,
                                         .reduction = reduction::sum,
-                                        .seed = seed};
+                                        .batch = {.prompts = 1, .samples_per_prompt = samples},
+                                        .training = {.seed = seed}};
   const auto make = [&](auto auxiliary) {
-    policy_gradient_parts parts{.sampler = consistency_sampler{.times = grid},
-                                .reward = quadratic_reward{target},
-                                .advantage = raw_advantage{},
-                                .objective = reinforce{},
+    policy_gradient_parts parts{.reward = quadratic_reward{target},
                                 .optimizer = sgd{.learning_rate = 0},
+                                .objective = reinforce{},
+                                .advantage = raw_advantage{},
+                                .sampler = consistency_sampler{.times = grid},
                                 .auxiliary = std::move(auxiliary)};
     return policy_gradient<cpu_backend, toy, decltype(parts)>(backend, model, std::move(parts), options);
   };

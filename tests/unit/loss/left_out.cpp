@@ -115,12 +115,12 @@ updated ascend(const judge& reward, direct_reward_gradient_options o) {
   cpu_backend backend({.threads = 1});
   perceptron model = make_model(backend);
   o.horizon = 3;
-  o.prompts_per_update = samples;
-  o.seed = 4;
+  o.batch.prompts = samples;
+  o.training.seed = 4;
   direct_reward_gradient trainer(
       backend, model,
       direct_reward_gradient_parts{
-          .sampler = consistency_sampler{}, .reward = reward, .optimizer = sgd{.learning_rate = 0}},
+          .reward = reward, .optimizer = sgd{.learning_rate = 0}, .sampler = consistency_sampler{}},
       o);
   const update_report report = trainer.update({0, 1, 2, 3});
   return {{model.gradients().begin(), model.gradients().end()}, report};
@@ -149,7 +149,7 @@ TEST_CASE("last_step_reward leaves out a reward that is not finite any more, or 
 
 TEST_CASE("a direct reward gradient is the mean over the samples that are not left out") {
   for (const int calls : {1, 3}) {
-    const updated made = ascend({half}, {.steps_with_gradient = calls, .loss = {.rewards = leave_out}});
+    const updated made = ascend({half}, {.steps_with_gradient = calls, .batch = {.rewards = leave_out}});
     const updated exact = ascend({half, 2, true}, {.steps_with_gradient = calls});
     CHECK(same_bits(made.gradient, exact.gradient));
     CHECK(made.report.left_out == 8);
@@ -164,8 +164,9 @@ TEST_CASE("a hybrid of both gradients leaves the same samples out of both") {
   cpu_backend backend({.threads = 1});
   perceptron model = make_model(backend);
   judge reward{half};
-  auto trainer = rlcm_hybrid(backend, model, reward, sgd{},
-                             {.horizon = 3, .prompts_per_update = samples, .rewards = leave_out, .seed = 4});
+  auto trainer =
+      rlcm_hybrid(backend, model, reward, sgd{},
+                  {.horizon = 3, .batch = {.prompts = samples, .rewards = leave_out}, .training = {.seed = 4}});
   for (int k = 0; k < 3; ++k) {
     const update_report report = trainer.update({0, 1, 2, 3});
     CHECK(report.left_out == 8);

@@ -41,14 +41,15 @@ auto losses(cpu_backend& backend, const tiny_text_unet& model) {
 
 struct direct_case {
   static auto make(cpu_backend& backend, tiny_text_unet& model, std::size_t budget) {
-    return draft(backend, model, quadratic_reward{0.5f}, adam{.learning_rate = 1e-3f},
+    return draft(backend, model,
+                 direct_reward_gradient_parts{.reward = quadratic_reward{0.5f},
+                                              .optimizer = adam{.learning_rate = 1e-3f},
+                                              .sampler = consistency_sampler{},
+                                              .auxiliary = losses(backend, model)},
                  {.horizon = 2,
                   .steps_with_gradient = 2,
-                  .prompts_per_update = 4,
-                  .samples_per_prompt = 5,
-                  .ema_decay = 0.9f,
-                  .memory_budget = budget},
-                 consistency_sampler{}, losses(backend, model));
+                  .batch = {.prompts = 4, .samples_per_prompt = 5},
+                  .training = {.ema_decay = 0.9f, .memory_budget = budget}});
   }
 };
 
@@ -57,13 +58,12 @@ struct hybrid_case {
     policy_gradient_parts parts{.reward = quadratic_reward{0.5f},
                                 .optimizer = adam{.learning_rate = 1e-3f},
                                 .auxiliary = losses(backend, model)};
-    return policy_gradient<cpu_backend, tiny_text_unet, decltype(parts)>(backend, model, std::move(parts),
-                                                                         {.horizon = 2,
-                                                                          .prompts_per_update = 4,
-                                                                          .samples_per_prompt = 5,
-                                                                          .optimizer_steps = 2,
-                                                                          .ema_decay = 0.9f,
-                                                                          .memory_budget = budget});
+    return policy_gradient<cpu_backend, tiny_text_unet, decltype(parts)>(
+        backend, model, std::move(parts),
+        {.horizon = 2,
+         .optimizer_steps = 2,
+         .batch = {.prompts = 4, .samples_per_prompt = 5},
+         .training = {.ema_decay = 0.9f, .memory_budget = budget}});
   }
 };
 

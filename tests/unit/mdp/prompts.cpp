@@ -91,7 +91,7 @@ TEST_CASE("a trainer leaves words out where the list of prompts says so") {
   auto model = fewstep::test::make_tiny_text_unet(backend);
   auto trainer =
       fewstep::rlcm(backend, model, fewstep::per_sample([](fewstep::vec<const float> x, const auto&) { return x[0]; }),
-                    fewstep::sgd{}, {.horizon = 2, .prompts_per_update = 1, .samples_per_prompt = 2});
+                    fewstep::sgd{}, {.horizon = 2, .batch = {.prompts = 1, .samples_per_prompt = 2}});
   fewstep::prompt_list prompts{{"blu red"}};
   CHECK_THROWS_WITH(trainer.run(prompts, 1), contains("'blu' (unknown)"));
   prompts.missing = fewstep::missing_words::leave_out;

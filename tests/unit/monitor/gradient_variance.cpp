@@ -23,16 +23,18 @@ float first_value(fewstep::vec<const float> x, std::int32_t) { return x[0]; }
 template <class Advantage>
 struct rig {
   using reward_type = fewstep::per_sample<float (*)(fewstep::vec<const float>, std::int32_t)>;
-  using parts = fewstep::policy_gradient_parts<fewstep::consistency_sampler, reward_type, Advantage, fewstep::reinforce,
-                                               fewstep::no_regularizer, fewstep::sgd>;
+  using parts = fewstep::policy_gradient_parts<reward_type, fewstep::sgd, fewstep::reinforce, Advantage,
+                                               fewstep::consistency_sampler>;
   cpu_backend backend{{.threads = 1}};
   gaussian_consistency model;
   fewstep::policy_gradient<cpu_backend, gaussian_consistency, parts> trainer;
 
   explicit rig(int samples)
       : trainer(backend, model,
-                {{.times = {4, 1}}, reward_type(&first_value), {}, {}, {}, fewstep::sgd{.learning_rate = 0.1f}},
-                {.horizon = 2, .prompts_per_update = 1, .samples_per_prompt = samples, .seed = 7}) {}
+                parts{.reward = reward_type(&first_value),
+                      .optimizer = {.learning_rate = 0.1f},
+                      .sampler = {.times = {4, 1}}},
+                {.horizon = 2, .batch = {.prompts = 1, .samples_per_prompt = samples}, .training = {.seed = 7}}) {}
 };
 
 const std::vector<std::int32_t> contexts{0};

@@ -106,8 +106,9 @@ TEST_CASE("a run with a user's optimizer resumes bit for bit and refuses another
   const std::vector<std::int32_t> contexts{0};
   const auto path = std::filesystem::temp_directory_path() / ("fewstep-elementwise-" + std::to_string(::getpid()));
   const auto trainer_of = [&](auto& model, const auto& optimizer) {
-    return fewstep::rlcm(backend, model, reward, optimizer,
-                         {.horizon = 2, .prompts_per_update = 1, .samples_per_prompt = 8, .ema_decay = 0.9f});
+    return fewstep::rlcm(
+        backend, model, reward, optimizer,
+        {.horizon = 2, .batch = {.prompts = 1, .samples_per_prompt = 8}, .training = {.ema_decay = 0.9f}});
   };
   fewstep::mlp_generator<cpu_backend> model(backend, {}), other(backend, {.seed = 5});
   auto trainer = trainer_of(model, falling_lion{});

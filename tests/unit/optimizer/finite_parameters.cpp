@@ -116,7 +116,7 @@ TEST_CASE("a policy gradient never saves parameters that are not finite and name
     const index_t unseen = (2 + 8 + 2) * 64 - 1;
     REQUIRE(unseen < weights);
     auto trainer = fewstep::rlcm(backend, with_classes, nearness{}, spoils_one{.bad = 2, .which = unseen},
-                                 {.horizon = 2, .prompts_per_update = 2, .samples_per_prompt = 2});
+                                 {.horizon = 2, .batch = {.prompts = 2, .samples_per_prompt = 2}});
     trainer.update(contexts);
     fewstep::save_checkpoint(file.path, trainer);
     const std::string good = file.bytes();
@@ -133,7 +133,7 @@ TEST_CASE("a policy gradient never saves parameters that are not finite and name
   }
   SECTION("the next update, which does not blame the reward") {
     auto trainer = fewstep::rlcm(backend, model, nearness{}, spoils_one{.bad = 1},
-                                 {.horizon = 2, .prompts_per_update = 2, .samples_per_prompt = 8});
+                                 {.horizon = 2, .batch = {.prompts = 2, .samples_per_prompt = 8}});
     trainer.update(contexts);
     trainer.update(contexts);
     CHECK_THROWS_WITH(trainer.update(contexts), contains("policy_gradient: 1 of ") &&
@@ -144,14 +144,14 @@ TEST_CASE("a policy gradient never saves parameters that are not finite and name
   }
   SECTION("a learning rate that is too large, whose parameters are finite yet and whose samples are not") {
     auto trainer = fewstep::rlcm(backend, model, nearness{}, fewstep::sgd{.learning_rate = 3e38f},
-                                 {.horizon = 2, .prompts_per_update = 2, .samples_per_prompt = 8});
+                                 {.horizon = 2, .batch = {.prompts = 2, .samples_per_prompt = 8}});
     trainer.update(contexts);
     CHECK_THROWS_WITH(trainer.update(contexts), contains("of sample 0 of 16 is") && contains("the generator made it") &&
                                                     contains("a learning rate may be too large"));
   }
   SECTION("the average") {
     auto trainer = fewstep::rlcm(backend, model, nearness{}, spoils_one{.bad = 9},
-                                 {.horizon = 2, .prompts_per_update = 2, .ema_decay = 0.5f});
+                                 {.horizon = 2, .batch = {.prompts = 2}, .training = {.ema_decay = 0.5f}});
     const_cast<float&>(trainer.ema()[3]) = not_a_number;
     CHECK_THROWS_WITH(fewstep::save_checkpoint(file.path, trainer), contains("1 of ") && contains("not finite"));
   }
@@ -163,7 +163,7 @@ TEST_CASE("a policy gradient never saves parameters that are not finite and name
   SECTION("the optimizer step before within one update") {
     auto trainer =
         fewstep::rlcm(backend, model, nearness{}, spoils_one{.bad = 0},
-                      {.horizon = 2, .prompts_per_update = 4, .samples_per_prompt = 2, .optimizer_steps = 2});
+                      {.horizon = 2, .optimizer_steps = 2, .batch = {.prompts = 4, .samples_per_prompt = 2}});
     CHECK_THROWS_WITH(trainer.update(contexts), contains("parameters are not finite: update 0 left them so"));
   }
 }
@@ -174,7 +174,7 @@ TEST_CASE("every other training never saves parameters that are not finite eithe
   SECTION("direct reward gradient") {
     mlp model(backend, {});
     auto trainer =
-        fewstep::draft(backend, model, nearness{}, spoils_one{.bad = 1}, {.horizon = 2, .prompts_per_update = 2});
+        fewstep::draft(backend, model, nearness{}, spoils_one{.bad = 1}, {.horizon = 2, .batch = {.prompts = 2}});
     trainer.update(contexts);
     CHECK_NOTHROW(fewstep::save_checkpoint(file.path, trainer));
     trainer.update(contexts);
@@ -220,7 +220,7 @@ TEST_CASE("a sample that is not finite is called that and the reward is not blam
   const auto with = [&](auto reward) {
     fewstep::policy_gradient_parts parts{.reward = reward, .optimizer = fewstep::adam{}, .decoder = breaks_one{}};
     return fewstep::policy_gradient<cpu_backend, mlp, decltype(parts)>(
-        backend, model, std::move(parts), {.horizon = 2, .prompts_per_update = 2, .samples_per_prompt = 4});
+        backend, model, std::move(parts), {.horizon = 2, .batch = {.prompts = 2, .samples_per_prompt = 4}});
   };
   const auto of_second = [](fewstep::vec<const float> x, std::int32_t) { return x[1]; };
   auto trainer = with(fewstep::per_sample(of_second));
@@ -237,6 +237,6 @@ TEST_CASE("a sample that is not finite is called that and the reward is not blam
       .reward = fewstep::per_sample([](fewstep::vec<const float>, std::int32_t) { return not_a_number; }),
       .optimizer = fewstep::adam{}};
   fewstep::policy_gradient<cpu_backend, mlp, decltype(sound)> of_sound(backend, model, std::move(sound),
-                                                                       {.horizon = 2, .prompts_per_update = 2});
+                                                                       {.horizon = 2, .batch = {.prompts = 2}});
   CHECK_THROWS_WITH(of_sound.update(contexts), contains("the reward of sample 0 of 2 is nan"));
 }

@@ -138,7 +138,7 @@ TEST_CASE("a schedule is checked where a training is made and compared where it 
   const auto reward = fewstep::per_sample([](vec<const float> x, std::int32_t) { return x[0]; });
   const auto trainer_of = [&](const auto& optimizer) {
     return fewstep::rlcm(backend, model, reward, optimizer,
-                         {.horizon = 2, .prompts_per_update = 1, .samples_per_prompt = 2});
+                         {.horizon = 2, .batch = {.prompts = 1, .samples_per_prompt = 2}});
   };
   CHECK_THROWS_WITH(trainer_of(scheduled{fewstep::adam{}, cosine_schedule{.period = 0}}),
                     contains("cosine_schedule: period is 0; it must be at least 1"));

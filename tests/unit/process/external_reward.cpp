@@ -303,7 +303,7 @@ using mlp = fewstep::mlp_generator<fewstep::cpu_backend>;
 template <class Reward>
 auto make_trainer(fewstep::cpu_backend& backend, mlp& model, Reward reward) {
   return fewstep::rlcm(backend, model, std::move(reward), fewstep::adam{.learning_rate = 1e-2f},
-                       {.horizon = 3, .prompts_per_update = 4, .samples_per_prompt = 8});
+                       {.horizon = 3, .batch = {.prompts = 4, .samples_per_prompt = 8}});
 }
 
 /// Parameters, optimizer, advantage and index, as a checkpoint has them: all but the settings of the reward.

@@ -85,8 +85,12 @@ TEST_CASE("a trainer refuses its own model as the reference") {
   gaussian_consistency model, copy;
   const auto judge = fewstep::per_sample([](auto sample, std::int32_t) { return sample[0]; });
   const auto trainer_with = [&](gaussian_consistency& reference) {
-    return fewstep::rlcm(backend, model, judge, fewstep::sgd{}, {.horizon = 2}, fewstep::prompt_buffer_advantage{},
-                         kl_to_reference<gaussian_consistency>(reference));
+    return fewstep::rlcm(
+        backend, model,
+        fewstep::policy_gradient_parts{.reward = judge,
+                                       .optimizer = fewstep::sgd{},
+                                       .regularizer = kl_to_reference<gaussian_consistency>(reference)},
+        {.horizon = 2});
   };
   CHECK_NOTHROW(trainer_with(copy));
   CHECK_THROWS_WITH(trainer_with(model), contains("the reference has the parameters of the model"));
@@ -98,8 +102,10 @@ TEST_CASE("a copy of kl_to_reference has its reference and options and is prepar
   const auto judge = fewstep::per_sample([](auto sample, std::int32_t) { return sample[0]; });
   kl_to_reference<gaussian_consistency> regularizer(anchor, {.coefficient = 0.5f});
   regularizer.prepare(backend, 2);
-  auto trainer = fewstep::rlcm(backend, model, judge, fewstep::sgd{}, {.horizon = 2},
-                               fewstep::prompt_buffer_advantage{}, regularizer);
+  auto trainer = fewstep::rlcm(
+      backend, model,
+      fewstep::policy_gradient_parts{.reward = judge, .optimizer = fewstep::sgd{}, .regularizer = regularizer},
+      {.horizon = 2});
   CHECK(trainer.parts().regularizer.coefficient() == 0.5f);
   model.mean = anchor.mean + 1;
   CHECK(trainer.update(std::vector<std::int32_t>{0}).reference_kl > 0);

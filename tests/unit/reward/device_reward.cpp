@@ -49,10 +49,10 @@ auto trainer_of(cpu_backend& backend, gaussian_consistency& model, const Reward&
   return policy_gradient(
       backend, model,
       policy_gradient_parts{.reward = reward,
-                            .advantage = batch_advantage{},
+                            .optimizer = sgd{.learning_rate = 1e-2f},
                             .objective = reinforce{},
-                            .optimizer = sgd{.learning_rate = 1e-2f}},
-      {.horizon = 3, .prompts_per_update = 12, .samples_per_prompt = 5, .rewards = check, .seed = 9});
+                            .advantage = batch_advantage{}},
+      {.horizon = 3, .batch = {.prompts = 12, .samples_per_prompt = 5, .rewards = check}, .training = {.seed = 9}});
 }
 
 }  // namespace
