@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/arrays.hpp"
+#include "support/temporary_directory.hpp"
 #include "test.hpp"
 
 #include <fewstep/advantage/batch.hpp>
 #include <fewstep/advantage/gae_advantage.hpp>
+#include <fewstep/advantage/value_function.hpp>
 #include <fewstep/algorithm/policy_gradient.hpp>
 #include <fewstep/backend/cpu/backend.hpp>
+#include <fewstep/io/checkpoint.hpp>
 #include <fewstep/objective/reinforce.hpp>
 #include <fewstep/optimizer/adam.hpp>
 #include <fewstep/optimizer/sgd.hpp>
@@ -247,6 +250,32 @@ TEST_CASE("a reward of steps can be judged as a whole, and one of samples step b
       CHECK(rewards[512 * k + i] == (k + 1 == steps ? trainer.rewards()[i] : 0.0f));
       CHECK(advantages[512 * k + i] == trainer.rewards()[i]);
     }
+}
+
+TEST_CASE("a run with rewards of steps and a value function resumes bit for bit") {
+  cpu_backend backend({.threads = 1});
+  const temporary_directory folder;
+  struct run {
+    walker model;
+    fewstep::value_function<cpu_backend, walker::plain> value;
+    explicit run(cpu_backend& b)
+        : value(b, walker::plain{}, fewstep::adam{.learning_rate = 1e-2f},
+                {.network = {.dimension = 1, .hidden = {8}}, .seed = 1}) {}
+  };
+  run whole(backend), resumed(backend);
+  const auto trainer = [&](run& of) {
+    return trainer_of(backend, of.model, gae_advantage(of.value), fewstep::adam{.learning_rate = 1e-2f});
+  };
+  auto first = trainer(whole);
+  for (int i = 0; i < 3; ++i) first.update(std::vector<std::int32_t>{0});
+  fewstep::save_checkpoint(folder / "run.safetensors", first);
+  auto second = trainer(resumed);
+  fewstep::load_checkpoint(folder / "run.safetensors", second);
+  for (auto* one : {&first, &second})
+    for (int i = 0; i < 2; ++i) one->update(std::vector<std::int32_t>{0});
+  CHECK(resumed.model.gains == whole.model.gains);
+  CHECK(fewstep::test::same_bits(resumed.value.parameters().data, whole.value.parameters().data,
+                                 whole.value.parameters().size()));
 }
 
 TEST_CASE("a sample with a step that cannot be judged may be left out, and teaches nothing") {
