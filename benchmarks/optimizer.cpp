@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fewstep/optimizer/adam.hpp>
+#include <fewstep/optimizer/optimizer.hpp>
 #include <fewstep/optimizer/sgd.hpp>
 #include <fewstep/testing/benchmark_run.hpp>
 

@@ -4,6 +4,7 @@
 #include "timing.cuh"
 
 #include <fewstep/optimizer/adam.hpp>
+#include <fewstep/optimizer/optimizer.hpp>
 #include <fewstep/optimizer/sgd.hpp>
 
 namespace gpu {

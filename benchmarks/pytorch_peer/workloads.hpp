@@ -12,6 +12,7 @@
 #include <fewstep/model_file/text_unet_file.hpp>
 #include <fewstep/objective/clipped_surrogate.hpp>
 #include <fewstep/optimizer/adam.hpp>
+#include <fewstep/optimizer/optimizer.hpp>
 #include <fewstep/reward/per_sample.hpp>
 #include <fewstep/sampler/consistency.hpp>
 

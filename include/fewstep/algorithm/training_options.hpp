@@ -14,7 +14,7 @@ namespace fewstep {
 /// How the parameters move, and with what memory and random numbers, in every trainer with a reward.
 struct training_options {
   published<float> max_gradient_norm{};  ///< 0: no clipping
-  rate_schedule schedule{};
+  linear_schedule schedule{};
   float ema_decay = 0;                               ///< of the EMA of the parameters; 0: none is kept
   std::size_t memory_budget = std::size_t{1} << 30;  ///< bytes of everything the trainer holds; decides the micro-batch
   std::uint64_t seed = 0;

@@ -63,8 +63,6 @@ struct linear_schedule {
   }
 };
 
-using rate_schedule = linear_schedule;
-
 /// Cosine with warm restarts: Loshchilov and Hutter 2016 (arXiv:1608.03983), equation 5. Up from 0 to 1 over `warmup`
 /// updates; then from 1 to `final` along half a cosine of `period` updates, and again after each of `restarts`, each
 /// time `growth` times as long; `final` from there on.
