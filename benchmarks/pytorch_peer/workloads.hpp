@@ -379,7 +379,7 @@ class optimizer_steps {
  private:
   Backend& backend_;
   tensor<float, 1, Backend> parameters_, gradients_;
-  typename Rule::template state<Backend> state_;
+  optimizer_state<Rule, Backend> state_;
 };
 
 struct mean_pixel {
@@ -415,7 +415,7 @@ void write_update(exchange<Backend>& to, Trainer& trainer, text_unet<Backend>& m
   to.add("update.loss", report.loss);
   to.add("update.gradient_norm", report.gradient_norm);
   to.add("update.learning_rate", static_cast<double>(adam{}.learning_rate));
-  to.add("update.training.max_gradient_norm", static_cast<double>(trainer.options().max_gradient_norm));
+  to.add("update.max_gradient_norm", static_cast<double>(trainer.options().training.max_gradient_norm));
   to.add_model("update_gradient", model, model.gradients());
   to.add_model("updated", model, model.parameters());
 }
