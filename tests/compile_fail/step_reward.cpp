@@ -6,9 +6,8 @@
 namespace steps = step_reward_archetype;
 namespace decoders = decoder_archetype;
 template <class Reward, class Decoder>
-using with_both = compose::with_parts<
-    fewstep::policy_gradient_parts<fewstep::consistency_sampler, Reward, fewstep::batch_advantage, fewstep::reinforce,
-                                   fewstep::no_regularizer, fewstep::sgd, Decoder>>;
+using with_both = compose::with_parts<fewstep::policy_gradient_parts<
+    Reward, fewstep::sgd, fewstep::reinforce, fewstep::batch_advantage, fewstep::consistency_sampler, Decoder>>;
 
 using complete = with_both<steps::archetype<>, fewstep::identity_decoder>;
 using without_call =
