@@ -132,8 +132,8 @@ TEST_CASE("the plan of a trainer counts the state of its optimizer and the avera
   fewstep::mlp_generator<cpu_backend> model(backend, {});
   const auto n = static_cast<std::size_t>(model.parameters().size());
   const auto copies = [&](const auto& optimizer, float decay) {
-    const auto policy = fewstep::rlcm(backend, model, nearness{}, optimizer, {.ema_decay = decay});
-    const auto direct = fewstep::draft(backend, model, nearness{}, optimizer, {.ema_decay = decay});
+    const auto policy = fewstep::rlcm(backend, model, nearness{}, optimizer, {.training = {.ema_decay = decay}});
+    const auto direct = fewstep::draft(backend, model, nearness{}, optimizer, {.training = {.ema_decay = decay}});
     CHECK(policy.memory().parameters == direct.memory().parameters);
     return static_cast<double>(policy.memory().parameters) / static_cast<double>(n * sizeof(float));
   };
