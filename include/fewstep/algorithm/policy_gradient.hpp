@@ -1,33 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <fewstep/advantage/advantage.hpp>
 #include <fewstep/advantage/step_advantage.hpp>
 #include <fewstep/advantage/tried_advantage.hpp>
 #include <fewstep/algorithm/experience.hpp>
-#include <fewstep/algorithm/memory_plan.hpp>
 #include <fewstep/algorithm/part_of.hpp>
+#include <fewstep/algorithm/part_requirements.hpp>
 #include <fewstep/algorithm/policy_gradient_options.hpp>
 #include <fewstep/algorithm/policy_gradient_parts.hpp>
 #include <fewstep/algorithm/replayed_gradient.hpp>
 #include <fewstep/algorithm/update_report.hpp>
-#include <fewstep/backend/mirror.hpp>
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/settings.hpp>
 #include <fewstep/core/sizes.hpp>
-#include <fewstep/decoder/decoder.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/loss/auxiliary_loss.hpp>
 #include <fewstep/mdp/score.hpp>
 #include <fewstep/mdp/training_prompts.hpp>
 #include <fewstep/mdp/trajectory.hpp>
-#include <fewstep/objective/objective.hpp>
 #include <fewstep/objective/trajectory_objective.hpp>
 #include <fewstep/optimizer/parameter_update.hpp>
-#include <fewstep/regularizer/regularizer.hpp>
-#include <fewstep/reward/reward.hpp>
-#include <fewstep/sampler/sampler.hpp>
 #include <fewstep/sampler/step_selection.hpp>
 #include <fewstep/sampler/windowed_table.hpp>
 
@@ -35,11 +28,8 @@
 #include <chrono>
 #include <cstdint>
 #include <initializer_list>
-#include <limits>
 #include <span>
-#include <string>
 #include <utility>
-#include <vector>
 
 namespace fewstep {
 
@@ -74,9 +64,7 @@ class policy_gradient {
                  .max_gradient_norm = options_.training.max_gradient_norm,
                  .ema = ema_of(options_),
                  .schedule = options_.training.schedule}) {
-    require_samples_per_prompt(parts_.advantage, "advantage");
-    require_samples_per_prompt(parts_.objective, "objective");
-    require_durations();
+    detail::require_fitting(parts_, options_, steps_.full());
     if constexpr (requires { parts_.objective.resolved(index_t{}, reduction{}); })
       parts_.objective = parts_.objective.resolved(table().scored.size(model.sample_size()), options_.reduction);
     if constexpr (requires { parts_.regularizer.expect_same_outputs(model, table()); })
@@ -222,7 +210,7 @@ class policy_gradient {
             .shared_initial_noise = options_.batch.shared_initial_noise,
             .keeps_outputs = detail::needs_old_outputs<typename gradient_type::transition_objective_type>,
             .rewards = options_.batch.rewards,
-            .least_together = std::max(least_samples(parts_.advantage), least_samples(parts_.objective)),
+            .least_together = detail::least_samples(parts_),
             .caller = policy_gradient_options::name};
   }
   [[nodiscard]] replay_settings replay_of(index_t rows) const {
@@ -230,31 +218,6 @@ class policy_gradient {
             .rows_at_once = rows,
             .samples_per_prompt = options_.batch.samples_per_prompt,
             .reduction = options_.reduction};
-  }
-
-  /// Samples of a prompt that a part compares.
-  template <class Part>
-  [[nodiscard]] static int least_samples(const Part&) {
-    if constexpr (requires { Part::least_samples_per_prompt; })
-      return Part::least_samples_per_prompt;
-    else
-      return 1;
-  }
-  template <class Part>
-  void require_samples_per_prompt(const Part& part, const char* name) const {
-    expects(options_.batch.samples_per_prompt >= least_samples(part), [&] {
-      return message("policy_gradient: batch.samples_per_prompt is ", options_.batch.samples_per_prompt, " but the ",
-                     name, " compares the samples of a prompt; use at least ", least_samples(part));
-    });
-  }
-
-  void require_durations() const {
-    if constexpr (detail::needs_duration<objective_type>)
-      for (int k = 0; k < table().horizon(); ++k)
-        expects(!steps_.full().trains(k) || steps_.full().rows[static_cast<std::size_t>(k)].duration > 0, [&] {
-          return message("policy_gradient: the objective divides by the duration of a step, but step ", k,
-                         " of this sampler has none; use flow_sde_sampler or dance_sde_sampler, or another objective");
-        });
   }
 
   /// The rollout and rewards of an update, or of a number below 0.
@@ -280,7 +243,7 @@ class policy_gradient {
     index_t place = places.first;
     for (const score& s : gradient_.scores(backend_, places)) {
       if (!gradient_.is_kept(path(), place++)) continue;
-      report.add(s, gradient_.total(), clip_range(), parts_.regularizer.coefficient());
+      report.add(s, gradient_.total(), detail::clip_range_of(parts_.objective), parts_.regularizer.coefficient());
       if constexpr (detail::needs_old_outputs<objective_type>) report.policy_kl += s.divergence;
     }
   }
@@ -290,13 +253,6 @@ class policy_gradient {
       return 0;
     else
       return parts_.auxiliary.add_gradient(backend_, model_, gradient_.workspace(), path(), key);
-  }
-
-  [[nodiscard]] clip_bounds clip_range() const {
-    if constexpr (requires { parts_.objective.clip_range; })
-      return parts_.objective.clip_range;
-    else
-      return std::numeric_limits<float>::infinity();
   }
 
   /// The options, unless their trajectories alone are beyond the budget; before a table of all the steps is made.
