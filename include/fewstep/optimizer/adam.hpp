@@ -44,15 +44,19 @@ struct adam_step {
 
 /// The same with the decay of the kinds that have it.
 struct adamw_step : adam_step {
-  float shrinkage;
+  float shrinkage, of_weights;  // where kinds are known, and where all are weights
   parameter_kinds shrunk;
 
   template <class Settings>
   adamw_step(const Settings& s, double learning_rate, std::int64_t step)
       : adam_step(s, learning_rate, step),
         shrinkage(static_cast<float>(learning_rate * static_cast<double>(s.weight_decay))),
+        of_weights(s.decay_on.holds(parameter_kind::weight) ? shrinkage : 0.0f),
         shrunk(s.decay_on) {}
 
+  FEWSTEP_HD void operator()(float& parameter, float g, float (&moments)[2]) const {
+    move(parameter, g, moments, of_weights);
+  }
   FEWSTEP_HD void operator()(float& parameter, float g, float (&moments)[2], parameter_kind kind) const {
     move(parameter, g, moments, select(shrunk.holds(kind), shrinkage, 0.0f));
   }

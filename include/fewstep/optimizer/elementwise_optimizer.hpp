@@ -195,7 +195,7 @@ struct elementwise_kernel {
                           parameter_kind kind) const {
     const float g = gradient * gradient_scale;
     float p = parameter;
-    if constexpr (moves_element<Step, Moments, parameter_kind>) {
+    if constexpr (HasKinds || !moves_element<Step, Moments>) {
       if constexpr (Moments > 0)
         step(p, g, m, kind);
       else

@@ -22,7 +22,7 @@ cat "$@" | c++filt | awk '
   BEGIN {
     must["score"] = "detail::score_(segments|long_rows)<"
     must["step"] = "detail::step_segments<"
-    must["AdamW"] = "detail::elementwise_kernel<fewstep::detail::adam_step"
+    must["AdamW"] = "detail::elementwise_kernel<fewstep::detail::adamw_step"
     printf "%-6s %9s %7s %7s %6s  %s\n", "target", "registers", "shared", "stores", "loads", "kernel"
     fflush()
   }
