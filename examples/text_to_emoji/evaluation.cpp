@@ -102,12 +102,12 @@ rated_pictures rate(fewstep::cpu_backend& host, std::vector<float> pictures,
 
   const auto rate_by = [&](const emoji_reward& reward, std::size_t which) {
     if (!reward) return;
-    std::vector<float> rewards(count);
-    reward(rows, contexts, rewards);
+    std::vector<float> values(count);
+    reward(rows, contexts, values);
     auto& of_prompts = rated.figures[which];
     of_prompts.assign(names.size(), 0.0);
     for (std::size_t i = 0; i < count; ++i)
-      of_prompts[i / samples] += static_cast<double>(rewards[i]) / static_cast<double>(samples);
+      of_prompts[i / samples] += static_cast<double>(values[i]) / static_cast<double>(samples);
   };
   rate_by(rewards.reward, reward_figure);
   rate_by(rewards.alignment, alignment_figure);
