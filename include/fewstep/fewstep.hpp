@@ -6,7 +6,6 @@
 
 // The concepts.
 #include <fewstep/advantage/advantage.hpp>
-#include <fewstep/advantage/step_advantage.hpp>
 #include <fewstep/backend/backend.hpp>
 #include <fewstep/decoder/decode.hpp>
 #include <fewstep/decoder/decoder.hpp>
@@ -28,6 +27,7 @@
 #include <fewstep/advantage/gae_advantage.hpp>
 #include <fewstep/advantage/group.hpp>
 #include <fewstep/advantage/prompt_buffer.hpp>
+#include <fewstep/advantage/step_advantage.hpp>
 #include <fewstep/advantage/value_function.hpp>
 #include <fewstep/algorithm/consistency_training.hpp>
 #include <fewstep/algorithm/ddpo.hpp>

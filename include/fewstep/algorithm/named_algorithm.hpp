@@ -61,6 +61,8 @@ struct named_algorithm {
   template <class Backend, class Generator, class Reward, class Optimizer>
   requires(!Defaults::template are_parts<std::remove_cvref_t<Reward>>) [[nodiscard]] auto operator()(
       Backend& backend, Generator& model, Reward&& reward, Optimizer&& optimizer, options_type o = {}) const {
+    // Asked here, so that the compiler's first line on what is missing leads to the caller's.
+    static_cast<void>(detail::require_backend<Backend>() && detail::require_generator<Generator, Backend>());
     return (*this)(backend, model,
                    Defaults::mandatory(detail::part_of<Reward>(reward), detail::part_of<Optimizer>(optimizer)), o);
   }
