@@ -11,6 +11,7 @@
 #include "settings.hpp"
 
 #include <fewstep/core/utf8.hpp>
+#include <fewstep/image/jpeg.hpp>
 #include <fewstep/io/atomic_file.hpp>
 #include <fewstep/log/metrics_csv.hpp>
 #include <fewstep/log/progress_bar.hpp>
@@ -120,11 +121,11 @@ void announce(const finetune_settings& s, int threads, const emoji_data& data, f
   for (const float time : facts.times) times += message(times.empty() ? "" : ", ", time);
   std::printf("model        %s: %td parameters, %s\n", s.checkpoint.c_str(), facts.parameters,
               facts.has_adapters ? message(facts.trained, " in adapters trained").c_str() : "all trained");
-  std::printf("reward       %s (%s)\n", s.task.c_str(),
-              s.task == "alignment"
-                  ? message("cosine similarity of picture and prompt by ", s.reward_model.string()).c_str()
-              : s.task == "preference" ? message("by ", s.reward_model.string()).c_str()
-                                       : "JPEG size in kB at quality 95");
+  std::printf(
+      "reward       %s (%s)\n", s.task.c_str(),
+      s.task == "alignment"    ? message("cosine similarity of picture and prompt by ", s.reward_model.string()).c_str()
+      : s.task == "preference" ? message("by ", s.reward_model.string()).c_str()
+                               : message("JPEG size in kB at quality ", fewstep::published_jpeg_quality).c_str());
   std::printf("update       %d prompts of %zu x %d samples, %d network calls at noise %s; last step: %s\n", s.prompts,
               data.tuning.size(), s.samples, s.horizon, times.c_str(), s.last_step.c_str());
   std::printf("objective    clip range %g, KL coefficient %g, %s advantage, Adam at %g\n",

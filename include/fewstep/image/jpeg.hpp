@@ -87,6 +87,9 @@ struct jpeg_sink {
 
 }  // namespace detail
 
+/// The quality at which the compression tasks are published (Black et al. 2023, arXiv:2305.13301).
+inline constexpr int published_jpeg_quality = 95;
+
 /// Compresses pictures in memory: baseline JPEG, 4:2:0, the standard Huffman tables, a JFIF header; byte for byte what
 /// Pillow's save(format="JPEG", quality=...) writes with the same libjpeg-turbo.
 /// The compressor and its buffer are reused. Not for several threads at once; one each.
@@ -97,9 +100,11 @@ class jpeg_encoder {
   /// `rgb` is [height, width, 3]; quality is 1 to 100. The bytes returned stay valid until the next call.
   /// Throws std::invalid_argument for wrong arguments and std::runtime_error with libjpeg's message.
   [[nodiscard]] std::span<const unsigned char> encode(std::span<const std::uint8_t> rgb, index_t height, index_t width,
-                                                      int quality = 95) & {
-    expects(quality >= 1 && quality <= 100,
-            [&] { return message("jpeg: quality is ", quality, "; use 1 to 100 (95 is the published one)"); });
+                                                      int quality = published_jpeg_quality) & {
+    expects(quality >= 1 && quality <= 100, [&] {
+      return message("jpeg: quality is ", quality, "; use 1 to 100 (", published_jpeg_quality,
+                     " is the published one)");
+    });
     expects(detail::holds_picture(rgb.size(), height, width), [&] {
       return message("jpeg: a picture of ", height, " x ", width, " needs three bytes for each pixel and at least one ",
                      "pixel, but there are ", rgb.size(), " bytes");
@@ -110,7 +115,7 @@ class jpeg_encoder {
     return state_->sink.written();
   }
 
-  [[nodiscard]] std::span<const unsigned char> encode(const rgb_image& image, int quality = 95) & {
+  [[nodiscard]] std::span<const unsigned char> encode(const rgb_image& image, int quality = published_jpeg_quality) & {
     return encode(image.pixels, image.height, image.width, quality);
   }
 

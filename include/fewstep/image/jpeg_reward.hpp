@@ -19,7 +19,7 @@
 namespace fewstep {
 
 struct jpeg_settings {
-  int quality = 95;
+  int quality = published_jpeg_quality;
   index_t height = 0;  ///< of a sample's picture; 0: from the width, or a square
   index_t width = 0;
   int threads = 0;  ///< 0: OpenMP's default; the result does not depend on it
@@ -77,7 +77,7 @@ inline void jpeg_byte_counts(matrix<const float> samples, std::span<index_t> byt
 
 /// Bytes of a white picture of that size: the header and little else. For a small picture it is most of the file, so
 /// sizes are best reported above this floor, beside the plain figure.
-[[nodiscard]] inline index_t jpeg_floor(index_t height, index_t width, int quality = 95) {
+[[nodiscard]] inline index_t jpeg_floor(index_t height, index_t width, int quality = published_jpeg_quality) {
   expects(height > 0 && width > 0 && height <= JPEG_MAX_DIMENSION && width <= JPEG_MAX_DIMENSION, [&] {
     return message("jpeg_floor: ", height, " x ", width, " is no JPEG picture; use 1 to ", JPEG_MAX_DIMENSION);
   });
@@ -95,7 +95,7 @@ template <int Sign>
 struct jpeg_size_reward {
   static_assert(Sign == 1 || Sign == -1, "jpeg_size_reward: the sign is 1 or -1");
 
-  int quality = 95;
+  int quality = published_jpeg_quality;
   index_t height = 0;  ///< of a sample's picture; 0: from the width, or a square
   index_t width = 0;
   int threads = 0;  ///< 0: OpenMP's default; the result does not depend on it
