@@ -33,10 +33,8 @@ struct quarter : decay {
 /// An optimizer with a virtual call inside.
 struct planted : fewstep::adam {
   const decay* by = nullptr;
-  template <class Backend>
-  void update(Backend& backend, state<Backend>& s, const fewstep::optimizer_arrays& a, fewstep::step_scale c) const {
-    c.rate *= by->factor();
-    fewstep::adam::update(backend, s, a, c);
+  [[nodiscard]] auto at(double rate, std::int64_t step) const {
+    return fewstep::adam::at(rate * static_cast<double>(by->factor()), step);
   }
 };
 planted make_optimizer(int arguments) {
@@ -52,10 +50,8 @@ float quarter(float x) { return 0.25f * x; }
 /// An optimizer with a call through a pointer inside.
 struct planted : fewstep::adam {
   float (*by)(float) = nullptr;
-  template <class Backend>
-  void update(Backend& backend, state<Backend>& s, const fewstep::optimizer_arrays& a, fewstep::step_scale c) const {
-    c.rate = by(c.rate);
-    fewstep::adam::update(backend, s, a, c);
+  [[nodiscard]] auto at(double rate, std::int64_t step) const {
+    return fewstep::adam::at(static_cast<double>(by(static_cast<float>(rate))), step);
   }
 };
 planted make_optimizer(int arguments) {

@@ -5,6 +5,7 @@
 #include <fewstep/core/settings.hpp>
 #include <fewstep/generator/left_out_words.hpp>
 #include <fewstep/generator/vocabulary.hpp>
+#include <fewstep/nn/conv2d.hpp>
 #include <fewstep/nn/network_runner.hpp>
 #include <fewstep/reward_model/reward_model_rows.hpp>
 
