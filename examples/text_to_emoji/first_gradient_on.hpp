@@ -12,7 +12,7 @@ template <class Backend, class Plan>
                                      fewstep::index_t blocks) {
   const std::size_t these = model.workspace_bytes(backend, blocks * model.row_block());
   const std::size_t more = model.workspace_bytes(backend, (blocks + 1) * model.row_block());
-  return fixed.parameters + fixed.trajectory + fixed.regularizer + these + (more - these) / 2;
+  return fixed.total() - fixed.workspace + these + (more - these) / 2;
 }
 
 template <class Backend>

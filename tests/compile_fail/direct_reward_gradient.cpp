@@ -19,7 +19,7 @@ using with = fewstep::direct_reward_gradient<
 template <decoder_drop D>
 using with_decoder = fewstep::direct_reward_gradient<
     fewstep::cpu_backend, compose::generator<fewstep::cpu_backend>,
-    fewstep::direct_reward_gradient_parts<fewstep::consistency_sampler, differentiable_judge, fewstep::sgd,
+    fewstep::direct_reward_gradient_parts<differentiable_judge, fewstep::sgd, fewstep::consistency_sampler,
                                           decoder_archetype::archetype<D>>>;
 
 using complete = with<differentiable_archetype<>>;

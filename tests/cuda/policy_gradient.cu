@@ -160,7 +160,7 @@ TEMPLATE_LIST_TEST_CASE("recorded work gives the bits of work that is launched p
     rig<TestType> r(backend);
     auto trainer = r.trainer({.inner_epochs = minibatches,
                               .optimizer_steps = minibatches,
-                              .schedule = {.warmup = 2, .hold = 3, .total = 6, .final = 0.1f}});
+                              .training = {.schedule = {.warmup = 2, .hold = 3, .total = 6, .final = 0.1f}}});
     auto history = r.run(trainer, 4);
     // A setting that changes in the middle of a run.
     trainer.parts().objective.clip_range = 1e-3f;

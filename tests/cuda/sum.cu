@@ -2,7 +2,7 @@
 #include "cuda/support.cuh"
 
 #include <fewstep/core/element_kernels.hpp>
-#include <fewstep/optimizer/optimizer.hpp>
+#include <fewstep/optimizer/gradient_norm.hpp>
 
 using namespace fewstep;
 using namespace fewstep::test;

@@ -92,8 +92,8 @@ bool compare(int threads) {
   auto torch_one = make_torch(native, hidden, 64);
   fewstep::check_generator(backend, torch_one, labels);
 
-  auto native_trainer = make_trainer(backend, native, 67, 1 << 19);
-  auto torch_trainer = make_trainer(backend, torch_one, 67, 1 << 19);
+  auto native_trainer = make_trainer(backend, native, 67, 600'000);
+  auto torch_trainer = make_trainer(backend, torch_one, 67, 600'000);
   native_trainer.sample(labels);
   torch_trainer.sample(labels);
   const double samples =
