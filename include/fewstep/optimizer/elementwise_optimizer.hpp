@@ -144,7 +144,7 @@ struct elementwise_state {
 /// arithmetic.
 template <class Step, int Moments, bool HasEma, bool HasKinds>
 struct elementwise_kernel {
-  static constexpr int arrays = Moments > 0 ? Moments : 1;
+  static constexpr std::size_t arrays = Moments > 0 ? std::size_t{Moments} : 1;
 
   float* parameters;
   const float* gradients;
