@@ -16,7 +16,7 @@ using without_state_bytes =
     with_optimizer<archetype<drop::state_bytes>>;                // error: fewstep::optimizer: std::size_t state_bytes
 using without_update = with_optimizer<archetype<drop::update>>;  // error: fewstep::optimizer: void update
 using without_const_update = with_optimizer<archetype<drop::const_update>>;  // error: fewstep::optimizer: void update
-using without_element = with_optimizer<elementwise_archetype::archetype<
-    elementwise_archetype::drop::element>>;  // error: fewstep::elementwise_optimizer: there are moments, but
-using without_result = with_optimizer<archetype<drop::result>>;              // error: fewstep::optimizer: void update
-using without_scale = with_optimizer<archetype<drop::scale>>;                // error: fewstep::optimizer: void update
+using no_element = elementwise_archetype::archetype<elementwise_archetype::drop::element>;
+using without_element = with_optimizer<no_element>;  // error: fewstep::elementwise_optimizer: there are moments, but
+using without_result = with_optimizer<archetype<drop::result>>;  // error: fewstep::optimizer: void update
+using without_scale = with_optimizer<archetype<drop::scale>>;    // error: fewstep::optimizer: void update
