@@ -6,13 +6,13 @@
 
 namespace text_to_emoji {
 
-/// The memory budget under which exactly `blocks` row blocks fit.
+/// The memory budget under which `blocks` row blocks fit, given the plan of a trainer with a budget for all.
 template <class Backend, class Plan>
 [[nodiscard]] std::size_t budget_for(const Backend& backend, const emoji_generator<Backend>& model, const Plan& fixed,
                                      fewstep::index_t blocks) {
   const std::size_t these = model.workspace_bytes(backend, blocks * model.row_block());
   const std::size_t more = model.workspace_bytes(backend, (blocks + 1) * model.row_block());
-  return fixed.total() - fixed.workspace + these + (more - these) / 2;
+  return fixed.total() - model.workspace_bytes(backend, fixed.rows) + these + (more - these) / 2;
 }
 
 template <class Backend>
