@@ -25,10 +25,11 @@ struct token_list {
   friend bool operator==(const token_list&, const token_list&) = default;
 };
 
-/// The rows of a batch's texts as one matrix [N, length].
+/// The rows of a batch's texts as one matrix [N, length]. Where memory is only counted they are at no address.
 [[nodiscard]] inline matrix<const std::int32_t> token_matrix(vec<const token_list> texts) {
   static_assert(sizeof(token_list) == token_list::length * sizeof(std::int32_t));
-  return {texts.size() > 0 ? texts.data->ids.data() : nullptr, {texts.size(), token_list::length}};
+  const bool is_there = texts.size() > 0 && texts.data != nullptr;
+  return {is_there ? texts.data->ids.data() : nullptr, {texts.size(), token_list::length}};
 }
 
 /// Words that a text encoder knows: word i of the list is token i + 1; token 0 is padding.
