@@ -49,7 +49,6 @@ concept has_learn = requires(A& a, Backend& backend, const earned_steps<Context>
 ///     template <class Backend, class Context>
 ///     void learn(Backend&, const earned_steps<Context>&) const {}
 ///   };
-/// Models here: gae_advantage.
 template <class A, class Backend, class Context>
 concept step_advantage = detail::has_weigh<A, Backend, Context> && detail::has_learn<A, Backend, Context>;
 

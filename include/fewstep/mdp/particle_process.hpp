@@ -72,7 +72,7 @@ concept has_particle_gather = requires(P& p, Backend& backend, std::span<const i
 ///     void gather(cpu_backend&, std::span<const index_t> from) { ... }
 ///     ...
 ///   };
-/// Models here: generator_particles. Source of the idea: Feynman-Kac models, Del Moral 2004; steering of diffusion
+/// Source of the idea: Feynman-Kac models, Del Moral 2004; steering of diffusion
 /// models by them, Singhal et al. 2025 (arXiv:2501.06848).
 template <class P, class Backend>
 concept particle_process = detail::has_particle_sizes<P> && detail::has_particle_samples<P> &&

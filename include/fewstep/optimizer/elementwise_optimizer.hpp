@@ -107,7 +107,6 @@ concept has_element = has_at<O> || counts_in_element<O> || moves_element<O, O::m
 ///
 /// The compiler cannot check: all state is in p and m. Where no sum has two products, an element has the same bits
 /// wherever it stands (a compiler that fuses multiply-adds has then one way only to do it).
-/// Models here: sgd, adam, adamw.
 template <class O>
 concept elementwise_optimizer = detail::has_moments<O> && detail::has_element<O>;
 

@@ -22,7 +22,6 @@ namespace fewstep {
 ///     float operator()(std::int64_t index) const { return 1 / std::sqrt(1 + static_cast<float>(index)); }
 ///   };
 /// The compiler cannot check: the factor depends on the index only (a resumed run goes on with it), and is not below 0.
-/// Models here: linear_schedule, cosine_schedule.
 template <class S>
 concept schedule = requires(const S& s, std::int64_t index) {
   { s(index) } -> std::convertible_to<float>;

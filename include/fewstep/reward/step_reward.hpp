@@ -31,7 +31,6 @@ struct rated_step {
 ///       for (index_t i = 0; i < s.x.rows(); ++i) out[i] = -std::abs(*s.next.row(i) - *s.x.row(i));
 ///     }
 ///   };
-/// Models here: per_step (a lambda on one step of one sample).
 template <class R, class Context>
 concept step_reward = requires(R& r, const rated_step& step, std::span<const Context> contexts, std::span<float> out) {
   { r(step, contexts, out) } -> std::same_as<void>;
