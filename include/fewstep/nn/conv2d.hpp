@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/backend/operation_shapes.hpp>
+#include <fewstep/core/error.hpp>
 #include <fewstep/core/settings.hpp>
 #include <fewstep/nn/parameters.hpp>
 #include <fewstep/nn/pass.hpp>
@@ -40,7 +41,7 @@ class conv2d {
   conv2d() = default;
   conv2d(parameter_layout& layout, const std::string& name, index_t in, index_t out, options o = {})
       : in_(in), out_(out), kernel_(o.kernel), stride_(o.stride) {
-    check_settings(o);
+    check_settings(message("conv2d '", name, "'"), o);
     weight_ = layout.add(name + ".weight", slice_kind::convolution, {kernel_, kernel_, in, out}, 0,
                          o.gain / std::sqrt(static_cast<float>(kernel_ * kernel_ * in)));
     bias_ = layout.add_constant(name + ".bias", out, 0);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/core/element_kernels.hpp>
+#include <fewstep/core/error.hpp>
 #include <fewstep/core/settings.hpp>
 #include <fewstep/nn/parameters.hpp>
 #include <fewstep/nn/pass.hpp>
@@ -52,14 +53,14 @@ class linear {
   linear() = default;
   linear(parameter_layout& layout, const std::string& name, index_t in, index_t out, options o = {})
       : name_(name), in_(in), out_(out), as_convolution_(o.as_convolution) {
-    check_settings(o);
+    check_settings(message("linear '", name_, "'"), o);
     weight_ = add_matrix(layout, ".weight", in, out, o.gain / std::sqrt(static_cast<float>(in)));
     bias_ = layout.add_constant(name + ".bias", out, 0);
   }
 
   /// Adds a low-rank adapter whose parameters are reserved in `adapters`.
   void adapt(parameter_layout& adapters, const lora_options& o) {
-    check_settings(o);
+    check_settings(message("lora of '", name_, "'"), o);
     low_rank_ = low_rank{};
     low_rank_->rank = o.rank;
     low_rank_->scale = static_cast<T>(o.alpha) / static_cast<T>(o.rank);

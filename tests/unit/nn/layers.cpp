@@ -80,10 +80,15 @@ TEST_CASE("linear: an adapter at its start changes no bit, and alpha / rank scal
   CHECK(fewstep::test::relative_error(adapted, expected) < 1e-6);
 }
 
-TEST_CASE("lora: a rank below 1 is refused") {
+TEST_CASE("settings of layers that cannot be used are refused with the name of the layer") {
   parameter_layout layout, adapters;
-  fewstep::linear<float> layer(layout, "layer", 2, 3);
-  CHECK_THROWS_WITH(layer.adapt(adapters, {.rank = 0}), contains("lora: rank is 0; it must be at least 1"));
+  fewstep::linear<float> layer(layout, "block.query", 2, 3);
+  CHECK_THROWS_WITH(layer.adapt(adapters, {.rank = 0}),
+                    contains("lora of 'block.query': rank is 0; it must be at least 1"));
+  CHECK_THROWS_WITH(fewstep::linear<float>(layout, "other", 2, 3, {.gain = -1}),
+                    contains("linear 'other': gain is -1; it must be at least 0 and finite"));
+  CHECK_THROWS_WITH(fewstep::conv2d<float>(layout, "block.first", 2, 3, {.kernel = 0}),
+                    contains("conv2d 'block.first': kernel is 0; it must be at least 1"));
 }
 
 TEST_CASE("conv2d: gradients") {
