@@ -38,7 +38,7 @@ class trajectory {
  public:
   trajectory(Backend& backend, step_table table, index_t samples, index_t dimension, trajectory_options o = {})
       : table_(std::move(table)),
-        samples_(samples),
+        samples_(numbered(samples)),
         dimension_(dimension),
         states_(backend, {length_product(index_t{table_.horizon()} + 1, samples), dimension}),
         outputs_(backend, {o.keeps_outputs ? table_.horizon() * samples : 0, dimension}),
@@ -50,8 +50,6 @@ class trajectory {
         rows_(backend, table_.horizon()),
         contexts_(backend, samples),
         is_left_out_(static_cast<std::size_t>(samples)) {
-    expects(std::in_range<std::int32_t>(samples),
-            [&] { return message("trajectory: ", samples, " samples, which have numbers of 32 bits; use fewer"); });
     table_.scored.expect_within(dimension);
     for (std::size_t k = 0; k < table_.rows.size(); ++k) {
       const auto first = static_cast<std::ptrdiff_t>(k) * samples;
@@ -167,6 +165,12 @@ class trajectory {
   }
 
  private:
+  /// The number of samples, if theirs fit into 32 bits; before an array of so many is made.
+  static index_t numbered(index_t samples) {
+    expects(std::in_range<std::int32_t>(samples),
+            [&] { return message("trajectory: ", samples, " samples, which have numbers of 32 bits; use fewer"); });
+    return samples;
+  }
   void upload_table(Backend& backend) {
     std::copy(table_.rows.begin(), table_.rows.end(), rows_.host().begin());
     rows_.upload(backend);

@@ -218,7 +218,12 @@ class held_out_samples {
       return message("held_out_samples: ", prompts.size(), " prompts and samples_per_prompt ", samples_per_prompt,
                      "; give at least one of each");
     });
-    return length_product(prompts.size(), samples_per_prompt);
+    const index_t samples = length_product(prompts.size(), samples_per_prompt);
+    expects(std::in_range<std::int32_t>(samples), [&] {
+      return message("held_out_samples: ", prompts.size(), " prompts with samples_per_prompt ", samples_per_prompt,
+                     " are ", samples, " samples, which have numbers of 32 bits; use fewer of either");
+    });
+    return samples;
   }
 
   /// What was drawn, on the backend, and what for.

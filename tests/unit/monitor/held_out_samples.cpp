@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <stdexcept>
 #include <vector>
 
 using fewstep::cpu_backend;
@@ -127,4 +128,24 @@ TEST_CASE("held-out samples refuse what they cannot do") {
   CHECK_THROWS_WITH(held_out.diversity(), contains("one sample of a prompt has no diversity"));
   CHECK_THROWS_WITH(held_out_samples(backend, model, two_steps(), std::span<const std::int32_t>(), 1),
                     contains("0 prompts and samples_per_prompt 1"));
+}
+
+TEST_CASE("held-out samples of more than there can be are refused before an array of them is made") {
+  cpu_backend backend({.threads = 1});
+  gaussian_consistency model;
+  constexpr int most = std::numeric_limits<int>::max();
+  const std::vector<std::int32_t> prompts{0, 1, 2, 3};
+  CHECK_THROWS_WITH(held_out_samples(backend, model, two_steps(), prompts, most),
+                    contains("held_out_samples: 4 prompts with samples_per_prompt 2147483647 are 8589934588 samples") &&
+                        contains("numbers of 32 bits; use fewer of either"));
+  // The least that has no number of 32 bits.
+  CHECK_THROWS_WITH(held_out_samples(backend, model, two_steps(), prompts, 1 << 29),
+                    contains("are 2147483648 samples"));
+  CHECK_THROWS_WITH(held_out_samples(backend, model, two_steps(), prompts, -most),
+                    contains("4 prompts and samples_per_prompt -2147483647; give at least one of each"));
+  // Samples that can be counted, of values that cannot.
+  struct endless : gaussian_consistency {
+    static index_t sample_size() { return std::numeric_limits<index_t>::max() / 8; }
+  } wide;
+  CHECK_THROWS_AS(held_out_samples(backend, wide, two_steps(), prompts, 2), std::length_error);
 }
