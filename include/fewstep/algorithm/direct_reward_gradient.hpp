@@ -83,13 +83,7 @@ class direct_reward_gradient {
         of_states_(backend, {goes_back ? plan_.rows : 0, model.sample_size()}),
         gradient_(backend, {options_.batch.samples(), model.sample_size()}),
         of_decoded_(backend, options_.batch.samples(), decoded_size()),
-        update_(backend, model, parts_.optimizer,
-                {.who = direct_reward_gradient_options::name,
-                 .unit = "update",
-                 .count = "index",
-                 .max_gradient_norm = options_.training.max_gradient_norm,
-                 .ema = ema_of(options_),
-                 .schedule = options_.training.schedule}) {
+        update_(backend, model, parts_.optimizer, options_.training.update(direct_reward_gradient_options::name)) {
     expects(goes_back || options_.steps_with_gradient == 1, [&] {
       return message("direct_reward_gradient: steps_with_gradient is ", options_.steps_with_gradient,
                      " but the generator gives no gradient by the state; use 1, or add void backward(Backend&, "
@@ -180,9 +174,6 @@ class direct_reward_gradient {
 
   [[nodiscard]] const trajectory<Backend, context_type>& path() const { return experience_.path(); }
   [[nodiscard]] index_t decoded_size() const { return parts_.decoder.decoded_size(model_.sample_size()); }
-  [[nodiscard]] static ema_rule ema_of(const direct_reward_gradient_options& o) {
-    return {.decay = o.training.ema_decay};
-  }
   [[nodiscard]] experience_options experience_settings() const {
     return {.prompts = options_.batch.prompts,
             .samples_per_prompt = options_.batch.samples_per_prompt,
@@ -268,7 +259,7 @@ class direct_reward_gradient {
   [[nodiscard]] memory_plan plan() const {
     const index_t samples = options_.batch.samples(), size = model_.sample_size();
     const saturated_size path = experience_type::bytes(options_.horizon, experience_settings(), size, decoded_size());
-    const memory_plan fixed{.parameters = update_type::bytes(model_, parts_.optimizer, ema_of(options_)),
+    const memory_plan fixed{.parameters = update_type::bytes(model_, parts_.optimizer, options_.training.ema()),
                             .model = detail::held_bytes(model_, true),
                             .trajectory = (path + saturated_size(samples) * size * sizeof(float) +
                                            decoded_gradient<Backend, decoder_type>::bytes(samples, decoded_size()))

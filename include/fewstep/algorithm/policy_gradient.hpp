@@ -57,13 +57,7 @@ class policy_gradient {
         plan_(plan(steps_.at(0, options_.training.seed))),
         experience_(backend, model, steps_.at(0, options_.training.seed), experience_settings(), parts_.decoder),
         gradient_(backend, model, experience_.path(), replay_of(plan_.rows)),
-        update_(backend, model, parts_.optimizer,
-                {.who = policy_gradient_options::name,
-                 .unit = "update",
-                 .count = "index",
-                 .max_gradient_norm = options_.training.max_gradient_norm,
-                 .ema = ema_of(options_),
-                 .schedule = options_.training.schedule}) {
+        update_(backend, model, parts_.optimizer, options_.training.update(policy_gradient_options::name)) {
     detail::require_fitting(parts_, options_, steps_.full());
     if constexpr (requires { parts_.objective.resolved(index_t{}, reduction{}); })
       parts_.objective = parts_.objective.resolved(table().scored.size(model.sample_size()), options_.reduction);
@@ -203,7 +197,6 @@ class policy_gradient {
 
   [[nodiscard]] const trajectory<Backend, context_type>& path() const { return experience_.path(); }
 
-  [[nodiscard]] static ema_rule ema_of(const policy_gradient_options& o) { return {.decay = o.training.ema_decay}; }
   [[nodiscard]] experience_options experience_settings() const {
     return {.prompts = options_.batch.prompts,
             .samples_per_prompt = options_.batch.samples_per_prompt,
@@ -268,7 +261,7 @@ class policy_gradient {
     const saturated_size path = experience_type::bytes(table.horizon(), experience_settings(), model_.sample_size(),
                                                        parts_.decoder.decoded_size(model_.sample_size()));
     const saturated_size scored = saturated_size(table.trained) * options_.batch.samples();
-    const memory_plan fixed{.parameters = update_type::bytes(model_, parts_.optimizer, ema_of(options_)),
+    const memory_plan fixed{.parameters = update_type::bytes(model_, parts_.optimizer, options_.training.ema()),
                             .model = detail::held_bytes(model_, true),
                             .trajectory = (path + scored * sizeof(score)).value(),
                             .regularizer = parts_.regularizer.workspace_bytes(backend_, 0)};

@@ -3,6 +3,8 @@
 
 #include <fewstep/core/published.hpp>
 #include <fewstep/core/settings.hpp>
+#include <fewstep/optimizer/ema.hpp>
+#include <fewstep/optimizer/parameter_update_options.hpp>
 #include <fewstep/optimizer/schedule.hpp>
 
 #include <cstddef>
@@ -27,6 +29,17 @@ struct training_options {
     visit("ema_decay", ema_decay, at_least(0).below(1));
     visit.not_compared("memory_budget", memory_budget);
     visit("seed", seed);
+  }
+
+  [[nodiscard]] ema_rule ema() const { return {.decay = ema_decay}; }
+  /// What moves the parameters so, once an update of the trainer `who`.
+  [[nodiscard]] parameter_update_options update(std::string_view who) const {
+    return {.who = who,
+            .unit = "update",
+            .count = "index",
+            .max_gradient_norm = max_gradient_norm,
+            .ema = ema(),
+            .schedule = schedule};
   }
 };
 

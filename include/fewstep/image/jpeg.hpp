@@ -119,8 +119,8 @@ class jpeg_encoder {
     return encode(image.pixels, image.height, image.width, quality);
   }
 
-  needs_a_named_object encode(std::span<const std::uint8_t>, index_t, index_t, int = 95) && = delete;
-  needs_a_named_object encode(const rgb_image&, int = 95) && = delete;
+  needs_a_named_object encode(std::span<const std::uint8_t>, index_t, index_t, int = 0) && = delete;
+  needs_a_named_object encode(const rgb_image&, int = 0) && = delete;
 
  private:
   struct state {

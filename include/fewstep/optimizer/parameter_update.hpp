@@ -11,7 +11,7 @@
 #include <fewstep/optimizer/finite_parameters.hpp>
 #include <fewstep/optimizer/gradient_norm.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
-#include <fewstep/optimizer/schedule.hpp>
+#include <fewstep/optimizer/parameter_update_options.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -21,19 +21,9 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace fewstep {
-
-struct parameter_update_options {
-  std::string_view who;             ///< trains: the name that messages begin with; must outlive the update
-  std::string_view unit = "step";   ///< what is counted, for messages
-  std::string_view count = "step";  ///< the count's name in a checkpoint
-  float max_gradient_norm = 0;      ///< 0: no clipping
-  ema_rule ema{};
-  linear_schedule schedule{};  ///< beside that of the optimizer (scheduled), if it has one
-};
 
 namespace detail {
 
