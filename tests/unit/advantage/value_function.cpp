@@ -116,8 +116,7 @@ TEST_CASE("a value function goes on from a checkpoint bit for bit") {
   for (auto* one : {&value, &resumed}) one->fit(backend, data.rows(), data.targets, data.weights);
   CHECK(fewstep::test::same_bits(resumed.parameters().data, value.parameters().data, value.parameters().size()));
   value_function other(backend, process, adam{.learning_rate = 1e-3f}, small(3));
-  CHECK_THROWS_WITH(fewstep::load_checkpoint(folder / "value.safetensors", other),
-                    Catch::Matchers::Contains("learning_rate"));
+  CHECK_THROWS_WITH(fewstep::load_checkpoint(folder / "value.safetensors", other), contains("learning_rate"));
 }
 
 TEST_CASE("a value function refuses arrays that are not as many as the rows") {
@@ -129,6 +128,5 @@ TEST_CASE("a value function refuses arrays that are not as many as the rows") {
                     StartsWith("value_function: there are 200 rows but room for 3 values"));
   CHECK_THROWS_WITH(value.fit(backend, data.rows(), out, data.weights),
                     StartsWith("value_function: there are 200 rows but 3 targets and 200 weights"));
-  CHECK_THROWS_WITH(value_function(backend, process, adam{.learning_rate = -1}, small(1)),
-                    Catch::Matchers::Contains("learning_rate"));
+  CHECK_THROWS_WITH(value_function(backend, process, adam{.learning_rate = -1}, small(1)), contains("learning_rate"));
 }

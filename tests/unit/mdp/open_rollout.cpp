@@ -13,7 +13,6 @@
 #include <stdexcept>
 #include <vector>
 
-using Catch::Matchers::Contains;
 using Catch::Matchers::StartsWith;
 using fewstep::index_t;
 using fewstep::last_step;
@@ -152,7 +151,7 @@ TEST_CASE("an open rollout refuses a start that no training could follow, and an
   affine_sampling s(three_steps(), 3);
   auto run = opened(s, 0, 3);
   CHECK_THROWS_WITH(run.start(3), StartsWith("open_rollout: step 3 to start at is not in [0, 3)"));
-  CHECK_THROWS_WITH(run.start(-1), Contains("step -1"));
+  CHECK_THROWS_WITH(run.start(-1), contains("step -1"));
   CHECK_THROWS_WITH(
       run.start(1),
       StartsWith("open_rollout: it is to start at step 1, but the table trains steps from 0 on, which would "
