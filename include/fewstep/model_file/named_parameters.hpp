@@ -3,6 +3,8 @@
 
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/shape_text.hpp>
+#include <fewstep/core/view.hpp>
+#include <fewstep/io/half.hpp>
 #include <fewstep/io/safetensors.hpp>
 #include <fewstep/nn/parameters.hpp>
 
@@ -68,6 +70,30 @@ inline void read_slices(const safetensors_file& file, std::span<const parameter_
 }
 
 }  // namespace detail
+
+/// Adds the weights of a network of your own to a file that load_parameters or PyTorch will read: under their names or
+/// those that `names` has for them, in PyTorch's layouts. `parameters` are in host memory. Throws std::runtime_error
+/// where a weight is no finite number in that type: such a file could not be loaded, and must not take the place of one
+/// that can.
+inline void add_parameters(safetensors_writer& file, std::span<const parameter_slice> slices,
+                           vec<const float> parameters, const tensor_names& names = {},
+                           element_type type = element_type::f32) {
+  const auto is_finite = [&](float value) {
+    return std::isfinite(type == element_type::f16 ? half_to_float(float_to_half(value)) : value);
+  };
+  std::vector<float> in_file;
+  for (const auto& slice : slices) {
+    in_file.resize(static_cast<std::size_t>(slice.size()));
+    convert_layout(slice, parameters.data + slice.offset, in_file.data(), true);
+    const auto bad = std::find_if_not(in_file.begin(), in_file.end(), is_finite);
+    if (bad != in_file.end())
+      throw std::runtime_error(message("the weight '", slice.name, "' is not saved: it has ", *bad, " at element ",
+                                       bad - in_file.begin(), " of ", in_file.size(), ", which is no finite number as ",
+                                       info(type).name, "; save the parameters of a run that has not diverged",
+                                       std::isfinite(*bad) ? ", or save them as F32" : ""));
+    file.add(std::string(detail::name_in_file(slice, names)), file_extents(slice), in_file, type);
+  }
+}
 
 /// Reads the weights of a network of your own from the tensors of a file, such as one that PyTorch wrote.
 ///

@@ -71,8 +71,8 @@ void write_reward_model(Backend& backend, safetensors_writer& file, const char* 
   file.metadata(key, j.dump());
   file.metadata(vocabulary_key, words);
   fetched<float, Backend> host(backend, parameters.size());
-  add_slices(file, model.layout(), {host.fetch(backend, parameters.data, 0, parameters.size()), parameters.extents},
-             type);
+  add_parameters(file, model.layout().slices(),
+                 {host.fetch(backend, parameters.data, 0, parameters.size()), parameters.extents}, {}, type);
 }
 
 template <class Model, class Backend>

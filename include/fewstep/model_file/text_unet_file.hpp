@@ -5,7 +5,6 @@
 #include <fewstep/core/error.hpp>
 #include <fewstep/generator/rescaled.hpp>
 #include <fewstep/generator/text_unet.hpp>
-#include <fewstep/io/half.hpp>
 #include <fewstep/io/safetensors.hpp>
 #include <fewstep/model_file/model_description.hpp>
 #include <fewstep/model_file/named_parameters.hpp>
@@ -13,7 +12,6 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -70,27 +68,6 @@ void visit_text_unet(text_unet_options& o, P& p, const Field& field) {
   field("sigma_max", p.sigma_max);
 }
 
-/// Adds the slices of a layout under their names, in file layout. Throws std::runtime_error where a weight is no finite
-/// number in that type: such a file could not be loaded, and must not take the place of one that can.
-inline void add_slices(safetensors_writer& file, const parameter_layout& layout, vec<const float> values,
-                       element_type type) {
-  const auto is_finite = [&](float value) {
-    return std::isfinite(type == element_type::f16 ? half_to_float(float_to_half(value)) : value);
-  };
-  std::vector<float> in_file;
-  for (const auto& slice : layout.slices()) {
-    in_file.resize(static_cast<std::size_t>(slice.size()));
-    convert_layout(slice, values.data + slice.offset, in_file.data(), true);
-    const auto bad = std::find_if_not(in_file.begin(), in_file.end(), is_finite);
-    if (bad != in_file.end())
-      throw std::runtime_error(message("the weight '", slice.name, "' is not saved: it has ", *bad, " at element ",
-                                       bad - in_file.begin(), " of ", in_file.size(), ", which is no finite number as ",
-                                       info(type).name, "; save the parameters of a run that has not diverged",
-                                       std::isfinite(*bad) ? ", or save them as F32" : ""));
-    file.add(slice.name, file_extents(slice), in_file, type);
-  }
-}
-
 /// As save_text_unet; to_host(values) is where the host reads them.
 template <class Backend, preconditioning P, class ToHost>
 void write_text_unet(const std::filesystem::path& path, text_unet<Backend, P>& model, vec<const float> parameters,
@@ -111,10 +88,11 @@ void write_text_unet(const std::filesystem::path& path, text_unet<Backend, P>& m
   file.metadata(vocabulary_key, words);
   const auto& frequencies = model.network_options().frequencies;
   file.add(frequencies_name, {static_cast<index_t>(frequencies.size())}, frequencies);
-  add_slices(file, model.base_layout(), to_host(model.has_adapters() ? model.base_parameters() : parameters), type);
+  add_parameters(file, model.base_layout().slices(),
+                 to_host(model.has_adapters() ? model.base_parameters() : parameters), {}, type);
   if (model.has_adapters()) {
     file.metadata(lora_key, nlohmann::json{{"rank", model.lora()->rank}, {"alpha", model.lora()->alpha}}.dump());
-    add_slices(file, model.layout(), to_host(parameters), type);
+    add_parameters(file, model.layout().slices(), to_host(parameters), {}, type);
   }
   file.write(path);
 }

@@ -71,6 +71,30 @@ TEST_CASE("named parameters: tensors in the layouts of PyTorch come into those o
   CHECK(p[25] == 201);
 }
 
+TEST_CASE("named parameters: what is written is read again, under the names that it was given", "[io]") {
+  network n;
+  n.parameters = counted(n.parameters.size(), 0.5f);
+  safetensors_writer writer;
+  fewstep::add_parameters(writer, n.layout.slices(), as_vec(std::span<const float>(n.parameters)), renamed);
+  const temporary_directory directory;
+  writer.write(directory / "m");
+  const auto file = safetensors_file::load(directory / "m");
+  CHECK(file.shape("net.0.weight") == std::vector<index_t>{2, 3});
+  CHECK(file.floats("net.0.weight") == std::vector<float>{0.5f, 2.5f, 4.5f, 1.5f, 3.5f, 5.5f});
+  network again;
+  CHECK(load(again, writer).empty());
+  CHECK(again.parameters == n.parameters);
+}
+
+TEST_CASE("named parameters: a weight that the type of the file has no number for is not written", "[io]") {
+  network n;
+  n.parameters[24] = 1e6f;
+  safetensors_writer writer;
+  const auto values = as_vec(std::span<const float>(n.parameters));
+  CHECK_THROWS_WITH(fewstep::add_parameters(writer, n.layout.slices(), values, {}, fewstep::element_type::f16),
+                    contains("the weight 'bias' is not saved") && contains("or save them as F32"));
+}
+
 TEST_CASE("named parameters: what does not fit is named, and nothing is written", "[io]") {
   network n;
   const auto before = n.parameters;
