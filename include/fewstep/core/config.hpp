@@ -56,4 +56,12 @@ template <class Register>
 #endif
 }
 
+/// The same of any number, by way of memory and in host code of nvcc too; for what is done once, not for inner loops.
+template <class Number>
+[[gnu::always_inline]] FEWSTEP_HD inline void hide_in_memory([[maybe_unused]] Number& value) {
+#if defined(__GNUC__) && !defined(__CUDA_ARCH__)
+  asm("" : "+m"(value));
+#endif
+}
+
 }  // namespace fewstep::detail

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <fewstep/generator/preconditioning.hpp>
+#include <fewstep/core/settings.hpp>
+#include <fewstep/core/widened.hpp>
+#include <fewstep/generator/edm.hpp>
+#include <fewstep/generator/flow_matching.hpp>
+#include <fewstep/generator/lcm.hpp>
+#include <fewstep/generator/preconditioning_concept.hpp>
+#include <fewstep/generator/scaled_linear_schedule.hpp>
 
 #include <cmath>
 #include <concepts>
@@ -28,7 +34,7 @@ namespace detail {
 template <edm_preconditioning P>
 FEWSTEP_HD coefficients rescaled(const P& base, float sigma, double s) {
   const auto [in, skip, out] = base(sigma);
-  return {static_cast<float>(s * static_cast<double>(in)), static_cast<float>(s * static_cast<double>(skip)), out};
+  return {static_cast<float>(s * widened(in)), static_cast<float>(s * widened(skip)), out};
 }
 
 }  // namespace detail

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <fewstep/generator/preconditioning.hpp>
+#include <fewstep/core/widened.hpp>
+#include <fewstep/generator/preconditioning_concept.hpp>
 #include <fewstep/sampler/step_table.hpp>
 
 #include <cmath>
@@ -20,8 +21,8 @@ template <preconditioning P>
   const auto [in, skip, out] = process(time);
   return {time,
           next_time,
-          static_cast<float>(step.p + step.q * static_cast<double>(skip)),
-          static_cast<float>(step.q * static_cast<double>(out)),
+          static_cast<float>(step.p + step.q * detail::widened(skip)),
+          static_cast<float>(step.q * detail::widened(out)),
           static_cast<float>(step.sigma),
           in,
           skip,
