@@ -145,4 +145,15 @@ std::vector<number_setting> numbers_in(S& object) {
   return found;
 }
 
+/// The names of the numbers in an object, without those of the structs around them.
+template <class S>
+std::vector<std::string> names_of_numbers(S object) {
+  std::vector<std::string> names;
+  for (const number_setting& number : numbers_in(object)) {
+    const std::string full = number.name.substr(0, number.name.find('['));
+    names.push_back(full.substr(full.rfind('.') + 1));
+  }
+  return names;
+}
+
 }  // namespace fewstep::test

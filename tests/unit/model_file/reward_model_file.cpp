@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fewstep/model_file/reward_model_file.hpp>
 
+#include "support/settings.hpp"
 #include "support/temporary_directory.hpp"
 #include "support/tiny_reward_models.hpp"
 #include "test.hpp"
 
 #include <fewstep/reward_model/alignment_reward.hpp>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -51,7 +53,28 @@ std::vector<float> rated(Reward& reward) {
   return rewards;
 }
 
+/// Whether a line of the file's metadata says every number of the options.
+template <class Options>
+bool says_all(const std::filesystem::path& path, const char* key, const Options& options) {
+  const std::string line = safetensors_file::load(path).metadata().find(key)->second;
+  const auto names = fewstep::test::names_of_numbers(options);
+  return !names.empty() && std::all_of(names.begin(), names.end(), [&](const std::string& name) {
+    return name == "vocabulary" || line.find('"' + name + '"') != std::string::npos;  // the words are in another line
+  });
+}
+
 }  // namespace
+
+TEST_CASE("reward model files: they say every option of the network") {
+  const temporary_directory directory;
+  cpu_backend backend;
+  auto towers = squares::make_two_tower(backend);
+  fewstep::save_two_tower(backend, directory / "m", towers, towers.parameters());
+  CHECK(says_all(directory / "m", "fewstep.two_tower", towers.network().options()));
+  auto judge = squares::make_preference_model(backend, true);
+  fewstep::save_preference_model(backend, directory / "m", judge, judge.parameters());
+  CHECK(says_all(directory / "m", "fewstep.preference_model", judge.network().options()));
+}
 
 TEST_CASE("reward model files: a two_tower rates the same when loaded") {
   const temporary_directory directory;

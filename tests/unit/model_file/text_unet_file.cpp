@@ -2,6 +2,7 @@
 #include <fewstep/io/file.hpp>
 #include <fewstep/model_file/text_unet_file.hpp>
 
+#include "support/settings.hpp"
 #include "support/temporary_directory.hpp"
 #include "support/tiny_text_unet.hpp"
 #include "test.hpp"
@@ -61,6 +62,23 @@ void rewrite(const std::filesystem::path& path, const std::function<bool(tensor&
 bool keep(tensor&) { return true; }
 
 }  // namespace
+
+TEST_CASE("a model file says every option of the network") {
+  const temporary_directory folder;
+  cpu_backend backend({.threads = 1});
+  auto g = make_tiny_text_unet(backend, lora_options{});
+  save_consistency_model(folder / "m", g, g.parameters());
+  const auto file = safetensors_file::load(folder / "m");
+  for (const std::string& name : fewstep::test::names_of_numbers(
+           fewstep::text_unet<cpu_backend>::options{.network = g.network_options(), .lora = g.lora()})) {
+    CAPTURE(name);
+    if (name == "seed" || name == "rows_per_task") continue;      // of a run
+    if (name == "vocabulary" || name == "frequencies") continue;  // as words, and as a tensor
+    bool says = false;
+    for (const auto& entry : file.metadata()) says = says || entry.second.find('"' + name + '"') != std::string::npos;
+    CHECK(says);
+  }
+}
 
 TEST_CASE("a model file gives back the network, its adapters with their scale included") {
   const temporary_directory folder;
