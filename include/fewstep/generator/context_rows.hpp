@@ -12,17 +12,19 @@
 namespace fewstep {
 
 /// What the rows of a batch are conditioned on, one copy for all rows that share it: row r has values[which[r]], or
-/// values[r] where `which` is null. It does not own. A context may be large (the states of a text encoder, a map), and
-/// the rows of a sample at all its steps have the same.
+/// values[r] where `which` is null, or *unconditional where which[r] is negative. It does not own. A context may be
+/// large (the states of a text encoder, a map), and the rows of a sample at all its steps have the same.
 template <class Context>
 struct context_rows {
   const Context* values = nullptr;
   const std::int32_t* which = nullptr;  ///< [count], or null
   index_t count = 0;
+  const Context* unconditional = nullptr;  ///< the generator's context that asks for nothing, if any row has it
 
   context_rows() = default;
-  FEWSTEP_HD constexpr context_rows(const Context* of, const std::int32_t* of_row, index_t rows)
-      : values(of), which(of_row), count(rows) {}
+  FEWSTEP_HD constexpr context_rows(const Context* of, const std::int32_t* of_row, index_t rows,
+                                    const Context* of_none = nullptr)
+      : values(of), which(of_row), count(rows), unconditional(of_none) {}
   /// One for each row.
   template <class T>
   requires std::same_as<const T, const Context> FEWSTEP_HD constexpr context_rows(
@@ -36,11 +38,13 @@ struct context_rows {
 
   [[nodiscard]] FEWSTEP_HD constexpr index_t size() const { return count; }
   [[nodiscard]] FEWSTEP_HD constexpr const Context& operator[](index_t r) const {
-    return values[which == nullptr ? r : index_t{which[r]}];
+    if (which == nullptr) return values[r];
+    return which[r] < 0 ? *unconditional : values[which[r]];
   }
   /// Rows [first, first + rows).
   [[nodiscard]] FEWSTEP_HD constexpr context_rows subview(index_t first, index_t rows) const {
-    return which == nullptr ? context_rows{values + first, nullptr, rows} : context_rows{values, which + first, rows};
+    return which == nullptr ? context_rows{values + first, nullptr, rows}
+                            : context_rows{values, which + first, rows, unconditional};
   }
 };
 

@@ -9,10 +9,12 @@
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/generator/guidable.hpp>
+#include <fewstep/generator/guidance_rows.hpp>
 
 #include <algorithm>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -39,68 +41,6 @@ concept has_expect_known = requires(const G& g, std::span<const typename G::cont
   g.expect_known(contexts);
 };
 
-/// Row r as rows 2 r, under its own context, and 2 r + 1, under none.
-template <class Context>
-struct pair_rows {
-  batch<Context> rows;
-  const Context* unconditional;
-  matrix<float> x;
-  vec<float> times;
-  vec<Context> contexts;
-  FEWSTEP_HD void operator()(index_t r) const {
-    for (index_t i = 0; i < rows.x.cols(); ++i) (*this)(r, i);
-  }
-  [[nodiscard]] FEWSTEP_HD index_t columns() const { return rows.x.cols(); }
-  FEWSTEP_HD void operator()(index_t r, index_t i) const {
-    x(2 * r, i) = x(2 * r + 1, i) = rows.x(r, i);
-    if (i > 0) return;
-    times[2 * r] = times[2 * r + 1] = rows.times[r];
-    contexts[2 * r] = rows.contexts[r];
-    contexts[2 * r + 1] = *unconditional;
-  }
-};
-
-/// o[r] from the outputs of the pair that pair_rows made of row r.
-struct guide_rows {
-  matrix<const float> pairs;
-  matrix<float> o;
-  float scale;
-  FEWSTEP_HD void operator()(index_t r) const {
-    for (index_t i = 0; i < o.cols(); ++i) (*this)(r, i);
-  }
-  [[nodiscard]] FEWSTEP_HD index_t columns() const { return o.cols(); }
-  FEWSTEP_HD void operator()(index_t r, index_t i) const {
-    const float conditional = pairs(2 * r, i), unconditional = pairs(2 * r + 1, i);
-    o(r, i) = unconditional + scale * (conditional - unconditional);
-  }
-};
-
-/// Its derivative: the gradients of a pair from that of row r.
-struct guide_gradient_rows {
-  matrix<const float> o_gradient;
-  matrix<float> pairs;
-  float scale;
-  FEWSTEP_HD void operator()(index_t r) const {
-    for (index_t i = 0; i < o_gradient.cols(); ++i) (*this)(r, i);
-  }
-  [[nodiscard]] FEWSTEP_HD index_t columns() const { return o_gradient.cols(); }
-  FEWSTEP_HD void operator()(index_t r, index_t i) const {
-    pairs(2 * r, i) = scale * o_gradient(r, i);
-    pairs(2 * r + 1, i) = (1.0f - scale) * o_gradient(r, i);
-  }
-};
-
-/// Its derivative by the state, which both rows of a pair have: sums of pairs.
-struct add_pairs {
-  matrix<const float> pairs;
-  matrix<float> sums;
-  FEWSTEP_HD void operator()(index_t r) const {
-    for (index_t i = 0; i < sums.cols(); ++i) (*this)(r, i);
-  }
-  [[nodiscard]] FEWSTEP_HD index_t columns() const { return sums.cols(); }
-  FEWSTEP_HD void operator()(index_t r, index_t i) const { sums(r, i) = pairs(2 * r, i) + pairs(2 * r + 1, i); }
-};
-
 }  // namespace detail
 
 struct guided_options {
@@ -123,7 +63,8 @@ struct guided_options {
 /// o is affine in o, and so is noise or velocity: guiding one guides them all.
 ///
 /// Both outputs come from one batch of twice the rows, which lie in pairs: sums over rows have the same order, and
-/// gradients the same bits, however a batch is cut. A scale of 1 leaves rows and bits to the generator alone.
+/// gradients the same bits, however a batch is cut. Contexts are not copied, but for one that asks for nothing. A scale
+/// of 1 leaves rows and bits to the generator alone.
 ///
 ///   fewstep::guided model(backend, generator, {.scale = 5.0f});
 ///
@@ -150,12 +91,9 @@ class guided {
           x_(backend, {2 * room_, model.sample_size()}),
           o_(backend, {2 * room_, model.sample_size()}),
           times_(backend, {2 * room_}),
-          contexts_(backend, {2 * room_}),
+          which_(backend, {2 * room_}),
           x_gradient_(backend, {2 * model.differentiated(rows), model.sample_size()}) {}
 
-    [[nodiscard]] batch<context_type> pairs(index_t rows) {
-      return batch<context_type>{x_.view(), times_.view(), contexts_.view()}.subview(0, 2 * rows);
-    }
     [[nodiscard]] matrix<float> outputs(index_t rows) { return o_.view().subview(0, 2 * rows); }
     void expect_room(const char* call, index_t rows) const {
       expects(rows <= rows_, [&] {
@@ -167,7 +105,7 @@ class guided {
     index_t rows_, room_;
     tensor<float, 2, Backend> x_, o_;
     tensor<float, 1, Backend> times_;
-    tensor<context_type, 1, Backend> contexts_;
+    tensor<std::int32_t, 1, Backend> which_;
     tensor<float, 2, Backend> x_gradient_;
   };
 
@@ -195,7 +133,10 @@ class guided {
   [[nodiscard]] vec<float> gradients() requires trains { return model_->gradients(); }
   void parameters_changed() requires requires(Generator& g) { g.parameters_changed(); }
   { model_->parameters_changed(); }
-  [[nodiscard]] std::size_t held_bytes(bool trained) const { return detail::held_bytes(*model_, trained); }
+  /// Of the generator, and the one context that asks for nothing.
+  [[nodiscard]] std::size_t held_bytes(bool trained) const {
+    return (saturated_size(detail::held_bytes(*model_, trained)) + sizeof(context_type)).value();
+  }
   [[nodiscard]] const auto& layout() const requires detail::has_layout<Generator> { return model_->layout(); }
   [[nodiscard]] const auto& words() const requires detail::has_words<Generator> { return model_->words(); }
   /// With or without missing_words, as the generator takes it.
@@ -215,7 +156,7 @@ class guided {
     const saturated_size size = saturated_size(sample_size()) * sizeof(float);
     const saturated_size paired = room(backend, rows), differentiated = this->differentiated(rows);
     return (model_->workspace_bytes(backend, evaluated(rows)) +
-            2 * paired * (2 * size + sizeof(float) + sizeof(context_type)) + 2 * differentiated * size)
+            2 * paired * (2 * size + sizeof(float) + sizeof(std::int32_t)) + 2 * differentiated * size)
         .value();
   }
 
@@ -224,8 +165,8 @@ class guided {
     check(rows.contexts);
     for (index_t first = 0; first < rows.rows(); first += workspace.room_) {
       const index_t n = std::min(workspace.room_, rows.rows() - first);
-      pair(backend, rows.subview(first, n), workspace);
-      model_->predict(backend, workspace.pairs(n), workspace.outputs(n), workspace.inner_);
+      const batch<context_type> pairs = pair(backend, rows.subview(first, n), workspace);
+      model_->predict(backend, pairs, workspace.outputs(n), workspace.inner_);
       guide(backend, workspace.outputs(n), o.subview(first, n));
     }
   }
@@ -234,8 +175,7 @@ class guided {
     workspace.expect_room("guided: forward", rows.rows());
     if (!guides()) return model_->forward(backend, rows, o, workspace.inner_);
     check(rows.contexts);
-    pair(backend, rows, workspace);
-    model_->forward(backend, workspace.pairs(rows.rows()), workspace.outputs(rows.rows()), workspace.inner_);
+    model_->forward(backend, pair(backend, rows, workspace), workspace.outputs(rows.rows()), workspace.inner_);
     guide(backend, workspace.outputs(rows.rows()), o);
   }
 
@@ -243,8 +183,8 @@ class guided {
                 workspace_type& workspace) requires trains {
     workspace.expect_room("guided: backward", rows.rows());
     if (!guides()) return model_->backward(backend, rows, o_gradient, workspace.inner_);
-    pair_gradient(backend, rows, o_gradient, workspace);
-    model_->backward(backend, workspace.pairs(rows.rows()), workspace.outputs(rows.rows()), workspace.inner_);
+    const batch<context_type> pairs = pair_gradient(backend, rows, o_gradient, workspace);
+    model_->backward(backend, pairs, workspace.outputs(rows.rows()), workspace.inner_);
   }
 
   /// As above, and writes the gradient of the states.
@@ -252,9 +192,9 @@ class guided {
                 workspace_type& workspace) requires differentiates {
     workspace.expect_room("guided: backward", rows.rows());
     if (!guides()) return model_->backward(backend, rows, o_gradient, x_gradient, workspace.inner_);
-    pair_gradient(backend, rows, o_gradient, workspace);
+    const batch<context_type> pairs = pair_gradient(backend, rows, o_gradient, workspace);
     const matrix<float> gradient = workspace.x_gradient_.view().subview(0, 2 * rows.rows());
-    model_->backward(backend, workspace.pairs(rows.rows()), workspace.outputs(rows.rows()), gradient, workspace.inner_);
+    model_->backward(backend, pairs, workspace.outputs(rows.rows()), gradient, workspace.inner_);
     for_each_row(backend, rows.rows(), detail::add_pairs{gradient, x_gradient});
   }
 
@@ -277,16 +217,22 @@ class guided {
     else if constexpr (on_host<Backend> && detail::has_expect_known<Generator>)
       for (index_t r = 0; r < contexts.size(); ++r) model_->expect_known(std::span(&contexts[r], 1));
   }
-  void pair(Backend& backend, const batch<context_type>& rows, workspace_type& workspace) const {
-    for_each_row(backend, rows.rows(),
-                 detail::pair_rows<context_type>{rows, unconditional_.device(), workspace.x_.view(),
-                                                 workspace.times_.view(), workspace.contexts_.view()});
+  /// The rows in pairs, under the contexts where they lie.
+  batch<context_type> pair(Backend& backend, const batch<context_type>& rows, workspace_type& workspace) const {
+    for_each_row(
+        backend, rows.rows(),
+        detail::pair_rows<context_type>{rows, workspace.x_.view(), workspace.times_.view(), workspace.which_.view()});
+    const index_t n = 2 * rows.rows();
+    return {workspace.x_.view().subview(0, n),
+            workspace.times_.view().subview(0, n),
+            {rows.contexts.values, workspace.which_.data(), n, unconditional_.device()}};
   }
   /// The rows again, as a prediction may have been in between, and the gradients of their outputs.
-  void pair_gradient(Backend& backend, const batch<context_type>& rows, matrix<const float> o_gradient,
-                     workspace_type& workspace) const {
-    pair(backend, rows, workspace);
+  batch<context_type> pair_gradient(Backend& backend, const batch<context_type>& rows, matrix<const float> o_gradient,
+                                    workspace_type& workspace) const {
+    const batch<context_type> pairs = pair(backend, rows, workspace);
     for_each_row(backend, rows.rows(), detail::guide_gradient_rows{o_gradient, workspace.outputs(rows.rows()), scale_});
+    return pairs;
   }
   /// One copy for predict and forward, which must round alike.
   [[gnu::noinline]] void guide(Backend& backend, matrix<const float> pairs, matrix<float> o) const {

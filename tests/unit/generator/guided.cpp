@@ -165,6 +165,27 @@ TEMPLATE_TEST_CASE("guidance of scale 1 gives the conditional bits, of scale 0 t
   CHECK(fewstep::test::relative_error(gradient, gradients(backend, model, in, in.probe)) < 1e-5);
 }
 
+TEMPLATE_TEST_CASE("guidance reads contexts where they lie, whichever row they are of", "", class_case,
+                   observation_case, text_case) {
+  cpu_backend backend({.threads = 2});
+  auto model = TestType::make(backend);
+  guided with_guidance(backend, model, {.scale = 3});
+  some_rows<TestType> in(model, 70);
+  // Contexts by number, in another order than the rows; every seventh row has the one that asks for nothing.
+  const auto all = TestType::contexts();
+  const auto none = TestType::none();
+  std::vector<std::int32_t> which;
+  for (index_t r = 0; r < in.count; ++r) {
+    const auto number = static_cast<std::int32_t>(r * r) % static_cast<std::int32_t>(all.size());
+    which.push_back(r % 7 == 6 ? -1 : number);
+    in.contexts[static_cast<std::size_t>(r)] = r % 7 == 6 ? none : all[static_cast<std::size_t>(number)];
+  }
+  batch<typename some_rows<TestType>::context_type> by_number = in.rows();
+  by_number.contexts = {all.data(), which.data(), in.count, &none};
+  CHECK(same_bits(predicted(backend, with_guidance, by_number), predicted(backend, with_guidance, in.rows())));
+  CHECK(same_bits(predicted(backend, model, by_number), predicted(backend, model, in.rows())));
+}
+
 TEST_CASE("a guided generator has what its network has") {
   cpu_backend backend({.threads = 1});
   auto model = text_case::make(backend);
