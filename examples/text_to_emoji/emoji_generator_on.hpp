@@ -7,7 +7,9 @@
 
 #include <fewstep/model_file/text_unet_file.hpp>
 
+#include <algorithm>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 namespace text_to_emoji {
@@ -51,6 +53,28 @@ void emoji_generator<Backend>::backward(Backend& backend, rows_type rows, fewste
 }
 
 template <class Backend>
+emoji_reference<Backend>::emoji_reference(std::shared_ptr<generator_type> model, bool without_adapters)
+    : model_(std::move(model)) {
+  if (without_adapters) base_.emplace(model_->base());
+}
+
+template <class Backend>
+auto emoji_reference<Backend>::make_workspace(Backend& backend, fewstep::index_t rows) const -> workspace_type {
+  return base_ ? base_->make_workspace(backend, rows) : model_->make_workspace(backend, rows);
+}
+
+template <class Backend>
+std::size_t emoji_reference<Backend>::workspace_bytes(const Backend& backend, fewstep::index_t rows) const {
+  return base_ ? base_->workspace_bytes(backend, rows) : model_->workspace_bytes(backend, rows);
+}
+
+template <class Backend>
+void emoji_reference<Backend>::predict(Backend& backend, rows_type rows, fewstep::matrix<float> o,
+                                       workspace_type& workspace) {
+  base_ ? base_->predict(backend, rows, o, workspace) : model_->predict(backend, rows, o, workspace);
+}
+
+template <class Backend>
 emoji_generator<Backend> load_generator(Backend& backend, const std::filesystem::path& path, int lora,
                                         std::uint64_t seed) {
   fewstep::load_options options{.seed = seed};
@@ -60,6 +84,18 @@ emoji_generator<Backend> load_generator(Backend& backend, const std::filesystem:
     throw std::runtime_error(fewstep::message(path.string(), ": makes samples of ", model.sample_size(),
                                               " values, but pictures of 32 x 32 have ", emoji_data::picture_size));
   return model;
+}
+
+template <class Backend>
+std::shared_ptr<emoji_reference<Backend>> load_reference(Backend& backend, const std::filesystem::path& path,
+                                                         std::shared_ptr<emoji_generator<Backend>> model) {
+  // Adapters that the file has are a part of what training starts from.
+  const auto names = fewstep::safetensors_file::load(path).names();
+  const bool are_fresh = model->has_adapters() && std::ranges::none_of(names, [](const std::string& name) {
+                           return name.find(".lora_A.") != std::string::npos;
+                         });
+  if (!are_fresh) model = std::make_shared<emoji_generator<Backend>>(load_generator(backend, path));
+  return std::make_shared<emoji_reference<Backend>>(std::move(model), are_fresh);
 }
 
 template <class Backend>

@@ -20,7 +20,8 @@ class finetuning_on final : public finetuning {
   using generator_type = emoji_generator<Backend>;
 
   finetuning_on(Backend& backend, const finetune_settings& s, std::uint32_t data_checksum,
-                std::shared_ptr<generator_type> base, std::shared_ptr<generator_type> model, Regularizer regularizer)
+                std::shared_ptr<emoji_reference<Backend>> base, std::shared_ptr<generator_type> model,
+                Regularizer regularizer)
       : backend_(&backend),
         settings_(s),
         data_checksum_(data_checksum),
@@ -86,14 +87,13 @@ class finetuning_on final : public finetuning {
 
 template <class Backend>
 std::unique_ptr<finetuning> runtime_on<Backend>::finetune(const finetune_settings& s, const emoji_data& data) {
-  using generator_type = emoji_generator<Backend>;
-  auto base = std::make_shared<generator_type>(load_generator(backend_, s.checkpoint));
-  auto model = std::make_shared<generator_type>(load_generator(backend_, s.checkpoint, s.lora, s.seed));
+  auto model = std::make_shared<emoji_generator<Backend>>(load_generator(backend_, s.checkpoint, s.lora, s.seed));
+  auto base = load_reference(backend_, s.checkpoint, model);
   const auto with = [&](auto regularizer) -> std::unique_ptr<finetuning> {
     return std::make_unique<finetuning_on<Backend, decltype(regularizer)>>(backend_, s, data.checksum(), base, model,
                                                                            std::move(regularizer));
   };
-  if (s.kl > 0) return with(fewstep::kl_to_reference<generator_type>(*base, {.coefficient = s.kl}));
+  if (s.kl > 0) return with(fewstep::kl_to_reference(*base, {.coefficient = s.kl}));
   return with(fewstep::no_regularizer{});
 }
 

@@ -14,11 +14,10 @@
 
 namespace text_to_emoji {
 
-template <class Backend>
+template <class Backend, class Model>
 class painter_on final : public painter {
  public:
-  painter_on(Backend& backend, std::shared_ptr<emoji_generator<Backend>> model)
-      : backend_(&backend), model_(std::move(model)) {}
+  painter_on(Backend& backend, std::shared_ptr<Model> model) : backend_(&backend), model_(std::move(model)) {}
 
   [[nodiscard]] const fewstep::vocabulary& words() const override { return model_->words(); }
   [[nodiscard]] fewstep::token_list encode(const std::string& prompt) const override {
@@ -29,12 +28,13 @@ class painter_on final : public painter {
 
  private:
   Backend* backend_;
-  std::shared_ptr<emoji_generator<Backend>> model_;
+  std::shared_ptr<Model> model_;
 };
 
-template <class Backend>
-std::vector<float> painter_on<Backend>::draw(std::span<const fewstep::token_list> contexts,
-                                             const std::vector<float>& times, std::uint64_t seed, std::uint64_t first) {
+template <class Backend, class Model>
+std::vector<float> painter_on<Backend, Model>::draw(std::span<const fewstep::token_list> contexts,
+                                                    const std::vector<float>& times, std::uint64_t seed,
+                                                    std::uint64_t first) {
   using fewstep::index_t;
   constexpr std::size_t at_once = 64;
   const index_t size = model_->sample_size();
@@ -60,9 +60,9 @@ std::vector<float> painter_on<Backend>::draw(std::span<const fewstep::token_list
   return pictures;
 }
 
-template <class Backend>
-std::unique_ptr<painter> make_painter(Backend& backend, std::shared_ptr<emoji_generator<Backend>> model) {
-  return std::make_unique<painter_on<Backend>>(backend, std::move(model));
+template <class Backend, class Model>
+std::unique_ptr<painter> make_painter(Backend& backend, std::shared_ptr<Model> model) {
+  return std::make_unique<painter_on<Backend, Model>>(backend, std::move(model));
 }
 
 template <class Backend>

@@ -8,9 +8,13 @@ namespace text_to_emoji {
 
 template std::unique_ptr<painter> make_painter(fewstep::cuda_backend&,
                                                std::shared_ptr<emoji_generator<fewstep::cuda_backend>>);
+template std::unique_ptr<painter> make_painter(fewstep::cuda_backend&,
+                                               std::shared_ptr<emoji_reference<fewstep::cuda_backend>>);
 template std::unique_ptr<painter> runtime_on<fewstep::cuda_backend>::load(const std::filesystem::path&);
 template std::unique_ptr<painter> make_painter(fewstep::emulated_backend&,
                                                std::shared_ptr<emoji_generator<fewstep::emulated_backend>>);
+template std::unique_ptr<painter> make_painter(fewstep::emulated_backend&,
+                                               std::shared_ptr<emoji_reference<fewstep::emulated_backend>>);
 template std::unique_ptr<painter> runtime_on<fewstep::emulated_backend>::load(const std::filesystem::path&);
 
 }  // namespace text_to_emoji
