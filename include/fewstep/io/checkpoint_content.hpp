@@ -56,7 +56,8 @@ struct checkpoint_content {
     throw std::runtime_error(message("checkpoint '", name, "' ", parts...));
   }
 
-  /// For a name that one of file and program does not know: which version wrote the file, unless it is this one.
+  /// For what one of file and program does not know, or knows as something else: which version wrote the file, unless
+  /// it is this one.
   [[nodiscard]] std::string origin() const {
     const auto version = tensors.metadata().find(checkpoint_version_key);
     if (version == tensors.metadata().end())
@@ -88,8 +89,7 @@ class checkpoint_checker : public checkpoint_archive<checkpoint_checker> {
 
   template <class T>
   void must_match(std::string_view given_name, const T& value) {
-    const auto full = name_in_file(prefix_ + std::string(given_name));
-    const auto name = std::string_view(full).substr(prefix_.size());
+    const std::string name = name_in_file(std::string(given_name)), full = prefix_ + name;
     if constexpr (std::same_as<T, std::string>) {
       (*this)(name, value);
       const std::string& stored = content_->text(full);
@@ -137,17 +137,24 @@ class checkpoint_checker : public checkpoint_archive<checkpoint_checker> {
     const auto& stored = content_->tensors.shape(name);
     if (!std::equal(stored.begin(), stored.end(), shape.begin(), shape.end()))
       content_->fail("holds '", name, "' with shape ", shape_text(stored), ", but this program expects ",
-                     shape_text(shape));
+                     shape_text(shape), content_->origin());
     if constexpr (std::same_as<std::remove_cv_t<T>, bool>) check_flags(name);
   }
 
   /// That of an older file, if only that is there.
-  [[nodiscard]] std::string name_in_file(std::string full) const {
-    const std::size_t last = full.find_last_of("./") + 1;
-    const std::string_view before = name_before(std::string_view(full).substr(last));
-    if (before.empty() || content_->tensors.contains(full)) return full;
-    const std::string former = full.substr(0, last) + std::string(before);
-    return content_->tensors.contains(former) ? former : full;
+  [[nodiscard]] std::string name_in_file(std::string name) const {
+    if (holds(prefix_ + name)) return name;
+    std::size_t first = 0;  // a setting is looked for with all its groups, then with fewer
+    do {
+      const std::string_view before = name_before(std::string_view(name).substr(first));
+      const std::string former = name.substr(0, first) + std::string(before);
+      if (!before.empty() && holds(prefix_ + former)) return former;
+      first = name.find_first_of("./", first) + 1;
+    } while (first > 0);
+    return name;
+  }
+  [[nodiscard]] bool holds(const std::string& full) const {
+    return content_->tensors.contains(full) || content_->tensors.metadata().contains(full);
   }
 
   /// A bool that is neither 0 nor 1 would be undefined behaviour.
@@ -178,7 +185,7 @@ class checkpoint_checker : public checkpoint_archive<checkpoint_checker> {
     check_type<typename Vector::value_type>(name);
     if (content_->tensors.shape(name).size() != 1)
       content_->fail("holds '", name, "' with shape ", shape_text(content_->tensors.shape(name)),
-                     ", but this program expects one dimension");
+                     ", but this program expects one dimension", content_->origin());
   }
 
   template <class Vector>
@@ -206,7 +213,8 @@ class checkpoint_checker : public checkpoint_archive<checkpoint_checker> {
     if (!content_->tensors.contains(name)) content_->fail("has no value '", name, "'", content_->origin());
     constexpr auto wanted = element_type_of<std::remove_cv_t<T>>();
     if (const auto stored = content_->tensors.type(name); stored != wanted)
-      content_->fail("holds '", name, "' as ", info(stored).name, ", but this program expects ", info(wanted).name);
+      content_->fail("holds '", name, "' as ", info(stored).name, ", but this program expects ", info(wanted).name,
+                     content_->origin());
   }
 
   void ask(const std::string& name) {
