@@ -67,23 +67,19 @@ int serve() {
 class served_generator {
  public:
   using context_type = std::int32_t;
-  struct workspace_type {};
 
   explicit served_generator(const std::vector<std::string>& command) : server_(command) {}
 
   index_t sample_size() const { return 2; }
   fewstep::edm_consistency preconditioner() const { return {.sigma_max = 5.0f}; }
-  workspace_type make_workspace(cpu_backend&, index_t) const { return {}; }
-  std::size_t workspace_bytes(const cpu_backend&, index_t) const { return 0; }
   vec<float> parameters() { return fewstep::as_vec(std::span<float>(parameters_)); }
   vec<float> gradients() { return fewstep::as_vec(std::span<float>(gradients_)); }
 
-  void predict(cpu_backend&, rows_of_call rows, matrix<float> o, workspace_type&) {
+  void predict(cpu_backend&, rows_of_call rows, matrix<float> o) {
     send_call(false, rows);
     receive(o);
   }
-  void forward(cpu_backend& b, rows_of_call rows, matrix<float> o, workspace_type& w) { predict(b, rows, o, w); }
-  void backward(cpu_backend&, rows_of_call rows, matrix<const float> o_gradient, workspace_type&) {
+  void backward(cpu_backend&, rows_of_call rows, matrix<const float> o_gradient) {
     send_call(true, rows);
     send(o_gradient), send(gradients());
     receive(gradients());

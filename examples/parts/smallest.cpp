@@ -26,19 +26,15 @@ static_assert(preconditioning<plain>);
 //! [generator]
 struct constant {
   using context_type = std::int32_t;
-  struct workspace_type {};
   std::vector<float> values = std::vector<float>(2), slopes = std::vector<float>(2);
 
   index_t sample_size() const { return 2; }
   plain preconditioner() const { return {}; }
-  workspace_type make_workspace(cpu_backend&, index_t) { return {}; }
-  std::size_t workspace_bytes(const cpu_backend&, index_t) const { return 0; }
 
-  void predict(cpu_backend&, batch<context_type> rows, matrix<float> o, workspace_type&) {
+  void predict(cpu_backend&, batch<context_type> rows, matrix<float> o) {
     for (index_t r = 0; r < rows.rows(); ++r) std::copy(values.begin(), values.end(), o.row(r));
   }
-  void forward(cpu_backend& b, batch<context_type> rows, matrix<float> o, workspace_type& w) { predict(b, rows, o, w); }
-  void backward(cpu_backend&, batch<context_type>, matrix<const float> o_gradient, workspace_type&) {
+  void backward(cpu_backend&, batch<context_type>, matrix<const float> o_gradient) {
     for (index_t r = 0; r < o_gradient.rows(); ++r)
       for (std::size_t d = 0; d < slopes.size(); ++d) slopes[d] += o_gradient.row(r)[d];
   }

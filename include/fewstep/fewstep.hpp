@@ -43,6 +43,7 @@
 #include <fewstep/generator/guided.hpp>
 #include <fewstep/generator/mlp_generator.hpp>
 #include <fewstep/generator/rescaled.hpp>
+#include <fewstep/generator/row_generator.hpp>
 #include <fewstep/generator/text_unet.hpp>
 #include <fewstep/loss/auxiliary_loss.hpp>
 #include <fewstep/loss/consistency_regularizer.hpp>

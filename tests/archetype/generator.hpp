@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <type_traits>
 
-/// The smallest model of fewstep::generator, and models that lack one requirement each.
+/// Models of fewstep::generator, with a workspace and without, and models that lack one requirement each.
 namespace generator_archetype {
 
 using fewstep::batch;
@@ -76,6 +76,23 @@ struct archetype : types_of<D> {
   void backward(cpu_backend&, rows, matrix<const float>, matrix<float>, workspace&) requires(D != drop::state_gradient);
   vec<float> parameters() requires(D != drop::parameters);
   vec<std::conditional_t<D == drop::const_gradients, const float, float>> gradients() requires(D != drop::gradients);
+};
+
+/// The smallest model without a workspace.
+template <drop D = drop::nothing>
+struct without_workspace {
+  using context_type = context;
+  without_workspace() = delete;
+  without_workspace(const without_workspace&) = delete;
+  without_workspace& operator=(const without_workspace&) = delete;
+
+  index_t sample_size() const;
+  fewstep::edm_consistency preconditioner() const;
+  void predict(cpu_backend&, batch<context>, matrix<float>) requires(D != drop::predict);
+  void backward(cpu_backend&, batch<context>, matrix<const float>) requires(D != drop::backward);
+  void backward(cpu_backend&, batch<context>, matrix<const float>, matrix<float>) requires(D != drop::state_gradient);
+  vec<float> parameters();
+  vec<float> gradients();
 };
 
 }  // namespace generator_archetype

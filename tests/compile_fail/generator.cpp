@@ -29,3 +29,10 @@ using without_gradients =
     with_generator<archetype<drop::gradients>>;  // error: fewstep::generator: vec<float> gradients
 using without_const_gradients =
     with_generator<archetype<drop::const_gradients>>;  // error: fewstep::generator: vec<float> gradients
+
+using complete_without_workspace = with_generator<without_workspace<>>;
+using without_plain_predict =
+    with_generator<without_workspace<drop::predict>>;  // error: fewstep::predictor: void predict\(Backend&,
+                                                       // batch<context_type> rows, matrix<float> o\) is missing
+using without_plain_backward =
+    with_generator<without_workspace<drop::backward>>;  // error: fewstep::generator: void backward.* o_gradient\) is

@@ -6,6 +6,8 @@
 #include <fewstep/generator/mlp_generator.hpp>
 #include <fewstep/generator/text_unet.hpp>
 
+#include <type_traits>
+
 namespace {
 
 using namespace generator_archetype;
@@ -26,6 +28,16 @@ static_assert(!fewstep::generator<archetype<drop::gradients>, cpu_backend>);
 static_assert(!fewstep::generator<archetype<drop::const_gradients>, cpu_backend>);
 static_assert(fewstep::predictor<archetype<drop::backward>, cpu_backend>, "a predictor need not be trained");
 static_assert(!fewstep::predictor<int, cpu_backend>);
+
+static_assert(fewstep::generator<without_workspace<>, cpu_backend>);
+static_assert(!fewstep::predictor<without_workspace<drop::predict>, cpu_backend>);
+static_assert(!fewstep::generator<without_workspace<drop::backward>, cpu_backend>);
+static_assert(fewstep::predictor<without_workspace<drop::backward>, cpu_backend>);
+static_assert(fewstep::differentiable_generator<without_workspace<>, cpu_backend>);
+static_assert(!fewstep::differentiable_generator<without_workspace<drop::state_gradient>, cpu_backend>);
+static_assert(fewstep::generator<without_workspace<drop::state_gradient>, cpu_backend>);
+static_assert(std::is_empty_v<fewstep::workspace_of<without_workspace<>>>);
+static_assert(std::is_same_v<fewstep::workspace_of<archetype<>>, workspace>);
 
 static_assert(fewstep::differentiable_generator<archetype<>, cpu_backend>);
 static_assert(!fewstep::differentiable_generator<archetype<drop::backward>, cpu_backend>);

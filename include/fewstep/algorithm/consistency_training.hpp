@@ -83,7 +83,7 @@ class consistency_training {
                  .max_gradient_norm = o.max_gradient_norm,
                  .ema = {.decay = o.ema_decay, .warmup = true},
                  .schedule = o.schedule}),
-        workspace_(model.make_workspace(backend, o.batch)),
+        workspace_(detail::make_workspace(backend, model, o.batch)),
         clean_(backend, length_product(o.batch, size_)),
         noised_(backend, {o.batch, size_}),
         earlier_(backend, {o.batch, size_}),
@@ -155,17 +155,17 @@ class consistency_training {
     noise_examples(backend_, noised_examples<decltype(p)>{clean, noised_.view(), earlier_.view(), times_.device(),
                                                           earlier_times_.device(), p, noise_.device()});
     if (!denoises)
-      model_.predict(backend_, {earlier_.view(), earlier_times_.view(), contexts_.view()}, earlier_output_.view(),
-                     workspace_);
+      detail::predict(backend_, model_, {earlier_.view(), earlier_times_.view(), contexts_.view()},
+                      earlier_output_.view(), workspace_);
     const batch<context_type> rows{noised_.view(), times_.view(), contexts_.view()};
-    model_.forward(backend_, rows, output_.view(), workspace_);
+    detail::forward(backend_, model_, rows, output_.view(), workspace_);
     apply_loss(backend_, consistency_loss<decltype(p)>{clean, noised_.view(), earlier_.view(), earlier_output_.view(),
                                                        output_.view(), times_.device(), earlier_times_.device(),
                                                        losses_.device(), p, static_cast<double>(options_.huber),
                                                        static_cast<double>(options_.sigma_data), denoises});
     const vec<float> g = model_.gradients();
     backend_.for_each(g.size(), detail::fill<float>{g.data, 0.0f});
-    model_.backward(backend_, rows, output_.view(), workspace_);
+    detail::backward(backend_, model_, rows, output_.view(), workspace_);
   }
 
   Backend& backend_;
@@ -174,7 +174,7 @@ class consistency_training {
   consistency_training_options options_;
   index_t size_;
   parameter_update<Backend, Generator, Optimizer> update_;
-  typename Generator::workspace_type workspace_;
+  workspace_of<Generator> workspace_;
   mirrored<float, Backend> clean_;
   tensor<float, 2, Backend> noised_, earlier_, output_, earlier_output_;
   mirrored<float, Backend> times_, earlier_times_;

@@ -78,7 +78,7 @@ class direct_reward_gradient {
         tables_(tables()),
         plan_(plan()),
         experience_(backend, model, tables_.back(), experience_settings(), parts_.decoder),
-        workspace_(model.make_workspace(backend, plan_.rows)),
+        workspace_(detail::make_workspace(backend, model, plan_.rows)),
         output_(backend, {plan_.rows, model.sample_size()}),
         of_states_(backend, {goes_back ? plan_.rows : 0, model.sample_size()}),
         gradient_(backend, {options_.batch.samples(), model.sample_size()}),
@@ -230,17 +230,17 @@ class direct_reward_gradient {
       in_parts([&](index_t first, index_t count) {
         const auto rows = path().rows(k * samples + first, count);
         const matrix<float> o = output_.view().subview(0, count), g = gradient_.view().subview(first, count);
-        model_.forward(backend_, rows, o, workspace_);
+        detail::forward(backend_, model_, rows, o, workspace_);
         backend_.for_each(g.size(), detail::scale<float>{g.data, o.data, by.on_output});
         if constexpr (goes_back) {
           if (k > first_call) {
             const matrix<float> of_states = of_states_.view().subview(0, count);
-            model_.backward(backend_, rows, o, of_states, workspace_);
+            detail::backward(backend_, model_, rows, o, of_states, workspace_);
             backend_.for_each(g.size(), detail::scale_and_add<float>{g.data, of_states.data, by.on_state});
             return;
           }
         }
-        model_.backward(backend_, rows, o, workspace_);
+        detail::backward(backend_, model_, rows, o, workspace_);
       });
     }
   }
@@ -266,7 +266,7 @@ class direct_reward_gradient {
                                               .value()};
     return fixed.fitted(options_.training.memory_budget, samples, row_block_of(model_), [&](index_t at_once) {
       const saturated_size rows = saturated_size(at_once) * (goes_back ? 2 : 1);
-      return (saturated_size(model_.workspace_bytes(backend_, at_once)) + rows * size * sizeof(float) +
+      return (saturated_size(detail::workspace_bytes(backend_, model_, at_once)) + rows * size * sizeof(float) +
               experience_type::workspace_bytes(backend_, model_, experience_settings()) +
               parts_.auxiliary.workspace_bytes(backend_, model_, samples, at_once))
           .value();
@@ -280,7 +280,7 @@ class direct_reward_gradient {
   std::vector<step_table> tables_;
   memory_plan plan_;
   experience_type experience_;
-  typename Generator::workspace_type workspace_;
+  workspace_of<Generator> workspace_;
   tensor<float, 2, Backend> output_, of_states_;  // of a micro-batch: network outputs, gradients by the states
   tensor<float, 2, Backend> gradient_;            // of the loss by the state of every sample
   decoded_gradient<Backend, decoder_type> of_decoded_;

@@ -58,7 +58,7 @@ class experience {
         path_(backend, std::move(table), prompts_ * samples_per_prompt_, model.sample_size(),
               {.keeps_outputs = o.keeps_outputs}),
         advantages_(backend, path_.table().horizon() * path_.samples()),
-        workspace_(model.make_workspace(backend, 0)),
+        workspace_(detail::make_workspace(backend, model, 0)),
         output_(backend, {outputs_at_once(o), path_.dimension()}),
         decoded_(backend, {decodes ? path_.samples() : 0, decoder.decoded_size(path_.dimension())}),
         seen_(backend, length_product(path_.samples(), decoder.decoded_size(path_.dimension()))),
@@ -108,7 +108,7 @@ class experience {
   /// Bytes of what sampling needs beside them: the network's workspace and its outputs.
   [[nodiscard]] static std::size_t workspace_bytes(const Backend& backend, const Generator& model,
                                                    const experience_options& o) {
-    return (saturated_size(model.workspace_bytes(backend, 0)) +
+    return (saturated_size(detail::workspace_bytes(backend, model, 0)) +
             saturated_size(outputs_at_once(o)) * model.sample_size() * sizeof(float))
         .value();
   }
@@ -267,7 +267,7 @@ class experience {
   std::string_view caller_;
   trajectory<Backend, Context> path_;
   mirrored<float, Backend> advantages_;  // [H B]
-  typename Generator::workspace_type workspace_;
+  workspace_of<Generator> workspace_;
   tensor<float, 2, Backend> output_;
   tensor<float, 2, Backend> decoded_;
   mutable fetched<float, Backend> seen_;

@@ -269,7 +269,7 @@ class policy_gradient {
                                                               options_.batch.samples());
     const index_t rows = table.trained * options_.batch.samples();
     return fixed.fitted(options_.training.memory_budget, rows, row_block_of(model_), [&](index_t at_once) {
-      return (saturated_size(model_.workspace_bytes(backend_, at_once)) +
+      return (saturated_size(detail::workspace_bytes(backend_, model_, at_once)) +
               experience_type::workspace_bytes(backend_, model_, experience_settings()) +
               parts_.auxiliary.workspace_bytes(backend_, model_, options_.batch.samples(), at_once) +
               gradient_type::row_bytes(replay_of(at_once), model_.sample_size()))

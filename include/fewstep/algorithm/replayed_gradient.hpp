@@ -47,7 +47,7 @@ class replayed_gradient {
   replayed_gradient(Backend& backend, Generator& model, const path_type& path, const replay_settings& s)
       : settings_(s),
         replay_(backend, path, s.minibatches, s.rows_at_once, over_trajectories ? s.samples_per_prompt : 0),
-        workspace_(model.make_workspace(backend, s.rows_at_once)),
+        workspace_(detail::make_workspace(backend, model, s.rows_at_once)),
         output_(backend, {s.rows_at_once, path.dimension()}),
         reference_(backend, {has_reference ? s.rows_at_once : 0, path.dimension()}),
         weights_(over_trajectories ? path.samples() : 0),
@@ -65,7 +65,7 @@ class replayed_gradient {
   }
 
   /// Of the rows that are replayed at once; scratch between calls.
-  [[nodiscard]] typename Generator::workspace_type& workspace() { return workspace_; }
+  [[nodiscard]] workspace_of<Generator>& workspace() { return workspace_; }
 
   void begin_pass(Backend& backend, const path_type& path, std::uint64_t seed, std::uint64_t pass) {
     replay_.begin_pass(backend, path, seed, pass);
@@ -125,14 +125,14 @@ class replayed_gradient {
     each_micro_batch(backend, from, places,
                      [&](const transition_rows<context_type>& replayed, matrix<float> o, index_t at) {
                        matrix<float> reference{nullptr, o.extents};
-                       model.forward(backend, replayed.rows, o, workspace_);
+                       detail::forward(backend, model, replayed.rows, o, workspace_);
                        if constexpr (has_reference) {
                          reference = reference_.view().subview(0, o.rows());
                          regularizer.reference_output(backend, replayed.rows, reference);
                        }
                        score_replayed(backend, path, replayed, o, reference, at);
                        path.clear_left_out(backend, o, [&](index_t i) { return replay_.row_at(path, at + i); });
-                       model.backward(backend, replayed.rows, o, workspace_);
+                       detail::backward(backend, model, replayed.rows, o, workspace_);
                      });
   }
 
@@ -193,7 +193,7 @@ class replayed_gradient {
     if (moved) {
       each_micro_batch(backend, from, places,
                        [&](const transition_rows<context_type>& replayed, matrix<float> o, index_t at) {
-                         model.predict(backend, replayed.rows, o, workspace_);
+                         detail::predict(backend, model, replayed.rows, o, workspace_);
                          score_replayed(backend, path, replayed, o, {nullptr, o.extents}, at);
                        });
       const std::span<const score> moved_scores = scores(backend, places);
@@ -213,7 +213,7 @@ class replayed_gradient {
 
   replay_settings settings_;
   replay<Backend, context_type> replay_;
-  typename Generator::workspace_type workspace_;
+  workspace_of<Generator> workspace_;
   tensor<float, 2, Backend> output_, reference_;
   trajectory_weights weights_;
   mirrored<float, Backend> row_weights_;  // by row of the trajectory, of objectives over trajectories

@@ -3,8 +3,9 @@
 
 #include <fewstep/backend/backend.hpp>
 #include <fewstep/core/view.hpp>
-#include <fewstep/generator/context_rows.hpp>
+#include <fewstep/generator/batch.hpp>
 #include <fewstep/generator/preconditioning.hpp>
+#include <fewstep/generator/workspace.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -14,21 +15,6 @@
 
 namespace fewstep {
 
-/// Rows that a generator is asked about: x[B,D] states, times[B] noise levels, contexts[B] what each is conditioned on.
-/// Every row has its own time, so a whole trajectory is replayed as one batch; rows that share a context share its
-/// copy.
-template <class Context>
-struct batch {
-  matrix<const float> x;
-  vec<const float> times;
-  context_rows<Context> contexts;
-
-  [[nodiscard]] FEWSTEP_HD index_t rows() const { return x.rows(); }
-  [[nodiscard]] FEWSTEP_HD batch subview(index_t first, index_t count) const {
-    return {x.subview(first, count), times.subview(first, count), contexts.subview(first, count)};
-  }
-};
-
 namespace detail {
 
 template <class G>
@@ -36,10 +22,6 @@ concept has_context_type = requires {
   typename G::context_type;
 }
 &&std::is_trivially_copyable_v<typename G::context_type>;
-template <class G>
-concept has_workspace_type = requires {
-  typename G::workspace_type;
-};
 template <class G>
 concept has_sample_size = requires(const G& g) {
   { g.sample_size() } -> std::convertible_to<index_t>;
@@ -52,33 +34,67 @@ template <class G>
 using preconditioning_of = decltype(std::declval<const G&>().preconditioner());
 template <class G, class Backend>
 concept has_make_workspace = requires(G& g, Backend& backend, index_t rows) {
-  { g.make_workspace(backend, rows) } -> std::same_as<typename G::workspace_type>;
+  { g.make_workspace(backend, rows) } -> std::same_as<workspace_of<G>>;
+};
+/// make_workspace of a type that has not been declared.
+template <class G, class Backend>
+concept has_unnamed_workspace = !has_workspace_type<G> && requires(G & g, Backend& backend, index_t rows) {
+  g.make_workspace(backend, rows);
 };
 template <class G, class Backend>
 concept has_workspace_bytes = requires(const G& g, Backend& backend, index_t rows) {
   { g.workspace_bytes(backend, rows) } -> std::convertible_to<std::size_t>;
 };
+
+// With a workspace,
 template <class G, class Backend>
 concept has_predict = requires(G& g, Backend& backend, batch<typename G::context_type> rows, matrix<float> o,
-                               typename G::workspace_type& workspace) {
+                               workspace_of<G>& workspace) {
   { g.predict(backend, rows, o, workspace) } -> std::same_as<void>;
 };
 template <class G, class Backend>
 concept has_forward = requires(G& g, Backend& backend, batch<typename G::context_type> rows, matrix<float> o,
-                               typename G::workspace_type& workspace) {
+                               workspace_of<G>& workspace) {
   { g.forward(backend, rows, o, workspace) } -> std::same_as<void>;
 };
 template <class G, class Backend>
 concept has_backward = requires(G& g, Backend& backend, batch<typename G::context_type> rows,
-                                matrix<const float> o_gradient, typename G::workspace_type& workspace) {
+                                matrix<const float> o_gradient, workspace_of<G>& workspace) {
   { g.backward(backend, rows, o_gradient, workspace) } -> std::same_as<void>;
 };
 template <class G, class Backend>
 concept has_state_gradient = requires(G& g, Backend& backend, batch<typename G::context_type> rows,
                                       matrix<const float> o_gradient, matrix<float> x_gradient,
-                                      typename G::workspace_type& workspace) {
+                                      workspace_of<G>& workspace) {
   { g.backward(backend, rows, o_gradient, x_gradient, workspace) } -> std::same_as<void>;
 };
+// and without.
+template <class G, class Backend>
+concept has_plain_predict = requires(G& g, Backend& backend, batch<typename G::context_type> rows, matrix<float> o) {
+  { g.predict(backend, rows, o) } -> std::same_as<void>;
+};
+template <class G, class Backend>
+concept has_plain_backward = requires(G& g, Backend& backend, batch<typename G::context_type> rows,
+                                      matrix<const float> o_gradient) {
+  { g.backward(backend, rows, o_gradient) } -> std::same_as<void>;
+};
+template <class G, class Backend>
+concept has_plain_state_gradient = requires(G& g, Backend& backend, batch<typename G::context_type> rows,
+                                            matrix<const float> o_gradient, matrix<float> x_gradient) {
+  { g.backward(backend, rows, o_gradient, x_gradient) } -> std::same_as<void>;
+};
+
+template <class G, class Backend>
+concept can_predict = (has_workspace_type<G> && has_make_workspace<G, Backend> && has_workspace_bytes<G, Backend> &&
+                       has_predict<G, Backend>) ||
+                      (!has_workspace_type<G> && has_plain_predict<G, Backend>);
+template <class G, class Backend>
+concept can_go_back = (has_workspace_type<G> && has_forward<G, Backend> && has_backward<G, Backend>) ||
+                      (!has_workspace_type<G> && has_plain_backward<G, Backend>);
+template <class G, class Backend>
+concept can_give_state_gradient = (has_workspace_type<G> && has_state_gradient<G, Backend>) ||
+                                  (!has_workspace_type<G> && has_plain_state_gradient<G, Backend>);
+
 template <class G>
 concept has_parameters = requires(G& g) {
   { g.parameters() } -> std::same_as<vec<float>>;
@@ -93,8 +109,11 @@ concept has_gradients = requires(G& g) {
 /// A network that can be sampled from: it gives the raw output o for a batch of rows, and its preconditioning turns o
 /// into the clean prediction f = skip(t) x + out(t) o. The input factor in(t) is applied inside predict.
 ///
-/// predict takes any number of rows, whatever the workspace was made for (forward and backward take at most those).
-/// make_workspace and workspace_bytes are also called with 0 rows; workspace_bytes must not fall as rows grow.
+/// With a workspace_type all calls take a workspace, as the last argument, that make_workspace made for so many rows:
+///   using workspace_type = ...;
+///   workspace_type make_workspace(cpu_backend&, index_t rows);
+///   std::size_t workspace_bytes(const cpu_backend&, index_t rows) const;   before it is made; does not fall with rows
+/// Both are also called with 0 rows. predict takes any number of rows, whatever the workspace was made for.
 ///
 /// What the compiler cannot check: row r of o depends on row r of the batch only, and has the same bits in every batch
 /// (pad to fixed blocks inside where a library's kernels depend on the row count); predict keeps nothing.
@@ -102,21 +121,21 @@ concept has_gradients = requires(G& g) {
 /// Smallest model:
 ///   struct constant {
 ///     using context_type = int;
-///     struct workspace_type {};
 ///     index_t sample_size() const { return 2; }
 ///     edm_consistency preconditioner() const { return {}; }
-///     workspace_type make_workspace(cpu_backend&, index_t) { return {}; }
-///     std::size_t workspace_bytes(const cpu_backend&, index_t) const { return 0; }
-///     void predict(cpu_backend&, batch<int> rows, matrix<float> o, workspace_type&) { ... }
+///     void predict(cpu_backend&, batch<int> rows, matrix<float> o) { ... }
 ///   };
 template <class G, class Backend>
-concept predictor = detail::has_context_type<G> && detail::has_workspace_type<G> && detail::has_sample_size<G> &&
-    detail::has_preconditioner<G> && preconditioning<detail::preconditioning_of<G>> &&
-    detail::has_make_workspace<G, Backend> && detail::has_workspace_bytes<G, Backend> &&
-    detail::has_predict<G, Backend>;
+concept predictor = detail::has_context_type<G> && detail::has_sample_size<G> && detail::has_preconditioner<G> &&
+    preconditioning<detail::preconditioning_of<G>> && detail::can_predict<G, Backend>;
 
-/// A predictor that can be trained: forward keeps in the workspace what backward needs; backward adds into gradients().
-/// parameters() and gradients() are flat arrays of equal length; they stay where they are for the generator's lifetime.
+/// A predictor that can be trained: it also has
+///   void backward(cpu_backend&, batch<int> rows, matrix<const float> o_gradient);   adds into gradients()
+///   vec<float> parameters();
+///   vec<float> gradients();
+/// the last two being flat arrays of equal length that stay where they are for the generator's lifetime. With a
+/// workspace it has forward too, which is predict (and takes at most the workspace's rows) but keeps in the workspace
+/// what backward needs.
 /// A generator that keeps something made of its parameters offers void parameters_changed(), which trainers call after
 /// every step; one that holds more memory than those arrays, std::size_t held_bytes(bool trained) const, for the memory
 /// plan: where it is trained, or what comes with predictions alone.
@@ -126,19 +145,18 @@ concept predictor = detail::has_context_type<G> && detail::has_workspace_type<G>
 /// The workspace owns all state between forward and backward, so that two evaluations can be in flight.
 /// check_generator (testing/check_generator.hpp) tries all of this.
 template <class G, class Backend>
-concept generator = predictor<G, Backend> && detail::has_forward<G, Backend> && detail::has_backward<G, Backend> &&
-    detail::has_parameters<G> && detail::has_gradients<G>;
+concept generator =
+    predictor<G, Backend> && detail::can_go_back<G, Backend> && detail::has_parameters<G> && detail::has_gradients<G>;
 
 /// A generator whose output can be differentiated by the state too: an overload of backward that also writes
 /// x_gradient[B, D] = d <o, o_gradient> / dx, row by row, the factor in(t) included. What it adds to gradients() has
 /// the bits of the other overload. Gradients of a reward go through several network calls by it.
 ///
 /// Smallest model: a generator with
-///   void backward(cpu_backend&, batch<int> rows, matrix<const float> o_gradient, matrix<float> x_gradient,
-///                 workspace_type&) { ... }
+///   void backward(cpu_backend&, batch<int> rows, matrix<const float> o_gradient, matrix<float> x_gradient) { ... }
 /// check_generator compares it with central differences.
 template <class G, class Backend>
-concept differentiable_generator = generator<G, Backend> && detail::has_state_gradient<G, Backend>;
+concept differentiable_generator = generator<G, Backend> && detail::can_give_state_gradient<G, Backend>;
 
 namespace detail {
 
@@ -150,13 +168,12 @@ consteval bool require_predictor() {
   static_assert(has_context_type<G>,
                 "fewstep::predictor: context_type is missing or not trivially copyable; declare "
                 "using context_type = ..., a number or a struct of a fixed size (a text is encoded before)");
-  static_assert(has_workspace_type<G>,
-                "fewstep::predictor: workspace_type is missing; declare what lives between forward and backward");
   static_assert(has_sample_size<G>, "fewstep::predictor: index_t sample_size() const is missing");
   static_assert(has_preconditioner<G>, "fewstep::predictor: preconditioner() const is missing");
   if constexpr (has_preconditioner<G>) require_preconditioning<preconditioning_of<G>>();
-  constexpr bool types = has_context_type<G> && has_workspace_type<G>;
-  if constexpr (types) {
+  static_assert(!has_unnamed_workspace<G, Backend>,
+                "fewstep::predictor: workspace_type is missing; declare what make_workspace returns");
+  if constexpr (has_context_type<G> && has_workspace_type<G>) {
     static_assert(has_make_workspace<G, Backend>,
                   "fewstep::predictor: workspace_type make_workspace(Backend&, index_t rows) is missing");
     static_assert(has_workspace_bytes<G, Backend>,
@@ -164,6 +181,10 @@ consteval bool require_predictor() {
     static_assert(has_predict<G, Backend>,
                   "fewstep::predictor: void predict(Backend&, batch<context_type> rows, matrix<float> o, "
                   "workspace_type&) is missing");
+  } else if constexpr (has_context_type<G> && !has_unnamed_workspace<G, Backend>) {
+    static_assert(has_plain_predict<G, Backend>,
+                  "fewstep::predictor: void predict(Backend&, batch<context_type> rows, matrix<float> o) is missing "
+                  "(there is no workspace_type)");
   }
   return predictor<G, Backend>;
 }
@@ -179,6 +200,10 @@ consteval bool require_generator() {
     static_assert(has_backward<G, Backend>,
                   "fewstep::generator: void backward(Backend&, batch<context_type> rows, matrix<const float> "
                   "o_gradient, workspace_type&) is missing");
+  } else if constexpr (has_context_type<G> && !has_unnamed_workspace<G, Backend>) {
+    static_assert(has_plain_backward<G, Backend>,
+                  "fewstep::generator: void backward(Backend&, batch<context_type> rows, matrix<const float> "
+                  "o_gradient) is missing (there is no workspace_type)");
   }
   static_assert(has_parameters<G>, "fewstep::generator: vec<float> parameters() is missing");
   static_assert(has_gradients<G>, "fewstep::generator: vec<float> gradients() is missing");

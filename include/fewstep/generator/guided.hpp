@@ -85,7 +85,7 @@ class guided {
     friend guided;
 
     workspace_type(Backend& backend, const guided& model, index_t rows)
-        : inner_(model.model_->make_workspace(backend, model.evaluated(rows))),
+        : inner_(detail::make_workspace(backend, *model.model_, model.evaluated(rows))),
           rows_(rows),
           room_(model.room(backend, rows)),
           x_(backend, {2 * room_, model.sample_size()}),
@@ -101,7 +101,7 @@ class guided {
       });
     }
 
-    typename Generator::workspace_type inner_;
+    workspace_of<Generator> inner_;
     index_t rows_, room_;
     tensor<float, 2, Backend> x_, o_;
     tensor<float, 1, Backend> times_;
@@ -155,46 +155,46 @@ class guided {
   [[nodiscard]] std::size_t workspace_bytes(const Backend& backend, index_t rows) const {
     const saturated_size size = saturated_size(sample_size()) * sizeof(float);
     const saturated_size paired = room(backend, rows), differentiated = this->differentiated(rows);
-    return (model_->workspace_bytes(backend, evaluated(rows)) +
+    return (detail::workspace_bytes(backend, *model_, evaluated(rows)) +
             2 * paired * (2 * size + sizeof(float) + sizeof(std::int32_t)) + 2 * differentiated * size)
         .value();
   }
 
   void predict(Backend& backend, batch<context_type> rows, matrix<float> o, workspace_type& workspace) {
-    if (!guides()) return model_->predict(backend, rows, o, workspace.inner_);
+    if (!guides()) return detail::predict(backend, *model_, rows, o, workspace.inner_);
     check(rows.contexts);
     for (index_t first = 0; first < rows.rows(); first += workspace.room_) {
       const index_t n = std::min(workspace.room_, rows.rows() - first);
       const batch<context_type> pairs = pair(backend, rows.subview(first, n), workspace);
-      model_->predict(backend, pairs, workspace.outputs(n), workspace.inner_);
+      detail::predict(backend, *model_, pairs, workspace.outputs(n), workspace.inner_);
       guide(backend, workspace.outputs(n), o.subview(first, n));
     }
   }
 
   void forward(Backend& backend, batch<context_type> rows, matrix<float> o, workspace_type& workspace) requires trains {
     workspace.expect_room("guided: forward", rows.rows());
-    if (!guides()) return model_->forward(backend, rows, o, workspace.inner_);
+    if (!guides()) return detail::forward(backend, *model_, rows, o, workspace.inner_);
     check(rows.contexts);
-    model_->forward(backend, pair(backend, rows, workspace), workspace.outputs(rows.rows()), workspace.inner_);
+    detail::forward(backend, *model_, pair(backend, rows, workspace), workspace.outputs(rows.rows()), workspace.inner_);
     guide(backend, workspace.outputs(rows.rows()), o);
   }
 
   void backward(Backend& backend, batch<context_type> rows, matrix<const float> o_gradient,
                 workspace_type& workspace) requires trains {
     workspace.expect_room("guided: backward", rows.rows());
-    if (!guides()) return model_->backward(backend, rows, o_gradient, workspace.inner_);
+    if (!guides()) return detail::backward(backend, *model_, rows, o_gradient, workspace.inner_);
     const batch<context_type> pairs = pair_gradient(backend, rows, o_gradient, workspace);
-    model_->backward(backend, pairs, workspace.outputs(rows.rows()), workspace.inner_);
+    detail::backward(backend, *model_, pairs, workspace.outputs(rows.rows()), workspace.inner_);
   }
 
   /// As above, and writes the gradient of the states.
   void backward(Backend& backend, batch<context_type> rows, matrix<const float> o_gradient, matrix<float> x_gradient,
                 workspace_type& workspace) requires differentiates {
     workspace.expect_room("guided: backward", rows.rows());
-    if (!guides()) return model_->backward(backend, rows, o_gradient, x_gradient, workspace.inner_);
+    if (!guides()) return detail::backward(backend, *model_, rows, o_gradient, x_gradient, workspace.inner_);
     const batch<context_type> pairs = pair_gradient(backend, rows, o_gradient, workspace);
     const matrix<float> gradient = workspace.x_gradient_.view().subview(0, 2 * rows.rows());
-    model_->backward(backend, pairs, workspace.outputs(rows.rows()), gradient, workspace.inner_);
+    detail::backward(backend, *model_, pairs, workspace.outputs(rows.rows()), gradient, workspace.inner_);
     for_each_row(backend, rows.rows(), detail::add_pairs{gradient, x_gradient});
   }
 

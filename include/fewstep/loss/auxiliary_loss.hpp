@@ -36,8 +36,7 @@ concept has_auxiliary_bytes = requires(const L& l, const Backend& backend, const
   { l.workspace_bytes(backend, model, n, n) } -> std::convertible_to<std::size_t>;
 };
 template <class L, class Backend, class Generator>
-concept has_add_gradient = requires(L& l, Backend& backend, Generator& model,
-                                    typename Generator::workspace_type& workspace,
+concept has_add_gradient = requires(L& l, Backend& backend, Generator& model, workspace_of<Generator>& workspace,
                                     const trajectory<Backend, typename Generator::context_type>& path,
                                     auxiliary_key key) {
   { l.add_gradient(backend, model, workspace, path, key) } -> std::same_as<double>;
@@ -61,7 +60,7 @@ concept has_add_gradient = requires(L& l, Backend& backend, Generator& model,
 ///   struct nothing {
 ///     void prepare(cpu_backend&, model_type&, const step_table&, index_t, index_t) {}
 ///     std::size_t workspace_bytes(const cpu_backend&, const model_type&, index_t, index_t) const { return 0; }
-///     double add_gradient(cpu_backend&, model_type&, model_type::workspace_type&,
+///     double add_gradient(cpu_backend&, model_type&, workspace_of<model_type>&,
 ///                         const trajectory<cpu_backend, int>&, auxiliary_key) { return 0; }
 ///   };
 /// auxiliary_losses makes one of several.
@@ -146,7 +145,7 @@ class auxiliary_losses {
   }
   template <class Backend, class Generator>
   requires(auxiliary_loss<Losses, Backend, Generator>&&...) double add_gradient(
-      Backend& backend, Generator& model, typename Generator::workspace_type& workspace,
+      Backend& backend, Generator& model, workspace_of<Generator>& workspace,
       const trajectory<Backend, typename Generator::context_type>& path, auxiliary_key key) {
     double sum = 0;
     std::apply([&](Losses&... losses) { ((sum += losses.add_gradient(backend, model, workspace, path, key)), ...); },

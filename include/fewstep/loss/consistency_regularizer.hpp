@@ -107,7 +107,7 @@ class consistency_regularizer {
   }
 
   template <class Generator>
-  double add_gradient(Backend& backend, Generator& model, typename Generator::workspace_type& workspace,
+  double add_gradient(Backend& backend, Generator& model, workspace_of<Generator>& workspace,
                       const trajectory<Backend, typename Generator::context_type>& path, auxiliary_key key) {
     if (options_.weight == 0) return 0;
     const index_t samples = path.samples();
@@ -134,10 +134,10 @@ class consistency_regularizer {
                                                            earlier_times, p, noise_.device()});
       clear_left_out(at(noised_), first);
       clear_left_out(at(earlier_), first);
-      model.predict(backend, {at(earlier_), {earlier_times, {count}}, examples.contexts}, at(earlier_output_),
-                    workspace);
+      detail::predict(backend, model, {at(earlier_), {earlier_times, {count}}, examples.contexts}, at(earlier_output_),
+                      workspace);
       const batch<typename Generator::context_type> rows{at(noised_), examples.times, examples.contexts};
-      model.forward(backend, rows, o, workspace);
+      detail::forward(backend, model, rows, o, workspace);
       apply_loss(backend, consistency_loss<decltype(p)>{
                               .clean = examples.x,
                               .noised = rows.x,
@@ -153,7 +153,7 @@ class consistency_regularizer {
                               .denoises = false,
                               .mean_over = static_cast<double>(examples_used) / static_cast<double>(options_.weight)});
       clear_left_out(o, first);
-      model.backward(backend, rows, o, workspace);
+      detail::backward(backend, model, rows, o, workspace);
       backend.synchronize();  // before the host writes another noise_
     });
     losses_.download(backend);

@@ -98,7 +98,7 @@ class last_step_reward {
   }
 
   template <class Generator>
-  double add_gradient(Backend& backend, Generator& model, typename Generator::workspace_type& workspace,
+  double add_gradient(Backend& backend, Generator& model, workspace_of<Generator>& workspace,
                       const trajectory<Backend, typename Generator::context_type>& path, auxiliary_key) {
     using context_type = typename Generator::context_type;
     static_assert(detail::require_differentiable_reward<Reward, context_type>() &&
@@ -109,7 +109,7 @@ class last_step_reward {
       const auto rows = path.rows((table.horizon() - 1) * path.samples() + first, count);
       const matrix<float> o = output_.view().subview(0, count), f = result_.view().subview(0, count),
                           g = gradient_.view().subview(0, count);
-      model.forward(backend, rows, o, workspace);
+      detail::forward(backend, model, rows, o, workspace);
       emit_result(
           backend,
           rollout_result{
@@ -123,7 +123,7 @@ class last_step_reward {
       of_reward_.pass(backend, decode_, f, rows.contexts, g);
       path.clear_left_out(backend, g, first);
       backend.for_each(g.size(), detail::scale<float>{g.data, o.data, last.on_output});
-      model.backward(backend, rows, o, workspace);
+      detail::backward(backend, model, rows, o, workspace);
     });
     kept_rewards_.clear();
     for (std::size_t i = 0; i < rewards_.size(); ++i)

@@ -52,7 +52,7 @@ class generator_particles {
         x_(backend, {particles(), model.sample_size()}),
         other_(backend, {particles(), model.sample_size()}),
         output_(backend, {particles(), model.sample_size()}),
-        workspace_(model.make_workspace(backend, particles())) {
+        workspace_(detail::make_workspace(backend, model, particles())) {
     for (std::size_t k = 0; k < table_.rows.size(); ++k)
       std::fill_n(times_.host().begin() + static_cast<std::ptrdiff_t>(k) * particles(), particles(),
                   table_.rows[k].time);
@@ -154,7 +154,7 @@ class generator_particles {
   mirrored<index_t, Backend> ancestors_;
   mirrored<rollout_noise, Backend> noise_;
   tensor<float, 2, Backend> x_, other_, output_;
-  typename Generator::workspace_type workspace_;
+  workspace_of<Generator> workspace_;
   int at_ = 0;
   int asked_ = -1;  // the step whose output is at hand
 };

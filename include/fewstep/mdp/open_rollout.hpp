@@ -17,8 +17,8 @@ namespace detail {
 /// predict, out of line: whoever asks a network runs the same instructions.
 template <class Backend, class Generator>
 [[gnu::noinline]] void ask(Backend& backend, Generator& model, const batch<typename Generator::context_type>& rows,
-                           matrix<float> o, typename Generator::workspace_type& workspace) {
-  model.predict(backend, rows, o, workspace);
+                           matrix<float> o, workspace_of<Generator>& workspace) {
+  detail::predict(backend, model, rows, o, workspace);
 }
 
 }  // namespace detail
@@ -38,7 +38,7 @@ template <class Backend, class Generator>
 template <class Backend, class Generator, class Context>
 class open_rollout {
  public:
-  open_rollout(Backend& backend, Generator& model, typename Generator::workspace_type& workspace,
+  open_rollout(Backend& backend, Generator& model, workspace_of<Generator>& workspace,
                trajectory<Backend, Context>& path, matrix<float> o, const rollout_noise* noise, reduction over,
                index_t first, index_t count, index_t shared = 1)
       : backend_(backend),
@@ -159,7 +159,7 @@ class open_rollout {
 
   Backend& backend_;
   Generator& model_;
-  typename Generator::workspace_type& workspace_;
+  workspace_of<Generator>& workspace_;
   trajectory<Backend, Context>& path_;
   matrix<float> o_;
   const rollout_noise* noise_;

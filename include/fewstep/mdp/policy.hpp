@@ -42,7 +42,7 @@ class policy {
         output_(backend, {1, model.sample_size()}),
         noise_(backend, 1),
         plan_(backend, model.sample_size()),
-        workspace_(model.make_workspace(backend, 1)),
+        workspace_(detail::make_workspace(backend, model, 1)),
         seed_(seed) {
     expects(backend.threads() == 1, [&] {
       return message("policy: the backend has ", backend.threads(),
@@ -91,7 +91,7 @@ class policy {
   mirrored<rollout_noise, Backend> noise_;
   fetched<float, Backend> plan_;
   repeated<Backend> planning_;
-  typename Generator::workspace_type workspace_;
+  workspace_of<Generator> workspace_;
   std::uint64_t seed_;
 };
 

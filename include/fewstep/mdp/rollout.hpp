@@ -15,9 +15,9 @@ namespace fewstep {
 /// together in groups of `shared` start from the same state.
 /// open_rollout is the same in steps.
 template <class Backend, class Generator, class Context>
-void rollout(Backend& backend, Generator& model, typename Generator::workspace_type& workspace,
-             trajectory<Backend, Context>& path, matrix<float> o, const rollout_noise* noise, reduction over,
-             index_t first, index_t count, index_t shared = 1) {
+void rollout(Backend& backend, Generator& model, workspace_of<Generator>& workspace, trajectory<Backend, Context>& path,
+             matrix<float> o, const rollout_noise* noise, reduction over, index_t first, index_t count,
+             index_t shared = 1) {
   if (count == 0) return;
   open_rollout run(backend, model, workspace, path, o, noise, over, first, count, shared);
   run.start();
@@ -28,9 +28,8 @@ void rollout(Backend& backend, Generator& model, typename Generator::workspace_t
 /// As above, on a backend whose operations read the host's memory.
 template <class Backend, class Generator, class Context>
 requires on_host<Backend>
-void rollout(Backend& backend, Generator& model, typename Generator::workspace_type& workspace,
-             trajectory<Backend, Context>& path, matrix<float> o, rollout_noise noise, reduction over, index_t first,
-             index_t count) {
+void rollout(Backend& backend, Generator& model, workspace_of<Generator>& workspace, trajectory<Backend, Context>& path,
+             matrix<float> o, rollout_noise noise, reduction over, index_t first, index_t count) {
   rollout(backend, model, workspace, path, o, &noise, over, first, count);
 }
 

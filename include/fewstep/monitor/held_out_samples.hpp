@@ -77,7 +77,7 @@ class held_out_samples {
               {.keeps_outputs = true}),
         decoded_(backend, {decodes ? path_.samples() : 0, decode_.decoded_size(path_.dimension())}),
         seen_(backend, length_product(path_.samples(), decode_.decoded_size(path_.dimension()))),
-        workspace_(model.make_workspace(backend, 0)),
+        workspace_(detail::make_workspace(backend, model, 0)),
         noise_{seed, first_sample},
         rewards_(static_cast<std::size_t>(path_.samples())) {
     for (index_t r = 0; r < path_.samples(); ++r)
@@ -167,9 +167,9 @@ class held_out_samples {
         "a second generator with a copy of the parameters before training");
     const index_t samples = path_.samples(), rows = path_.trained_rows(), first = path_.first_trained_row();
     if (!scratch_) scratch_.emplace(backend_, rows, path_.dimension());
-    auto workspace = reference.make_workspace(backend_, 0);
+    auto workspace = detail::make_workspace(backend_, reference, 0);
     const matrix<float> theirs = scratch_->reference.view();
-    reference.predict(backend_, path_.rows(first, rows), theirs, workspace);
+    detail::predict(backend_, reference, path_.rows(first, rows), theirs, workspace);
     score_rows(backend_, scored_rows<detail::weighted_log_ratio>{
                              .x = path_.states().subview(first, rows),
                              .next = path_.states().subview(first + samples, rows),
@@ -246,7 +246,7 @@ class held_out_samples {
   trajectory<Backend, context_type> path_;
   tensor<float, 2, Backend> decoded_;
   fetched<float, Backend> seen_;
-  typename Generator::workspace_type workspace_;
+  workspace_of<Generator> workspace_;
   rollout_noise noise_;
   mirrored<rollout_noise, Backend> mirrored_noise_{backend_, 1};
   std::vector<float> rewards_;

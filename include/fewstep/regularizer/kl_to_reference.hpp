@@ -54,7 +54,8 @@ class kl_to_reference {
   /// The reference's workspace, and what it makes of its parameters at its first prediction.
   template <class Backend>
   [[nodiscard]] std::size_t workspace_bytes(const Backend& backend, index_t) const {
-    return (saturated_size(reference_->workspace_bytes(backend, 0)) + detail::held_bytes(*reference_, false)).value();
+    return (saturated_size(detail::workspace_bytes(backend, *reference_, 0)) + detail::held_bytes(*reference_, false))
+        .value();
   }
   /// Throws std::invalid_argument if the outputs of the reference do not mean what those of the model mean, or if it is
   /// the model.
@@ -79,17 +80,17 @@ class kl_to_reference {
   /// A prediction keeps nothing per row, so the workspace is made for none.
   template <class Backend>
   void prepare(Backend& backend, index_t) {
-    workspace_.emplace(reference_->make_workspace(backend, 0));
+    workspace_.emplace(detail::make_workspace(backend, *reference_, 0));
   }
   template <class Backend>
   void reference_output(Backend& backend, batch<typename Reference::context_type> rows, matrix<float> o) {
-    reference_->predict(backend, rows, o, *workspace_);
+    detail::predict(backend, *reference_, rows, o, *workspace_);
   }
 
  private:
   Reference* reference_;
   options options_;
-  std::optional<typename Reference::workspace_type> workspace_;
+  std::optional<workspace_of<Reference>> workspace_;
 };
 
 }  // namespace fewstep

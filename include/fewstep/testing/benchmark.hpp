@@ -36,7 +36,7 @@ struct benchmark_rows {
   using context_type = typename Generator::context_type;
 
   benchmark_rows(cpu_backend& backend, Generator& model, index_t rows, const context_type& context)
-      : workspace(model.make_workspace(backend, rows)),
+      : workspace(detail::make_workspace(backend, model, rows)),
         x(backend, {rows, model.sample_size()}),
         o(backend, {rows, model.sample_size()}),
         times(static_cast<std::size_t>(rows)),
@@ -52,7 +52,7 @@ struct benchmark_rows {
     return {x.view(), as_vec(std::span<const float>(times)), as_vec(std::span<const context_type>(contexts))};
   }
 
-  typename Generator::workspace_type workspace;
+  workspace_of<Generator> workspace;
   cpu_tensor<float, 2> x, o;
   std::vector<float> times;
   std::vector<context_type> contexts;
@@ -67,7 +67,7 @@ void benchmark_predict(::benchmark::State& state, cpu_backend& backend, Generato
   detail::benchmark_rows<Generator> b(backend, model, rows, context);
   const auto n = static_cast<double>(rows);
   run_benchmark(state, backend, {.items = n, .operations = n * operations},
-                [&] { model.predict(backend, b.seen(), b.o.view(), b.workspace); });
+                [&] { detail::predict(backend, model, b.seen(), b.o.view(), b.workspace); });
 }
 
 /// Times forward and backward of `rows` rows, counted as three times the operations of a prediction.
@@ -77,8 +77,8 @@ void benchmark_forward_backward(::benchmark::State& state, cpu_backend& backend,
   detail::benchmark_rows<Generator> b(backend, model, rows, context);
   const auto n = static_cast<double>(rows);
   run_benchmark(state, backend, {.items = n, .operations = 3 * n * operations}, [&] {
-    model.forward(backend, b.seen(), b.o.view(), b.workspace);
-    model.backward(backend, b.seen(), b.x.view(), b.workspace);
+    detail::forward(backend, model, b.seen(), b.o.view(), b.workspace);
+    detail::backward(backend, model, b.seen(), b.x.view(), b.workspace);
   });
 }
 

@@ -27,7 +27,7 @@ inline void expect_same(const std::vector<float>& values, const std::vector<floa
 
 /// Adds the gradient of sum(probe * o), `part` rows a call.
 template <class Backend, class Generator>
-void add_gradient(generator_trial<Backend, Generator>& t, typename Generator::workspace_type& workspace, index_t part,
+void add_gradient(generator_trial<Backend, Generator>& t, workspace_of<Generator>& workspace, index_t part,
                   bool over_output) {
   tensor<float, 2, Backend> elsewhere(t.backend, {part, t.size});
   for (index_t first = 0; first < t.rows; first += part) {
@@ -35,18 +35,18 @@ void add_gradient(generator_trial<Backend, Generator>& t, typename Generator::wo
     t.forward(rows, workspace);
     const matrix<float> gradient = (over_output ? t.o : elsewhere).view().subview(0, rows.rows());
     t.write(t.probe.data() + first * t.size, gradient.data, gradient.size());
-    t.model.backward(t.backend, rows, gradient, workspace);
+    detail::backward(t.backend, t.model, rows, gradient, workspace);
   }
 }
 
 template <class Backend, class Generator>
 void check_evaluations(generator_trial<Backend, Generator>& t) {
-  const auto bytes = [&](index_t rows) { return t.model.workspace_bytes(t.backend, rows); };
+  const auto bytes = [&](index_t rows) { return detail::workspace_bytes(t.backend, t.model, rows); };
   expects(bytes(0) <= bytes(t.block) && bytes(t.block) <= bytes(2 * t.block),
           "check_generator: workspace_bytes falls as the number of rows grows; the largest micro-batch that fits the "
           "memory budget is searched in it");
-  typename Generator::workspace_type none = t.model.make_workspace(t.backend, 0),
-                                     workspace = t.model.make_workspace(t.backend, t.rows);
+  workspace_of<Generator> none = detail::make_workspace(t.backend, t.model, 0),
+                          workspace = detail::make_workspace(t.backend, t.model, t.rows);
   t.output = t.predict(t.all(), none);
   expect_same(t.predict(t.all(), none), t.output,
               "predict gave other bits the second time; it must be a function of the rows and the parameters");
@@ -66,8 +66,8 @@ void check_evaluations(generator_trial<Backend, Generator>& t) {
 
 template <class Backend, class Generator>
 void check_gradient_sums(generator_trial<Backend, Generator>& t) {
-  typename Generator::workspace_type workspace = t.model.make_workspace(t.backend, t.rows),
-                                     other = t.model.make_workspace(t.backend, t.rows);
+  workspace_of<Generator> workspace = detail::make_workspace(t.backend, t.model, t.rows),
+                          other = detail::make_workspace(t.backend, t.model, t.rows);
   const float *parameters = t.model.parameters().data, *gradients = t.model.gradients().data;
   const auto gradient = [&](index_t part, bool over_output) {
     t.fill(t.model.gradients(), 0.0f);
@@ -93,7 +93,7 @@ void check_gradient_sums(generator_trial<Backend, Generator>& t) {
   t.forward(t.all().subview(1, t.rows - 1), other);
   t.predict(t.all().subview(2, t.rows - 2), other);
   t.write(t.probe.data(), t.o.data(), t.rows * t.size);
-  t.model.backward(t.backend, t.all(), t.o.view(), workspace);
+  detail::backward(t.backend, t.model, t.all(), t.o.view(), workspace);
   expect_same(t.read(t.model.gradients()), t.gradient,
               "what another workspace was used for between forward and backward changed the gradients; keep in the "
               "workspace all that backward needs");

@@ -21,7 +21,7 @@ namespace fewstep::detail {
 /// Central difference of sum(probe * o) along the signs of parameters [first, last).
 template <class Backend, class Generator>
 double slope_along(generator_trial<Backend, Generator>& t, index_t first, index_t last, double step,
-                   typename Generator::workspace_type& workspace) {
+                   workspace_of<Generator>& workspace) {
   const auto moved = [&](double by) {
     std::vector<float> part(t.as_found.begin() + first, t.as_found.begin() + last);
     for (index_t i = first; i < last; ++i)
@@ -42,7 +42,7 @@ double slope_along(generator_trial<Backend, Generator>& t, index_t first, index_
 /// the tolerance, what the step still matters, and 16 roundings of every value of o.
 template <class Backend, class Generator>
 void check_gradient(generator_trial<Backend, Generator>& t, double tolerance) {
-  typename Generator::workspace_type workspace = t.model.make_workspace(t.backend, 0);
+  workspace_of<Generator> workspace = detail::make_workspace(t.backend, t.model, 0);
   const auto n = static_cast<index_t>(t.as_found.size()), groups = std::min<index_t>(n, 32);
   double squares = 0, outputs = 0;
   for (const float value : t.as_found) squares += static_cast<double>(value) * static_cast<double>(value);
@@ -72,7 +72,7 @@ void check_gradient(generator_trial<Backend, Generator>& t, double tolerance) {
 
 /// The gradient of sum(probe * o) by the states, `part` rows a call; that of the parameters is made anew.
 template <class Backend, class Generator>
-std::vector<float> state_gradient(generator_trial<Backend, Generator>& t, typename Generator::workspace_type& workspace,
+std::vector<float> state_gradient(generator_trial<Backend, Generator>& t, workspace_of<Generator>& workspace,
                                   index_t part) {
   tensor<float, 2, Backend> x_gradient(t.backend, {t.rows, t.size});
   t.fill({x_gradient.data(), {t.rows * t.size}}, std::numeric_limits<float>::quiet_NaN());
@@ -82,7 +82,7 @@ std::vector<float> state_gradient(generator_trial<Backend, Generator>& t, typena
     t.forward(rows, workspace);
     const matrix<float> gradient = t.o.view().subview(0, rows.rows());
     t.write(t.probe.data() + first * t.size, gradient.data, gradient.size());
-    t.model.backward(t.backend, rows, gradient, x_gradient.view().subview(first, rows.rows()), workspace);
+    detail::backward(t.backend, t.model, rows, gradient, x_gradient.view().subview(first, rows.rows()), workspace);
   }
   const std::vector<float> values = t.read({x_gradient.data(), {x_gradient.size()}});
   for (std::size_t i = 0; i < values.size(); ++i)
@@ -98,7 +98,7 @@ std::vector<float> state_gradient(generator_trial<Backend, Generator>& t, typena
 template <class Backend, class Generator>
 void check_state_gradient(generator_trial<Backend, Generator>& t,
                           double tolerance) requires differentiable_generator<Generator, Backend> {
-  typename Generator::workspace_type workspace = t.model.make_workspace(t.backend, t.rows);
+  workspace_of<Generator> workspace = detail::make_workspace(t.backend, t.model, t.rows);
   const std::vector<float> whole = state_gradient(t, workspace, t.rows);
   expect_same(t.read(t.model.gradients()), t.gradient,
               "backward gave parameter gradients of other bits when it was also asked for the states'");

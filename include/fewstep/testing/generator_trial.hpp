@@ -23,7 +23,7 @@ namespace fewstep::detail {
 template <class Backend, class Generator>
 struct generator_trial {
   using context_type = typename Generator::context_type;
-  using workspace_type = typename Generator::workspace_type;
+  using workspace_type = workspace_of<Generator>;
   using floats = std::vector<float>;
 
   generator_trial(Backend& on, Generator& tried, std::span<const context_type> given, std::uint64_t seed_of_rows)
@@ -79,7 +79,7 @@ struct generator_trial {
 
   floats predict(batch<context_type> part, workspace_type& workspace) {
     const matrix<float> out = unset(part.rows());
-    model.predict(backend, part, out, workspace);
+    detail::predict(backend, model, part, out, workspace);
     const floats values = read({out.data, {out.size()}});
     for (std::size_t i = 0; i < values.size(); ++i)
       expects(std::isfinite(values[i]), [&] {
@@ -90,7 +90,7 @@ struct generator_trial {
   }
   floats forward(batch<context_type> part, workspace_type& workspace) {
     const matrix<float> out = unset(part.rows());
-    model.forward(backend, part, out, workspace);
+    detail::forward(backend, model, part, out, workspace);
     return read({out.data, {out.size()}});
   }
   /// Outputs that are not yet numbers.

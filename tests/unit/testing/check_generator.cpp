@@ -19,7 +19,6 @@ using namespace fewstep;
 // o = w in(t) x + b, the same w and b for both values of a sample.
 struct line {
   using context_type = std::int32_t;  // not looked at: there is no condition
-  struct workspace_type {};           // backward needs nothing but the rows
 
   float parameter[2] = {0.5f, 0.1f}, gradient[2] = {};
 
@@ -27,17 +26,12 @@ struct line {
   edm_consistency preconditioner() const { return {}; }
   vec<float> parameters() { return {parameter, {2}}; }
   vec<float> gradients() { return {gradient, {2}}; }
-  workspace_type make_workspace(cpu_backend&, index_t) const { return {}; }
-  std::size_t workspace_bytes(const cpu_backend&, index_t) const { return 0; }
 
-  void predict(cpu_backend&, batch<std::int32_t> rows, matrix<float> o, workspace_type&) const {
+  void predict(cpu_backend&, batch<std::int32_t> rows, matrix<float> o) const {
     for (index_t r = 0; r < rows.rows(); ++r)
       for (index_t d = 0; d < 2; ++d) o(r, d) = parameter[0] * input(rows, r, d) + parameter[1];
   }
-  void forward(cpu_backend& backend, batch<std::int32_t> rows, matrix<float> o, workspace_type& workspace) const {
-    predict(backend, rows, o, workspace);
-  }
-  void backward(cpu_backend&, batch<std::int32_t> rows, matrix<const float> o_gradient, workspace_type&) {
+  void backward(cpu_backend&, batch<std::int32_t> rows, matrix<const float> o_gradient) {
     for (index_t r = 0; r < rows.rows(); ++r)
       for (index_t d = 0; d < 2; ++d) {
         gradient[0] += o_gradient(r, d) * input(rows, r, d);
@@ -72,51 +66,40 @@ struct without_gradient_of_b : line {
   vec<float> gradients() { return {gradient, {1}}; }
 };
 
-struct falling_bytes : line {
-  std::size_t workspace_bytes(const cpu_backend&, index_t rows) const { return static_cast<std::size_t>(1000 - rows); }
-};
-
 struct leaves_a_value : line {
-  void predict(cpu_backend& backend, rows_type rows, matrix<float> o, workspace_type& workspace) const {
+  void predict(cpu_backend& backend, rows_type rows, matrix<float> o) const {
     const float before = o(rows.rows() - 1, 1);
-    line::predict(backend, rows, o, workspace);
+    line::predict(backend, rows, o);
     o(rows.rows() - 1, 1) = before;
   }
 };
 
 struct counts_calls : line {
   int calls = 0;
-  void predict(cpu_backend& backend, rows_type rows, matrix<float> o, workspace_type& workspace) {
-    line::predict(backend, rows, o, workspace);
+  void predict(cpu_backend& backend, rows_type rows, matrix<float> o) {
+    line::predict(backend, rows, o);
     o(0, 0) += static_cast<float>(++calls);
   }
 };
 
 struct looks_at_its_neighbour : line {
-  void predict(cpu_backend& backend, rows_type rows, matrix<float> o, workspace_type& workspace) const {
-    line::predict(backend, rows, o, workspace);
+  void predict(cpu_backend& backend, rows_type rows, matrix<float> o) const {
+    line::predict(backend, rows, o);
     for (index_t r = 1; r < rows.rows(); ++r) o(r, 0) += 1e-6f * o(r - 1, 0);
   }
 };
 
 /// As a kernel for many rows that rounds otherwise than the one for few.
 struct rounds_by_the_number_of_rows : line {
-  void predict(cpu_backend& backend, rows_type rows, matrix<float> o, workspace_type& workspace) const {
-    line::predict(backend, rows, o, workspace);
+  void predict(cpu_backend& backend, rows_type rows, matrix<float> o) const {
+    line::predict(backend, rows, o);
     for (index_t r = 0; r < rows.rows() / 8 * 8; ++r) o(r, 0) = std::nextafter(o(r, 0), 1e30f);
   }
 };
 
-struct forward_rounds_otherwise : line {
-  void forward(cpu_backend& backend, rows_type rows, matrix<float> o, workspace_type& workspace) const {
-    predict(backend, rows, o, workspace);
-    o(rows.rows() - 1, 1) = std::nextafter(o(rows.rows() - 1, 1), 1e30f);
-  }
-};
-
 struct learns_by_itself : line {
-  void backward(cpu_backend& backend, rows_type rows, matrix<const float> o_gradient, workspace_type& workspace) {
-    line::backward(backend, rows, o_gradient, workspace);
+  void backward(cpu_backend& backend, rows_type rows, matrix<const float> o_gradient) {
+    line::backward(backend, rows, o_gradient);
     parameter[0] -= 1e-6f * gradient[0];
   }
 };
@@ -124,33 +107,33 @@ struct learns_by_itself : line {
 struct moves_its_gradients : line {
   std::vector<std::vector<float>> gradients_of_calls{std::vector<float>(2)};
   vec<float> gradients() { return {gradients_of_calls.back().data(), {2}}; }
-  void backward(cpu_backend& backend, rows_type rows, matrix<const float> o_gradient, workspace_type& workspace) {
+  void backward(cpu_backend& backend, rows_type rows, matrix<const float> o_gradient) {
     gradient[0] = gradient[1] = 0;
-    line::backward(backend, rows, o_gradient, workspace);
+    line::backward(backend, rows, o_gradient);
     gradients_of_calls.push_back({gradient[0], gradient[1]});
   }
 };
 
 struct adds_up_in_chance_order : line {
   int calls = 0;
-  void backward(cpu_backend& backend, rows_type rows, matrix<const float> o_gradient, workspace_type& workspace) {
-    line::backward(backend, rows, o_gradient, workspace);
+  void backward(cpu_backend& backend, rows_type rows, matrix<const float> o_gradient) {
+    line::backward(backend, rows, o_gradient);
     if (++calls % 2 == 0) gradient[0] = std::nextafter(gradient[0], 1e30f);
   }
 };
 
 struct overwrites : line {
-  void backward(cpu_backend& backend, rows_type rows, matrix<const float> o_gradient, workspace_type& workspace) {
+  void backward(cpu_backend& backend, rows_type rows, matrix<const float> o_gradient) {
     gradient[0] = gradient[1] = 0;
-    line::backward(backend, rows, o_gradient, workspace);
+    line::backward(backend, rows, o_gradient);
   }
 };
 
 struct adds_up_the_call : line {
-  void backward(cpu_backend& backend, rows_type rows, matrix<const float> o_gradient, workspace_type& workspace) {
+  void backward(cpu_backend& backend, rows_type rows, matrix<const float> o_gradient) {
     const float before[2] = {gradient[0], gradient[1]};
     gradient[0] = gradient[1] = 0;
-    line::backward(backend, rows, o_gradient, workspace);
+    line::backward(backend, rows, o_gradient);
     for (int i = 0; i < 2; ++i) gradient[i] += before[i];
   }
 };
@@ -162,6 +145,9 @@ struct curved : line {
   };
   workspace_type make_workspace(cpu_backend&, index_t rows) const {
     return {std::vector<float>(static_cast<std::size_t>(2 * rows))};
+  }
+  std::size_t workspace_bytes(const cpu_backend&, index_t rows) const {
+    return 2 * sizeof(float) * static_cast<std::size_t>(rows);
   }
   void predict(cpu_backend&, rows_type rows, matrix<float> o, workspace_type&) const {
     for (index_t r = 0; r < rows.rows(); ++r)
@@ -181,6 +167,17 @@ struct curved : line {
         gradient[0] += g * input(rows, r, d);
         gradient[1] += g;
       }
+  }
+};
+
+struct falling_bytes : curved {
+  std::size_t workspace_bytes(const cpu_backend&, index_t rows) const { return static_cast<std::size_t>(1000 - rows); }
+};
+
+struct forward_rounds_otherwise : curved {
+  void forward(cpu_backend& backend, rows_type rows, matrix<float> o, workspace_type& workspace) const {
+    curved::forward(backend, rows, o, workspace);
+    o(rows.rows() - 1, 1) = std::nextafter(o(rows.rows() - 1, 1), 1e30f);
   }
 };
 
@@ -217,20 +214,19 @@ struct reads_stale_rows : curved {
 
 struct forgets_the_tanh : curved {
   void backward(cpu_backend& backend, rows_type rows, matrix<const float> o_gradient, workspace_type&) {
-    line::workspace_type nothing;
-    line::backward(backend, rows, o_gradient, nothing);
+    line::backward(backend, rows, o_gradient);
   }
 };
 
 struct forgets_b : line {
-  void backward(cpu_backend& backend, rows_type rows, matrix<const float> o_gradient, workspace_type& workspace) {
-    line::backward(backend, rows, o_gradient, workspace);
+  void backward(cpu_backend& backend, rows_type rows, matrix<const float> o_gradient) {
+    line::backward(backend, rows, o_gradient);
     gradient[1] = 0;
   }
 };
 
 struct off_by_a_tenth : line {
-  void backward(cpu_backend&, rows_type rows, matrix<const float> o_gradient, workspace_type&) {
+  void backward(cpu_backend&, rows_type rows, matrix<const float> o_gradient) {
     for (index_t i = 0; i < rows.x.size(); ++i) {
       gradient[0] += 1.1f * o_gradient.data[i] * input(rows, i / 2, i % 2);
       gradient[1] += o_gradient.data[i];
@@ -240,9 +236,7 @@ struct off_by_a_tenth : line {
 
 struct predicts_with_a_copy : line {
   line copy{};
-  void predict(cpu_backend& backend, rows_type rows, matrix<float> o, workspace_type& workspace) const {
-    copy.predict(backend, rows, o, workspace);
-  }
+  void predict(cpu_backend& backend, rows_type rows, matrix<float> o) const { copy.predict(backend, rows, o); }
 };
 
 template <class Generator>
