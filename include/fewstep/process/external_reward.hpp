@@ -106,7 +106,7 @@ class external_reward {
         if (restart == settings_.restarts) give_up(error, restart, "");
       }
     }
-    std::copy(answers_.begin(), answers_.end(), out.begin());
+    std::copy_n(answers_.begin(), out.size(), out.begin());  // as many as rate() made room for
   }
 
   /// Processes that were started because the one before failed.
