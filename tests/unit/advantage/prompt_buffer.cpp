@@ -79,7 +79,7 @@ struct memory_archive {
       if (loads)
         value = static_cast<T>(stored.at(0));
       else
-        stored = {static_cast<double>(value)};
+        stored.assign(1, static_cast<double>(value));
     }
   }
 };

@@ -59,7 +59,7 @@ struct plain_archive {
       plain_archive section{all, prefix + std::string(name) + "/"};
       value.serialize(section);
     } else if constexpr (Saves) {
-      at(name) = {static_cast<float>(value)};
+      at(name).assign(1, static_cast<float>(value));
     } else {
       value = static_cast<std::remove_reference_t<T>>(at(name).at(0));
     }
@@ -67,7 +67,7 @@ struct plain_archive {
   template <class T>
   void must_match(std::string_view name, const T& value) {
     if constexpr (Saves)
-      at(name) = {static_cast<float>(value)};
+      at(name).assign(1, static_cast<float>(value));
     else if (at(name).at(0) != static_cast<float>(value))
       throw std::runtime_error(std::string(name) + " differs");
   }
