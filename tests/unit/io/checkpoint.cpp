@@ -89,7 +89,7 @@ run_state full_state() {
                       std::numeric_limits<float>::denorm_min(), -std::numeric_limits<float>::infinity(), 0.1f};
   state.curve = {std::bit_cast<double>(0x7ff8000000abcdefu), -0.0, 5e-324};
   state.prompts = {-1, 2147483647};
-  state.wide = {std::numeric_limits<std::int64_t>::min()};
+  state.wide.assign(1, std::numeric_limits<std::int64_t>::min());
   state.key = {0xffffffffu, 7};
   state.counter = 0xffffffffffffffffu;
   state.rate = 1e-45f;
