@@ -83,11 +83,13 @@ void check_gradient_sums(generator_trial<Backend, Generator>& t) {
   expect_same(gradient(t.rows, true), t.gradient,
               "backward gave other bits where o_gradient lies in the memory of o; the trainer does that, so keep in "
               "the workspace what is needed of o");
-  for (const index_t part : {t.block, 2 * t.block})
+  for (const index_t blocks : {1, 2}) {
+    const index_t part = blocks * t.block;
     expect_same(gradient(part, true), t.gradient,
                 message("gradients of calls with ", part, " rows do not add up to the bits of one call with ", t.rows,
                         "; backward must add to gradients(), block after block of row_block() = ", t.block,
                         " rows, and use the rows of the call only"));
+  }
   t.fill(t.model.gradients(), 0.0f);
   t.forward(t.all(), workspace);
   t.forward(t.all().subview(1, t.rows - 1), other);
