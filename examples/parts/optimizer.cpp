@@ -6,6 +6,9 @@
 #include <cstdio>
 #include <vector>
 
+using namespace fewstep;
+
+//! [optimizer]
 // Lion (Chen et al. 2023, arXiv:2302.06675): each parameter moves by the learning rate along the sign of
 // c = beta1 m + (1 - beta1) g, and m = beta2 m + (1 - beta2) g remembers the gradients.
 struct lion {
@@ -17,14 +20,18 @@ struct lion {
     m[0] += (1 - beta2) * (g - m[0]);
   }
 };
+//! [optimizer]
 
 int main() {
-  fewstep::cpu_backend backend({.threads = 1});
-  fewstep::mlp_generator<fewstep::cpu_backend> generator(backend, {.preconditioner = {.sigma_max = 2.0f}});
-  auto nearness =
-      fewstep::per_sample([](fewstep::vec<const float> x, std::int32_t) { return -std::hypot(x[0] - 1.0f, x[1]); });
-  auto trainer = fewstep::rlcm(backend, generator, nearness, lion{.learning_rate = 1e-3f},
-                               {.horizon = 3, .batch = {.prompts = 1, .samples_per_prompt = 256}});
+  cpu_backend backend({.threads = 1});
+  mlp_generator<cpu_backend> generator(backend, {.preconditioner = {.sigma_max = 2.0f}});
+  //! [reward]
+  auto nearness = per_sample([](vec<const float> x, std::int32_t) { return -std::hypot(x[0] - 1.0f, x[1]); });
+  //! [reward]
+  //! [trainer]
+  auto trainer = rlcm(backend, generator, nearness, lion{.learning_rate = 1e-3f},
+                      {.horizon = 3, .batch = {.prompts = 1, .samples_per_prompt = 256}});
+  //! [trainer]
   for (const auto& update : trainer.run(std::vector<std::int32_t>{0}, 101))
     if (update.index % 50 == 0)
       std::printf("update %3d: reward %.2f\n", static_cast<int>(update.index), update.reward_mean);

@@ -14,8 +14,12 @@ void learn(const char* form, Reward reward) {
   fewstep::cpu_backend backend({.threads = 1});
   fewstep::mlp_generator<fewstep::cpu_backend> generator(
       backend, {.network = {.classes = 3}, .preconditioner = {.sigma_max = 2.0f}});
-  auto trainer = fewstep::rlcm(backend, generator, reward, fewstep::adam{.learning_rate = 2e-3f},
-                               {.horizon = 3, .batch = {.prompts = 8, .samples_per_prompt = 32}});
+  fewstep::policy_gradient_options options{.horizon = 3, .batch = {.prompts = 8, .samples_per_prompt = 32}};
+  //! [leave_out]
+  // Up to a twentieth of the samples may have no reward (NaN) and are left out.
+  options.batch.rewards = {.when_not_finite = fewstep::non_finite::leave_out, .at_most = 0.05f};
+  //! [leave_out]
+  auto trainer = fewstep::rlcm(backend, generator, reward, fewstep::adam{.learning_rate = 2e-3f}, options);
   double first = 0, last = 0;
   for (const auto& update : trainer.run(std::vector<std::int32_t>{0, 1, 2}, 101))
     (update.index == 0 ? first : last) = update.reward_mean;

@@ -20,7 +20,8 @@ enum class non_finite : std::uint8_t {
   leave_out  ///< the update is made without the sample, as if it had not been drawn
 };
 
-/// How rewards are checked before they are learned from: .rewards = {.when_not_finite = non_finite::leave_out}.
+/// How rewards are checked before they are learned from:
+/// .batch = {.rewards = {.when_not_finite = non_finite::leave_out}}.
 struct reward_check {
   non_finite when_not_finite = non_finite::refuse;
   float at_most = 0.1f;  ///< share of the rewards that may be not finite, this share included; more stop the update
@@ -51,12 +52,12 @@ inline std::size_t count_non_finite(std::span<const float> rewards, const reward
   if (check.when_not_finite == non_finite::refuse)
     refuse(
         "; rewards must be finite: check what the reward computes for this sample, or leave such samples out by "
-        ".rewards = {.when_not_finite = non_finite::leave_out}");
+        ".batch = {.rewards = {.when_not_finite = non_finite::leave_out}}");
   // Rounded as the bound was: 3 of 30 are a share of 0.1f.
   const auto share = static_cast<float>(static_cast<double>(count) / static_cast<double>(rewards.size()));
   if (count == rewards.size() || share > check.at_most)
     refuse(", the first of ", count, " that are not finite; at most a share of ", check.at_most,
-           " may be so (rewards.at_most): check what the reward computes");
+           " may be so (batch.rewards.at_most): check what the reward computes");
   return count;
 }
 
