@@ -18,4 +18,13 @@ struct parameter_update_options {
   linear_schedule schedule{};  ///< beside that of the optimizer (scheduled), if it has one
 };
 
+/// That of a training from random parameters, whose options have these names: its EMA warms up.
+template <class Options>
+[[nodiscard]] parameter_update_options training_update(const Options& o) {
+  return {.who = Options::name,
+          .max_gradient_norm = o.max_gradient_norm,
+          .ema = {.decay = o.ema_decay, .warmup = true},
+          .schedule = o.schedule};
+}
+
 }  // namespace fewstep

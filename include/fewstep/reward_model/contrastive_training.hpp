@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <fewstep/backend/mirror.hpp>
+#include <fewstep/core/element_kernels.hpp>
 #include <fewstep/core/figure.hpp>
 #include <fewstep/core/settings.hpp>
-#include <fewstep/core/sizes.hpp>
 #include <fewstep/loss/contrastive_loss.hpp>
 #include <fewstep/loss/example_source.hpp>
-#include <fewstep/optimizer/parameter_update.hpp>
+#include <fewstep/optimizer/schedule.hpp>
+#include <fewstep/reward_model/reward_model_training.hpp>
 #include <fewstep/reward_model/two_tower.hpp>
 
 #include <algorithm>
@@ -79,92 +79,43 @@ struct keep_at_most {
 /// contrastive_loss, in which pairs of one caption are masked. The factor on similarities is learned as
 /// exp(logit_scale) and kept at or below 100, as published. An example_source gives pictures and token lists.
 template <class Backend, class Optimizer>
-class contrastive_training {
-  static_assert(detail::require_optimizer<Optimizer, Backend>());
+class contrastive_training
+    : public reward_model_training<Backend, two_tower<Backend>, Optimizer, contrastive_training_options> {
+  using training = reward_model_training<Backend, two_tower<Backend>, Optimizer, contrastive_training_options>;
+  using training::backend_, training::model_;
 
  public:
-  using options = contrastive_training_options;
   using report = contrastive_training_report;
 
-  contrastive_training(Backend& backend, two_tower<Backend>& model, Optimizer optimizer, const options& o)
-      : backend_(backend),
-        model_(model),
-        options_(checked(o)),
-        optimizer_(checked_part(std::move(optimizer))),
-        update_(backend, model, optimizer_,
-                {.who = options::name,
-                 .max_gradient_norm = o.max_gradient_norm,
-                 .ema = {.decay = o.ema_decay, .warmup = true},
-                 .schedule = o.schedule}),
-        batch_(o.batch),
-        workspace_(model.make_workspace(backend, o.batch)),
-        pictures_(backend, length_product(o.batch, model.sample_size())),
-        texts_(backend, o.batch),
-        outputs_(backend, length_product(o.batch, model.outputs())),
-        slopes_(backend, length_product(o.batch, model.outputs())),
-        captions_(static_cast<std::size_t>(o.batch)) {}
-
-  [[nodiscard]] std::int64_t index() const { return update_.index(); }
-  [[nodiscard]] bool finished() const { return index() >= options_.steps; }
-  /// Exponential moving average of the parameters; empty without one.
-  [[nodiscard]] vec<const float> ema() const& { return update_.ema(); }
-  needs_a_named_object ema() const&& = delete;
+  contrastive_training(Backend& backend, two_tower<Backend>& model, Optimizer optimizer,
+                       const contrastive_training_options& o)
+      : training(backend, model, std::move(optimizer), o, o.batch), captions_(static_cast<std::size_t>(o.batch)) {}
 
   /// One optimizer step on one batch from the source.
   template <class Source>
   report step(Source& source) {
-    const array_extents<2> of_pictures{batch_, model_.sample_size()}, of_outputs{batch_, model_.outputs()};
-    if constexpr (detail::require_example_source<Source, token_list>())
-      source(index(), matrix<float>{pictures_.host().data(), of_pictures}, texts_.host());
-    model_.expect_known(texts_.host());
-    number_captions(texts_.host(), captions_);
-    pictures_.upload(backend_);
-    texts_.upload(backend_);
-    const reward_model_rows<float> rows{{pictures_.device(), of_pictures}, token_matrix(texts_.view())};
-    model_.forward(backend_, rows, {outputs_.device(), of_outputs}, workspace_);
-    outputs_.download(backend_);
-
+    const std::int64_t step = this->index();
+    const std::span<token_list> texts = this->texts();
+    if constexpr (detail::require_example_source<Source, token_list>()) source(step, this->pictures(), texts);
+    model_.expect_known(texts);
+    number_captions(texts, captions_);
+    const matrix<const float> outputs = this->forward(true);
     float log_scale = 0;
     const vec<float> at = model_.parameters().subview(model_.network().logit_scale(), 1);
     backend_.copy_to_host(at.data, &log_scale, 1);
     const auto [loss, scale_gradient, accuracy] =
-        contrastive_loss<float>(matrix<const float>{outputs_.host().data(), of_outputs}, static_cast<double>(log_scale),
-                                captions_, {slopes_.host().data(), of_outputs});
-    slopes_.upload(backend_);
-    const vec<float> g = model_.gradients();
-    backend_.for_each(g.size(), detail::fill<float>{g.data, 0.0f});
-    model_.backward(backend_, {slopes_.device(), of_outputs}, workspace_);
-    backend_.for_each(1,
-                      detail::fill<float>{g.data + model_.network().logit_scale(), static_cast<float>(scale_gradient)});
-
-    const std::int64_t step = index();
-    const double norm = update_.step(optimizer_, loss);
-    update_.next();
+        contrastive_loss<float>(outputs, static_cast<double>(log_scale), captions_, this->slopes());
+    this->replace_gradient();
+    backend_.for_each(1, detail::fill<float>{model_.gradients().data + model_.network().logit_scale(),
+                                             static_cast<float>(scale_gradient)});
+    const double norm = this->move(loss);
     backend_.for_each(1, detail::keep_at_most{at.data, largest_log_scale});
     return {step, loss, norm, accuracy, std::exp(static_cast<double>(log_scale))};
-  }
-
-  template <class Archive>
-  void serialize(Archive& archive) {
-    match_settings(archive, options_);
-    match_part(archive, "model", model_);
-    match_part(archive, "optimizer", optimizer_);
-    update_.serialize(archive);
   }
 
  private:
   static constexpr float largest_log_scale = 4.605170185988092f;  // ln 100
 
-  Backend& backend_;
-  two_tower<Backend>& model_;
-  options options_;
-  Optimizer optimizer_;
-  parameter_update<Backend, two_tower<Backend>, Optimizer> update_;
-  index_t batch_;
-  typename two_tower<Backend>::workspace workspace_;
-  mirrored<float, Backend> pictures_;
-  mirrored<token_list, Backend> texts_;
-  mirrored<float, Backend> outputs_, slopes_;
   std::vector<index_t> captions_;
 };
 
