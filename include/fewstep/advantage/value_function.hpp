@@ -8,6 +8,7 @@
 #include <fewstep/core/settings.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/generator.hpp>
+#include <fewstep/generator/mlp_generator.hpp>
 #include <fewstep/nn/network_runner.hpp>
 #include <fewstep/optimizer/adam.hpp>
 #include <fewstep/optimizer/parameter_update.hpp>
@@ -43,7 +44,7 @@ struct weighted_square {
 }  // namespace detail
 
 struct value_function_options {
-  value_network_options network{};
+  mlp_network_options network{};
   int steps_per_fit = 4;        ///< optimizer steps on the rows of an update
   float max_gradient_norm = 1;  ///< 0: no clipping
   index_t rows_at_once = 1024;  ///< that are kept for a backward pass

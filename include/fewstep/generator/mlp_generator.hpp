@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -34,6 +35,21 @@ struct join_columns {
 
 }  // namespace detail
 
+struct mlp_network_options {
+  index_t dimension = 2;
+  index_t classes = 0;  ///< of class_conditioning; 0: there is no conditioning
+  std::vector<index_t> hidden = {64, 64};
+  std::vector<float> frequencies = {0.5f, 1.0f, 2.0f, 4.0f};
+
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("dimension", dimension, at_least(1));
+    visit("classes", classes, at_least(0));
+    visit("hidden", hidden, at_least(1));
+    visit("frequencies", frequencies);
+  }
+};
+
 /// Network of mlp_generator: o = MLP([x, Fourier features of t, context]), x[M,D] already scaled by in(t), times[M],
 /// contexts[M].
 template <class T, class Conditioning = class_conditioning>
@@ -41,30 +57,21 @@ class mlp_network {
  public:
   using context_type = typename Conditioning::context_type;
   static constexpr std::string_view name = "mlp_generator";
-  struct options_type {
-    index_t dimension = 2;
-    index_t classes = 0;  ///< of class_conditioning; 0: there is no conditioning
-    std::vector<index_t> hidden = {64, 64};
-    std::vector<float> frequencies = {0.5f, 1.0f, 2.0f, 4.0f};
-
-    template <class Visitor>
-    void settings(Visitor& visit) const {
-      visit("dimension", dimension, at_least(1));
-      visit("classes", classes, at_least(0));
-      visit("hidden", hidden, at_least(1));
-      visit("frequencies", frequencies);
-    }
-  };
+  using options_type = mlp_network_options;
   struct tape {
     typename mlp<T>::tape layers;
   };
 
   mlp_network() = default;
-  mlp_network(parameter_layout& layout, const options_type& o) : options_(o) {
+  mlp_network(parameter_layout& layout, const options_type& o) : mlp_network(layout, o, "mlp", o.dimension) {}
+  /// As above with other outputs than a generator's, the initial weights of which have the factor `last_gain`.
+  mlp_network(parameter_layout& layout, const options_type& o, const std::string& layers, index_t outputs,
+              float last_gain = 1)
+      : options_(o) {
     std::vector<index_t> widths{input_width()};
     widths.insert(widths.end(), o.hidden.begin(), o.hidden.end());
-    widths.push_back(o.dimension);
-    layers_ = mlp<T>(layout, "mlp", widths);
+    widths.push_back(outputs);
+    layers_ = mlp<T>(layout, layers, widths, last_gain);
   }
 
   [[nodiscard]] const options_type& options() const { return options_; }
