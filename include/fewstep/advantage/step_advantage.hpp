@@ -57,13 +57,13 @@ namespace detail {
 /// Whether A models advantage or step_advantage; where it does neither, the compiler says what is missing.
 template <class A, class Backend, class Context>
 consteval bool require_any_advantage() {
-  constexpr bool weighs = has_weigh<A, Backend, Context>, learns = has_learn<A, Backend, Context>;
-  if constexpr (weighs || learns) {
-    static_assert(weighs,
+  if constexpr (has_weigh<A, Backend, Context> || has_learn<A, Backend, Context>) {
+    static_assert(has_weigh<A, Backend, Context>,
                   "fewstep::step_advantage: void weigh(Backend&, const earned_steps<Context>&, matrix<float> out) is "
                   "missing");
-    static_assert(learns, "fewstep::step_advantage: void learn(Backend&, const earned_steps<Context>&) is missing");
-    return weighs && learns;
+    static_assert(has_learn<A, Backend, Context>,
+                  "fewstep::step_advantage: void learn(Backend&, const earned_steps<Context>&) is missing");
+    return step_advantage<A, Backend, Context>;
   } else {
     return require_advantage<A>();
   }

@@ -71,21 +71,21 @@ consteval bool require_direct_parts() {
   if constexpr (!backend<Backend> || !generator<Generator, Backend>) {
     return false;
   } else {
-    constexpr bool rewarded = !std::same_as<decltype(Parts::reward), not_given>;
-    constexpr bool stepped = !std::same_as<decltype(Parts::optimizer), not_given>;
-    static_assert(rewarded,
+    constexpr bool reward_given = !std::same_as<decltype(Parts::reward), not_given>;
+    constexpr bool optimizer_given = !std::same_as<decltype(Parts::optimizer), not_given>;
+    static_assert(reward_given,
                   "fewstep::direct_reward_gradient: there is no reward; give direct_reward_gradient_parts{.reward = "
                   "...}");
     static_assert(
-        stepped,
+        optimizer_given,
         "fewstep::direct_reward_gradient: there is no optimizer; give direct_reward_gradient_parts{.optimizer = "
         "adam{}}");
-    constexpr bool samples =
+    constexpr bool can_sample =
         require_sampler<decltype(Parts::sampler), preconditioning_of<Generator>>() &&
         require_differentiable_decoder<decltype(Parts::decoder), Backend, typename Generator::context_type>() &&
         require_auxiliary_loss<decltype(Parts::auxiliary), Backend, Generator>();
-    if constexpr (rewarded && stepped)
-      return samples && require_differentiable_reward<decltype(Parts::reward), typename Generator::context_type>() &&
+    if constexpr (reward_given && optimizer_given)
+      return can_sample && require_differentiable_reward<decltype(Parts::reward), typename Generator::context_type>() &&
              require_optimizer<decltype(Parts::optimizer), Backend>();
     else
       return false;

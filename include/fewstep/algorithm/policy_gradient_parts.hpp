@@ -95,28 +95,30 @@ consteval bool require_parts() {
   if constexpr (!backend<Backend> || !generator<Generator, Backend>) {
     return false;
   } else {
-    constexpr bool rewarded = !std::same_as<decltype(Parts::reward), not_given>;
-    constexpr bool stepped = !std::same_as<decltype(Parts::optimizer), not_given>;
-    static_assert(rewarded, "fewstep::policy_gradient: there is no reward; give policy_gradient_parts{.reward = ...}");
-    static_assert(stepped,
+    constexpr bool reward_given = !std::same_as<decltype(Parts::reward), not_given>;
+    constexpr bool optimizer_given = !std::same_as<decltype(Parts::optimizer), not_given>;
+    static_assert(reward_given,
+                  "fewstep::policy_gradient: there is no reward; give policy_gradient_parts{.reward = ...}");
+    static_assert(optimizer_given,
                   "fewstep::policy_gradient: there is no optimizer; give policy_gradient_parts{.optimizer = adam{}}");
     using context_type = typename Generator::context_type;
-    constexpr bool samples =
+    constexpr bool can_sample =
         require_sampler<decltype(Parts::sampler), preconditioning_of<Generator>>() &&
         require_decoder<decltype(Parts::decoder), Backend, context_type>() &&
         require_steps<decltype(Parts::selection), decltype(Parts::sampler), preconditioning_of<Generator>>();
-    constexpr bool learns = require_any_advantage<decltype(Parts::advantage), Backend, context_type>() &&
-                            require_any_objective<decltype(Parts::objective)>() &&
-                            require_regularizer<decltype(Parts::regularizer), Backend, context_type>() &&
-                            require_auxiliary_loss<decltype(Parts::auxiliary), Backend, Generator>();
-    if constexpr (rewarded && stepped) {
+    constexpr bool has_loss = require_any_advantage<decltype(Parts::advantage), Backend, context_type>() &&
+                              require_any_objective<decltype(Parts::objective)>() &&
+                              require_regularizer<decltype(Parts::regularizer), Backend, context_type>() &&
+                              require_auxiliary_loss<decltype(Parts::auxiliary), Backend, Generator>();
+    if constexpr (reward_given && optimizer_given) {
       using reward_type = decltype(Parts::reward);
-      constexpr bool rates = require_any_reward<reward_type, Backend, context_type>();
+      constexpr bool has_reward = require_any_reward<reward_type, Backend, context_type>();
       static_assert(!step_reward<reward_type, context_type> || std::same_as<decltype(Parts::decoder), identity_decoder>,
                     "fewstep::policy_gradient: a reward of steps sees states, which no decoder is made for; leave the "
                     "decoder out, or decode in the reward");
-      if constexpr (rates && has_submit<reward_type, context_type>) require_async_reward<reward_type, context_type>();
-      return samples && learns && rates && require_optimizer<decltype(Parts::optimizer), Backend>();
+      if constexpr (has_reward && has_submit<reward_type, context_type>)
+        require_async_reward<reward_type, context_type>();
+      return can_sample && has_loss && has_reward && require_optimizer<decltype(Parts::optimizer), Backend>();
     } else {
       return false;
     }

@@ -52,12 +52,12 @@ namespace detail {
 /// Whether R models differentiable_reward; where it does not, the compiler says what is missing.
 template <class R, class Context>
 consteval bool require_differentiable_reward() {
-  constexpr bool rates = require_reward<R, Context>();
+  constexpr bool is_reward = require_reward<R, Context>();
   static_assert(has_value_and_gradient<R, Context>,
                 "fewstep::differentiable_reward: void value_and_gradient(matrix<const float> samples, std::span<const "
                 "Context> contexts, std::span<float> out, matrix<float> gradient) is missing; wrap a function of one "
                 "sample: differentiable_per_sample(function)");
-  return rates && differentiable_reward<R, Context>;
+  return is_reward && differentiable_reward<R, Context>;
 }
 
 /// Refuses a gradient that is not of the samples' shape.
