@@ -263,7 +263,8 @@ class direct_reward_gradient {
                             .model = detail::held_bytes(model_, true),
                             .trajectory = (path + saturated_size(samples) * size * sizeof(float) +
                                            decoded_gradient<Backend, decoder_type>::bytes(samples, decoded_size()))
-                                              .value()};
+                                              .value(),
+                            .decoder = experience_type::decoder_bytes(backend_, parts_.decoder, experience_settings())};
     return fixed.fitted(options_.training.memory_budget, samples, row_block_of(model_), [&](index_t at_once) {
       const saturated_size rows = saturated_size(at_once) * (goes_back ? 2 : 1);
       return (saturated_size(detail::workspace_bytes(backend_, model_, at_once)) + rows * size * sizeof(float) +

@@ -113,6 +113,12 @@ class experience {
         .value();
   }
 
+  /// Bytes that the decoder takes for the rows that it is given.
+  [[nodiscard]] static std::size_t decoder_bytes(const Backend& backend, const Decoder& decoder,
+                                                 const experience_options& o) {
+    return detail::decoder_bytes(backend, decoder, rows_at_once(samples_of(o)));
+  }
+
   /// Draws prompts from `contexts`, samples and rates.
   /// Throws what the reward throws, and std::runtime_error naming a sample whose reward is not finite and not left out,
   /// or the sample itself where it is not finite.

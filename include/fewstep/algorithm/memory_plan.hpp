@@ -18,12 +18,13 @@ struct memory_plan {
   std::size_t model = 0;        ///< what the generator holds beside: a frozen base, weights in the forms of kernels
   std::size_t trajectory = 0;   ///< states, results, log-probabilities, scores
   std::size_t regularizer = 0;  ///< workspace of the reference
+  std::size_t decoder = 0;      ///< what the decoder says that it takes
   std::size_t workspace = 0;    ///< activations of one micro-batch, and what goes with each of its rows
   index_t rows = 0;             ///< rows of one micro-batch
 
   /// The sum, or saturated_size::most where it cannot be counted.
   [[nodiscard]] std::size_t total() const {
-    return (saturated_size(parameters) + model + trajectory + regularizer + workspace).value();
+    return (saturated_size(parameters) + model + trajectory + regularizer + decoder + workspace).value();
   }
   /// Whether total() keeps to the budget. What cannot be counted fits none.
   [[nodiscard]] bool fits(std::size_t budget) const { return total() <= budget && total() < saturated_size::most; }
@@ -51,7 +52,7 @@ struct memory_plan {
       return message("memory_budget: ", budget, " bytes are too few; the smallest micro-batch (", block,
                      " rows) needs ", in_words(with(1).total()), ": parameters ", in_words(parameters), ", model ",
                      in_words(model), ", trajectory ", in_words(trajectory), ", regularizer ", in_words(regularizer),
-                     ", workspace ", in_words(with(1).workspace));
+                     ", decoder ", in_words(decoder), ", workspace ", in_words(with(1).workspace));
     });
     index_t low = 1, high = parts_of(needed, block);
     while (low < high) {

@@ -264,7 +264,8 @@ class policy_gradient {
     const memory_plan fixed{.parameters = update_type::bytes(model_, parts_.optimizer, options_.training.ema()),
                             .model = detail::held_bytes(model_, true),
                             .trajectory = (path + scored * sizeof(score)).value(),
-                            .regularizer = parts_.regularizer.workspace_bytes(backend_, 0)};
+                            .regularizer = parts_.regularizer.workspace_bytes(backend_, 0),
+                            .decoder = experience_type::decoder_bytes(backend_, parts_.decoder, experience_settings())};
     memory_plan{.trajectory = fixed.trajectory}.expect_within(options_.training.memory_budget, table.horizon(),
                                                               options_.batch.samples());
     const index_t rows = table.trained * options_.batch.samples();

@@ -6,20 +6,38 @@
 #include <fewstep/decoder/decoder.hpp>
 
 #include <algorithm>
+#include <cstddef>
 
 namespace fewstep {
 
 namespace detail {
 
+/// Rows that the decoder takes at a time where there are `rows`.
+template <class D>
+[[nodiscard]] index_t decoder_part(const D& decoder, index_t rows) {
+  if constexpr (has_rows_at_once<D>) {
+    const index_t at_once = decoder.rows_at_once();
+    expects(at_once >= 1,
+            [&] { return message("decoder: rows_at_once is ", at_once, "; give the rows of a part, at least 1"); });
+    return at_once;
+  } else {
+    return std::max<index_t>(rows, 1);
+  }
+}
+
+/// Bytes that the decoder takes to decode `rows` rows in its parts, as it says.
+template <class Backend, class D>
+[[nodiscard]] std::size_t decoder_bytes(const Backend& backend, const D& decoder, index_t rows) {
+  if constexpr (has_decoder_memory<D, Backend>)
+    return decoder.workspace_bytes(backend, std::min(decoder_part(decoder, rows), rows));
+  else
+    return 0;
+}
+
 /// part(first, count) for all of `rows`, as many at a time as the decoder takes.
 template <class D, class Part>
 void in_decoder_parts(const D& decoder, index_t rows, const Part& part) {
-  index_t at_once = std::max<index_t>(rows, 1);
-  if constexpr (has_rows_at_once<D>) {
-    at_once = decoder.rows_at_once();
-    expects(at_once >= 1,
-            [&] { return message("decoder: rows_at_once is ", at_once, "; give the rows of a part, at least 1"); });
-  }
+  const index_t at_once = decoder_part(decoder, rows);
   for (index_t first = 0; first < rows; first += at_once) part(first, std::min(at_once, rows - first));
 }
 

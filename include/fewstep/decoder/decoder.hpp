@@ -5,6 +5,7 @@
 #include <fewstep/generator/context_rows.hpp>
 
 #include <concepts>
+#include <cstddef>
 
 namespace fewstep {
 
@@ -17,6 +18,10 @@ concept has_decoded_size = requires(const D& d, index_t n) {
 template <class D>
 concept has_rows_at_once = requires(const D& d) {
   { d.rows_at_once() } -> std::convertible_to<index_t>;
+};
+template <class D, class Backend>
+concept has_decoder_memory = requires(const D& d, const Backend& backend, index_t n) {
+  { d.workspace_bytes(backend, n) } -> std::convertible_to<std::size_t>;
 };
 template <class D, class Backend, class Context>
 concept has_decode_of_contexts = requires(D& d, Backend& backend, matrix<const float> samples,
@@ -55,7 +60,9 @@ concept has_decoder_backward =
 /// contexts may leave that argument out, here and in backward.
 ///
 /// With index_t rows_at_once() const it is given at most so many rows at a time: what it needs for a row (the
-/// activations of a VAE) is then needed for so many of them only.
+/// activations of a VAE) is then needed for so many of them only. With std::size_t workspace_bytes(const Backend&,
+/// index_t rows) const it says what memory it takes to be given so many rows at a time, `backward` included if it has
+/// that and its weights if it holds them; a trainer's memory plan counts it (memory_plan::decoder).
 ///
 /// The compiler cannot check: row r of the output depends on row r of the input and contexts[r] only.
 ///

@@ -69,11 +69,12 @@ class last_step_reward {
   }
 
   template <class Generator>
-  [[nodiscard]] std::size_t workspace_bytes(const Backend&, const Generator& model, index_t samples,
+  [[nodiscard]] std::size_t workspace_bytes(const Backend& backend, const Generator& model, index_t samples,
                                             index_t rows_at_once) const {
     const index_t rows = std::min(samples, rows_at_once), size = model.sample_size();
     const saturated_size wide = saturated_size(size) * 3 + (decodes ? decode_.decoded_size(size) : 0);
-    return (wide * rows * sizeof(float) + decoded_gradient<Backend, Decoder>::bytes(rows, decode_.decoded_size(size)))
+    return (wide * rows * sizeof(float) + decoded_gradient<Backend, Decoder>::bytes(rows, decode_.decoded_size(size)) +
+            detail::decoder_bytes(backend, decode_, rows))
         .value();
   }
 

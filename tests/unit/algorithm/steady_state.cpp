@@ -14,7 +14,9 @@
 #include <fewstep/regularizer/kl_to_reference.hpp>
 #include <fewstep/reward/per_sample.hpp>
 
+#include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <new>
 #include <vector>
 
@@ -166,6 +168,60 @@ TEST_CASE("a KL reference under LoRA is the model without its adapters: the same
   CHECK(base.planned == static_cast<double>(model.workspace_bytes(backend, 0)));
   CHECK(second.measured - base.measured >= 4 * floats);
   CHECK(second.measured - base.measured <= 4.2 * floats + 32768);  // and modules, layouts, words
+}
+
+namespace {
+
+/// Doubles, by way of `width` numbers a row.
+struct widening_decoder {
+  index_t width, at_once;
+  std::vector<float> hidden = {};
+
+  [[nodiscard]] index_t decoded_size(index_t n) const { return n; }
+  [[nodiscard]] index_t rows_at_once() const { return at_once; }
+  [[nodiscard]] std::size_t workspace_bytes(const cpu_backend&, index_t rows) const {
+    return static_cast<std::size_t>(rows * width) * sizeof(float);
+  }
+  void operator()(cpu_backend&, fewstep::matrix<const float> x, fewstep::matrix<float> y) {
+    if (hidden.empty()) hidden.resize(static_cast<std::size_t>(x.rows() * width));
+    for (index_t r = 0; r < x.rows(); ++r)
+      for (index_t d = 0; d < x.cols(); ++d) {
+        float& h = hidden[static_cast<std::size_t>(r * width + d)];
+        h = 2 * x(r, d);
+        y(r, d) = h;
+      }
+  }
+};
+
+}  // namespace
+
+TEST_CASE("the plan has what a decoder says that it takes for a part, and it takes that") {
+  constexpr index_t samples = 7 * 5;
+  const index_t at_once = GENERATE(index_t{4}, index_t{100});
+  cpu_backend backend({.threads = 1});
+  cpu_backend({.threads = 2}).parallel_for(2, [](auto&, int, index_t) {});
+  const auto contexts = mlp_case::contexts();
+  struct result {
+    std::int64_t planned, measured;
+  };
+  const auto run = [&](index_t width) {
+    auto model = mlp_case::make(backend);
+    const std::int64_t before = live_bytes;
+    auto trainer = fewstep::rlcm(backend, model,
+                                 fewstep::policy_gradient_parts{.reward = fewstep::per_sample(first_value{}),
+                                                                .optimizer = fewstep::adam{},
+                                                                .decoder = widening_decoder{width, at_once}},
+                                 {.horizon = 3, .batch = {.prompts = 7, .samples_per_prompt = 5}});
+    trainer.update(contexts);
+    CHECK(trainer.memory().decoder == static_cast<std::size_t>(std::min(at_once, samples) * width) * sizeof(float));
+    return result{static_cast<std::int64_t>(trainer.memory().total()), live_bytes - before};
+  };
+  run(5);
+  const result narrow = run(5), wide = run(100'000);
+  const std::int64_t planned = wide.planned - narrow.planned, measured = wide.measured - narrow.measured;
+  CAPTURE(at_once, planned, measured);
+  CHECK(planned == std::min(at_once, samples) * 99'995 * 4);
+  CHECK(std::abs(measured - planned) <= 8192);  // malloc rounds up to pages
 }
 
 namespace {
