@@ -166,6 +166,15 @@ struct pull_to_zero {
 static_assert(regularizer<pull_to_zero, cpu_backend, std::int32_t>);
 //! [regularizer]
 
+//! [kl_estimate]
+struct kl_beyond {
+  double free = 0.1;
+
+  kl_term operator()(gaussian_pair g) const { return g.kl > free ? kl_term{g.kl - free, 1} : kl_term{0, 0}; }
+};
+static_assert(estimates_kl_from<kl_beyond, gaussian_pair>);
+//! [kl_estimate]
+
 //! [optimizer]
 struct plain_descent {
   static constexpr int moments = 0;

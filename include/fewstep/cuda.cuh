@@ -38,6 +38,7 @@
 #include <fewstep/cuda/product_operand.cuh>
 #include <fewstep/cuda/row_segments.cuh>
 #include <fewstep/cuda/score.cuh>
+#include <fewstep/cuda/score_row.cuh>
 #include <fewstep/cuda/sum.cuh>
 #include <fewstep/cuda/transition.cuh>
 #include <fewstep/cuda/view.cuh>

@@ -69,6 +69,7 @@
 #include <fewstep/optimizer/parameter_update.hpp>
 #include <fewstep/optimizer/schedule.hpp>
 #include <fewstep/optimizer/sgd.hpp>
+#include <fewstep/regularizer/kl_estimate.hpp>
 #include <fewstep/regularizer/kl_to_reference.hpp>
 #include <fewstep/reward/async.hpp>
 #include <fewstep/reward/device_reward.hpp>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/backend/cpu/backend.hpp>
+#include <fewstep/regularizer/kl_estimate.hpp>
 #include <fewstep/regularizer/regularizer.hpp>
 
 #include <cstddef>
@@ -33,6 +34,25 @@ struct archetype : flagged<D> {
   void prepare(cpu_backend&, index_t) requires(D != drop::prepare);
   void reference_output(cpu_backend&, fewstep::batch<int>,
                         fewstep::matrix<float>) requires(D != drop::reference_output);
+};
+
+/// The smallest estimate of a KL, and what is none.
+struct estimate {
+  fewstep::kl_term operator()(fewstep::taken_action) const;
+};
+struct closed_form {
+  fewstep::kl_term operator()(fewstep::gaussian_pair) const;
+};
+struct estimate_of_floats {
+  float operator()(fewstep::taken_action) const;
+};
+struct estimate_with_memory : estimate {
+  estimate_with_memory(const estimate_with_memory&);
+};
+
+template <class Estimate>
+struct estimating : archetype<> {
+  Estimate estimate() const;
 };
 
 }  // namespace regularizer_archetype

@@ -17,3 +17,17 @@ using without_workspace_bytes =
 using without_prepare = with_regularizer<archetype<drop::prepare>>;  // error: fewstep::regularizer: .*prepare
 using without_reference_output =
     with_regularizer<archetype<drop::reference_output>>;  // error: fewstep::regularizer: void reference_output
+
+using with_estimate = with_regularizer<estimating<estimate>>;
+using with_estimate_of_floats =
+    with_regularizer<estimating<estimate_of_floats>>;  // error: fewstep::kl_estimate: kl_term operator
+using with_estimate_with_memory =
+    with_regularizer<estimating<estimate_with_memory>>;  // error: fewstep::kl_estimate: it must be trivially copyable
+
+// A policy of discrete actions has log-probabilities and no means.
+template <class Estimate, bool Fits>
+struct discrete_policy_gradient;
+template <class Estimate>
+using of_discrete_actions = discrete_policy_gradient<Estimate, fewstep::detail::require_kl_estimate<Estimate, false>()>;
+using with_k3 = of_discrete_actions<fewstep::kl_estimate::k3>;
+using with_exact = of_discrete_actions<fewstep::kl_estimate::exact>;  // error: .* take kl_estimate::k2

@@ -7,9 +7,9 @@
 
 namespace fewstep::test {
 
-template <class Objective, class Backend>
+template <class Objective, class Estimate = kl_estimate::exact, class Backend>
 void compile_score(Backend& backend) {
-  score_rows(backend, scored_rows<Objective>{});
+  score_rows(backend, scored_rows<Objective, Estimate>{});
 }
 
 template <class Optimizer, class Backend>
@@ -24,6 +24,7 @@ void compile_kernels(Backend& backend) {
   auto& executor = backend.executor(0);
   compile_score<clipped_surrogate>(backend);
   compile_score<reinforce>(backend);
+  compile_score<clipped_surrogate, kl_estimate::k3>(backend);
   draw_initial_states(backend, initial_states{});
   take_step(backend, transition_step{});
   compile_step<adamw>(backend);

@@ -60,32 +60,33 @@ struct scored_batch {
   std::vector<score> scores;
 };
 
-template <class Objective>
-scored_batch on_cpu(const transitions& t, const loss_settings<Objective>& settings, bool referenced, reduction over) {
+template <class Objective, class Estimate>
+scored_batch on_cpu(const transitions& t, const loss_settings<Objective, Estimate>& settings, bool referenced,
+                    reduction over) {
   cpu_backend backend({.threads = 1});
   scored_batch result{t.o, std::vector<score>(t.step.size())};
   const array_extents<2> shape{t.count(), t.dimension};
   matrix<const float> reference;
   if (referenced) reference = {t.reference.data(), shape};
-  score_rows(backend, scored_rows<Objective>{.x = {t.x.data(), shape},
-                                             .next = {t.next.data(), shape},
-                                             .o = {result.gradient.data(), shape},
-                                             .reference = reference,
-                                             .old_output = {t.old_output.data(), shape},
-                                             .step = t.step.data(),
-                                             .old_log_probability = t.old.data(),
-                                             .advantage = t.advantages.data(),
-                                             .table = table.data(),
-                                             .settings = &settings,
-                                             .scores = result.scores.data(),
-                                             .reduction = over,
-                                             .scored = t.scored});
+  score_rows(backend, scored_rows<Objective, Estimate>{.x = {t.x.data(), shape},
+                                                       .next = {t.next.data(), shape},
+                                                       .o = {result.gradient.data(), shape},
+                                                       .reference = reference,
+                                                       .old_output = {t.old_output.data(), shape},
+                                                       .step = t.step.data(),
+                                                       .old_log_probability = t.old.data(),
+                                                       .advantage = t.advantages.data(),
+                                                       .table = table.data(),
+                                                       .settings = &settings,
+                                                       .scores = result.scores.data(),
+                                                       .reduction = over,
+                                                       .scored = t.scored});
   return result;
 }
 
 /// Rows [first, first + count) of the transitions; arrays begin `shift` floats behind a boundary.
-template <class Backend, class Objective>
-scored_batch on_device(Backend& backend, const transitions& t, const loss_settings<Objective>& settings,
+template <class Backend, class Objective, class Estimate>
+scored_batch on_device(Backend& backend, const transitions& t, const loss_settings<Objective, Estimate>& settings,
                        bool referenced, reduction over, detail::long_rows way = detail::long_rows::automatic,
                        index_t first = 0, index_t count = -1, index_t shift = 0) {
   if (count < 0) count = t.count();
@@ -101,24 +102,24 @@ scored_batch on_device(Backend& backend, const transitions& t, const loss_settin
   const auto old = to_device(backend, t.old);
   const auto a = to_device(backend, t.advantages);
   const auto rows_of_table = to_device(backend, table);
-  const auto device_settings = to_device(backend, std::vector<loss_settings<Objective>>{settings});
+  const auto device_settings = to_device(backend, std::vector<loss_settings<Objective, Estimate>>{settings});
   tensor<score, 1, Backend> scores(backend, {count});
   matrix<const float> reference;
   if (referenced) reference = {o_ref.data() + shift, shape};
   detail::score_rows(backend,
-                     scored_rows<Objective>{.x = {x.data() + shift, shape},
-                                            .next = {next.data() + shift, shape},
-                                            .o = {o.data() + shift, shape},
-                                            .reference = reference,
-                                            .old_output = {old_output.data() + shift, shape},
-                                            .step = step.data() + first,
-                                            .old_log_probability = old.data() + first,
-                                            .advantage = a.data() + first,
-                                            .table = rows_of_table.data(),
-                                            .settings = device_settings.data(),
-                                            .scores = scores.data(),
-                                            .reduction = over,
-                                            .scored = t.scored},
+                     scored_rows<Objective, Estimate>{.x = {x.data() + shift, shape},
+                                                      .next = {next.data() + shift, shape},
+                                                      .o = {o.data() + shift, shape},
+                                                      .reference = reference,
+                                                      .old_output = {old_output.data() + shift, shape},
+                                                      .step = step.data() + first,
+                                                      .old_log_probability = old.data() + first,
+                                                      .advantage = a.data() + first,
+                                                      .table = rows_of_table.data(),
+                                                      .settings = device_settings.data(),
+                                                      .scores = scores.data(),
+                                                      .reduction = over,
+                                                      .scored = t.scored},
                      way);
   return {to_host(backend, o.data() + shift, count * t.dimension), to_host(backend, scores)};
 }
@@ -313,5 +314,45 @@ TEMPLATE_LIST_TEST_CASE(
       CHECK(other.gradient == scored.gradient);
       for (std::size_t i = 0; i < scored.scores.size(); ++i) CHECK(same_bits(other.scores[i], scored.scores[i]));
     }
+  }
+}
+
+namespace {
+
+/// An estimate of the action that was taken gives the CPU's scores and gradients, however rows are shared.
+template <class Backend, class Objective, class Estimate>
+void check_estimate(const transitions& t, const loss_settings<Objective, Estimate>& settings) {
+  const auto expected = on_cpu(t, settings, true, reduction::mean);
+  Backend backend;
+  const auto scored = on_device(backend, t, settings, true, reduction::mean);
+  CHECK(relative_error(scored.gradient, expected.gradient) < 2e-5);
+  for (std::size_t i = 0; i < expected.scores.size(); ++i) {
+    CHECK(scored.scores[i].reference_kl == Approx(expected.scores[i].reference_kl).epsilon(1e-4));
+    CHECK(scored.scores[i].divergence == Approx(expected.scores[i].divergence).epsilon(1e-5));
+  }
+  for (const auto way : {detail::long_rows::block, detail::long_rows::split})
+    for (const index_t shift : {0, 1}) {
+      const auto other = on_device(backend, t, settings, true, reduction::mean, way, 0, -1, shift);
+      CHECK(other.gradient == scored.gradient);
+      for (std::size_t i = 0; i < scored.scores.size(); ++i) CHECK(same_bits(other.scores[i], scored.scores[i]));
+    }
+}
+
+}  // namespace
+
+TEMPLATE_LIST_TEST_CASE("KL estimates of the action are the CPU's, and each way to do it gives the same bits", "[cuda]",
+                        devices) {
+  struct part {
+    index_t dimension;
+    scored_range range;
+  };
+  for (const part& p : {part{1, {}}, part{7, {2, 3}}, part{48, {}}, part{600, {0, 400}}, part{3072, {}}, part{4097, {}},
+                        part{8200, {3, 8000}}}) {
+    transitions t(p.dimension > 1000 ? 2 : 5, p.dimension, p.range);
+    for (std::size_t i = 0; i < t.o.size(); ++i)
+      t.reference[i] = t.o[i] + 0.5f * t.reference[i] / std::sqrt(static_cast<float>(p.dimension));
+    CAPTURE(p.dimension, p.range.first, p.range.count);
+    check_estimate<TestType>(t, loss_settings<reinforce, kl_estimate::k2>{{}, 0.3f, 7.0, {}});
+    check_estimate<TestType>(t, loss_settings<guarded_surrogate, kl_estimate::k3>{{1.0f}, 0.3f, 7.0, {}});
   }
 }

@@ -18,6 +18,7 @@
 #include <fewstep/algorithm/rlcm.hpp>
 #include <fewstep/algorithm/rlcm_hybrid.hpp>
 #include <fewstep/optimizer/sgd.hpp>
+#include <fewstep/regularizer/kl_to_reference.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -108,9 +109,12 @@ using any_objective = plain_objective;
 using any_trajectory_objective = movable<trajectory_objective_archetype::archetype<>>;
 using any_optimizer = movable<optimizer_archetype::archetype<>>;
 using any_regularizer = movable<regularizer_archetype::archetype<>>;
+using any_estimating_regularizer = movable<regularizer_archetype::estimating<regularizer_archetype::estimate>>;
 using any_reward = movable<reward_archetype::archetype<>>;
 using any_differentiable_reward = std::reference_wrapper<reward_archetype::differentiable_archetype<>>;
 using any_sampler = movable<sampler_archetype::archetype<>>;
+template <class Model>
+using any_kl = kl_to_reference<Model, kl_estimate::importance_weighted<kl_estimate::k3>>;
 using any_selection = copyable<step_selection_archetype::archetype<>>;
 template <class Model>
 using any_auxiliary = movable<auxiliary_loss_archetype::archetype<Model>>;
@@ -139,6 +143,10 @@ consteval bool takes_every_part() {
   static_assert(takes<A, plain, decoder, Decoder, policy_gradient_parts<judge, sgd, none, none, none, Decoder>, usual>);
   static_assert(takes<A, plain, regularizer, any_regularizer,
                       policy_gradient_parts<judge, sgd, none, none, none, none, any_regularizer>, usual>);
+  static_assert(takes<A, plain, regularizer, any_estimating_regularizer,
+                      policy_gradient_parts<judge, sgd, none, none, none, none, any_estimating_regularizer>, usual>);
+  static_assert(takes<A, plain, regularizer, any_kl<plain>,
+                      policy_gradient_parts<judge, sgd, none, none, none, none, any_kl<plain>>, usual>);
   static_assert(takes<A, plain, auxiliary, any_auxiliary<plain>,
                       policy_gradient_parts<judge, sgd, none, none, none, none, none, any_auxiliary<plain>>, usual>);
   static_assert(takes<A, plain, selection, any_selection,

@@ -126,8 +126,8 @@ class policy_gradient {
     tried_.forget();
     const std::pair<index_t, index_t> all{0, path().trained_rows()};
     gradient_.begin_pass(backend_, path(), options_.training.seed, static_cast<std::uint64_t>(-1 - number));
-    gradient_.begin_minibatch(backend_, model_, experience_.rated_path(), all, parts_.objective,
-                              parts_.regularizer.coefficient(), false);
+    gradient_.begin_minibatch(backend_, model_, experience_.rated_path(), all, parts_.objective, parts_.regularizer,
+                              false);
     const vec<float> g = model_.gradients();
     backend_.for_each(g.size(), detail::fill<float>{g.data, 0.0f});
     gradient_.add(backend_, model_, parts_.regularizer, experience_.rated_path(), all);
@@ -136,7 +136,7 @@ class policy_gradient {
 
   /// Adds the gradient of the loss over rows [first, last) of the replay order; they count as `total` rows of the mean.
   void accumulate(index_t first, index_t last, double total, update_report& report) {
-    gradient_.set_loss(parts_.objective, parts_.regularizer.coefficient(), total);
+    gradient_.set_loss(parts_.objective, parts_.regularizer, total);
     gradient_.add(backend_, model_, parts_.regularizer, experience_.rated_path(), {first, last});
     add_scores({first, last}, report);
   }
@@ -145,6 +145,7 @@ class policy_gradient {
   update_report train() {
     update_report report = update_report::of(index(), experience_.kept_rewards(), experience_.kept_prompts());
     report.left_out = static_cast<double>(path().left_out());
+    report.reference_kl_estimate = detail::kl_estimate_name(parts_.regularizer);
     const double passes = static_cast<double>(options_.inner_epochs);
     for (int epoch = 0; epoch < options_.inner_epochs; ++epoch) {
       gradient_.begin_pass(backend_, path(), options_.training.seed,
@@ -152,7 +153,7 @@ class policy_gradient {
       for (int k = 0; k < options_.optimizer_steps; ++k) {
         const std::pair<index_t, index_t> places = gradient_.minibatch(k);
         report.loss -= gradient_.begin_minibatch(backend_, model_, experience_.rated_path(), places, parts_.objective,
-                                                 parts_.regularizer.coefficient(), epoch > 0 || k > 0);
+                                                 parts_.regularizer, epoch > 0 || k > 0);
         gradient_.replace(backend_, model_, parts_.regularizer, experience_.rated_path(), k);
         add_scores(places, report);
         report.loss += add_auxiliary({options_.training.seed, index(), epoch * options_.optimizer_steps + k});
@@ -237,7 +238,6 @@ class policy_gradient {
     for (const score& s : gradient_.scores(backend_, places)) {
       if (!gradient_.is_kept(path(), place++)) continue;
       report.add(s, gradient_.total(), detail::clip_range_of(parts_.objective), parts_.regularizer.coefficient());
-      if constexpr (detail::needs_old_outputs<objective_type>) report.policy_kl += s.divergence;
     }
   }
 

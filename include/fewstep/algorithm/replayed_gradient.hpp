@@ -41,6 +41,7 @@ class replayed_gradient {
   using path_type = trajectory<Backend, context_type>;
   using rated_type = rated_trajectory<Backend, context_type>;
   using transition_objective_type = typename detail::transition_objective<Objective>::type;
+  using loss_type = loss_settings<transition_objective_type, detail::kl_estimate_type<Regularizer>>;
   static constexpr bool has_reference = Regularizer::has_reference;
   static constexpr bool over_trajectories = trajectory_objective<Objective>;
 
@@ -52,7 +53,7 @@ class replayed_gradient {
         reference_(backend, {has_reference ? s.rows_at_once : 0, path.dimension()}),
         weights_(over_trajectories ? path.samples() : 0),
         row_weights_(backend, over_trajectories ? path.table().horizon() * path.samples() : 0),
-        loss_(backend, 1, {transition_objective_type{}, 0.0f, 1.0}),
+        loss_(backend, 1, loss_type{}),
         scores_(backend, path.trained_rows()),
         recorded_(static_cast<std::size_t>(length_product(s.minibatches, path.table().horizon()))) {}
 
@@ -77,23 +78,23 @@ class replayed_gradient {
   /// each, from log-ratios that are 0 until the parameters have `moved` since the rollout, and returns the value. The
   /// advantage of a trajectory is that of its first trained step.
   double begin_minibatch(Backend& backend, Generator& model, const rated_type& from, std::pair<index_t, index_t> places,
-                         const Objective& value, float coefficient, bool moved) {
+                         const Objective& value, const Regularizer& regularizer, bool moved) {
     total_ = static_cast<double>(std::max<index_t>(kept_rows(from.path, places), 1));
     double of_trajectories = 0;
     if constexpr (over_trajectories) {
-      loss_.host()[0] = {transition_objective_type{}, coefficient, total_};
+      set_loss(transition_objective_type{}, regularizer, total_);
       of_trajectories = weigh(backend, model, from, places, value, moved);
-      total_ = static_cast<double>(std::max<std::size_t>(weights_.members(), 1));
-      loss_.host()[0].rows = total_;
+      set_loss(transition_objective_type{}, regularizer,
+               static_cast<double>(std::max<std::size_t>(weights_.members(), 1)));
     } else {
-      loss_.host()[0] = {value, coefficient, total_};
+      set_loss(value, regularizer, total_);
     }
     return of_trajectories;
   }
   /// The loss as it is given: a mean over `rows` rows.
-  void set_loss(const transition_objective_type& value, float coefficient, double rows) {
+  void set_loss(const transition_objective_type& value, const Regularizer& regularizer, double rows) {
     total_ = rows;
-    loss_.host()[0] = {value, coefficient, rows};
+    loss_.host()[0] = {value, regularizer.coefficient(), rows, detail::kl_estimate_of(regularizer)};
   }
   /// Whether the sample of the row at place i is not left out.
   [[nodiscard]] bool is_kept(const path_type& path, index_t i) const {
@@ -165,19 +166,20 @@ class replayed_gradient {
   /// Scores the rows that stand at place `at`; their outputs become the gradient of the loss.
   void score_replayed(Backend& backend, const path_type& path, const transition_rows<context_type>& replayed,
                       matrix<float> o, matrix<const float> reference, index_t at) {
-    score_rows(backend, scored_rows<transition_objective_type>{.x = replayed.rows.x,
-                                                               .next = replayed.next,
-                                                               .o = o,
-                                                               .reference = reference,
-                                                               .old_output = replayed.old_output,
-                                                               .step = replayed.step.data,
-                                                               .old_log_probability = replayed.old_log_probability.data,
-                                                               .advantage = replayed.advantage.data,
-                                                               .table = path.step_rows(),
-                                                               .settings = loss_.device(),
-                                                               .scores = scores_.device() + at,
-                                                               .reduction = settings_.reduction,
-                                                               .scored = path.table().scored});
+    score_rows(backend, scored_rows<transition_objective_type, detail::kl_estimate_type<Regularizer>>{
+                            .x = replayed.rows.x,
+                            .next = replayed.next,
+                            .o = o,
+                            .reference = reference,
+                            .old_output = replayed.old_output,
+                            .step = replayed.step.data,
+                            .old_log_probability = replayed.old_log_probability.data,
+                            .advantage = replayed.advantage.data,
+                            .table = path.step_rows(),
+                            .settings = loss_.device(),
+                            .scores = scores_.device() + at,
+                            .reduction = settings_.reduction,
+                            .scored = path.table().scored});
   }
 
   /// Sets the weights of the trajectories that have rows at the places.
@@ -217,7 +219,7 @@ class replayed_gradient {
   tensor<float, 2, Backend> output_, reference_;
   trajectory_weights weights_;
   mirrored<float, Backend> row_weights_;  // by row of the trajectory, of objectives over trajectories
-  mirrored<loss_settings<transition_objective_type>, Backend> loss_;
+  mirrored<loss_type, Backend> loss_;
   mirrored<score, Backend> scores_;
   std::vector<repeated<Backend>> recorded_;  // by first trained step, which the table follows, and minibatch
   double total_ = 0;

@@ -4,6 +4,7 @@
 #include <fewstep/core/figure.hpp>
 #include <fewstep/mdp/score.hpp>
 #include <fewstep/objective/clip_bounds.hpp>
+#include <fewstep/regularizer/kl_estimate.hpp>
 
 #include <algorithm>
 #include <array>
@@ -11,6 +12,7 @@
 #include <cstdint>
 #include <iterator>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -28,12 +30,13 @@ struct update_report {
   double ratio_deviation = 0;   ///< largest |ratio - 1|
   double clip_fraction = 0;     ///< share of ratios outside of the clip range
   double clip_asymmetry = 0;    ///< share above the clip range less that below it
-  double approximate_kl = 0;    ///< half the mean square of the log-ratio
-  double policy_kl = 0;         ///< Gaussian KL to the policy of the rollout, exact; 0 where its outputs are not kept
-  double reference_kl = 0;      ///< Gaussian KL to the frozen reference, reduced as the log-probability
+  double approximate_kl = 0;    ///< KL to the policy of the rollout: kl_estimate::k2 of log_ratio, which is as reduced
+  double policy_kl = 0;         ///< the same KL in closed form; 0 where the rollout's outputs are not kept
+  double reference_kl = 0;      ///< KL to the frozen reference, as the regularizer measures it, reduced over D
   double gradient_norm = 0;     ///< before clipping; the largest of the update's optimizer steps
   double sampling_seconds = 0;  ///< rollout and rewards
   double training_seconds = 0;  ///< replay and optimizer steps
+  std::string_view reference_kl_estimate;  ///< how that is: "exact", "k3"
 
   /// All of them by the names that they have in every log.
   [[nodiscard]] static constexpr auto figures() {
@@ -78,7 +81,7 @@ struct update_report {
     return report;
   }
 
-  /// Adds one transition out of `total` of its optimizer step, but for policy_kl, which few objectives know.
+  /// Adds one transition out of `total` of its optimizer step.
   void add(const score& s, double total, clip_bounds clip_range, float coefficient) {
     loss += (static_cast<double>(coefficient) * s.reference_kl - static_cast<double>(s.value)) / total;
     const double above = static_cast<double>(s.ratio) - 1.0, off = std::abs(above);
@@ -88,7 +91,8 @@ struct update_report {
       clip_fraction += 1.0;
       clip_asymmetry += above > 0 ? 1.0 : -1.0;
     }
-    approximate_kl += 0.5 * static_cast<double>(s.log_ratio) * static_cast<double>(s.log_ratio);
+    approximate_kl += kl_estimate::k2{}({static_cast<double>(s.log_ratio), 0}).value;
+    policy_kl += s.divergence;
     reference_kl += s.reference_kl;
   }
 

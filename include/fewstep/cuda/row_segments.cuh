@@ -90,6 +90,13 @@ template <int Lanes, class Block>
   return sum;
 }
 
+/// sum + difference (2 residual + b difference) of four values, which a log-ratio is made of (gaussian_log_ratio).
+[[nodiscard]] FEWSTEP_HD inline float add_log_ratio(float sum, const float_packet& residual,
+                                                    const float_packet& difference, float b) {
+  for (int k = 0; k < 4; ++k) sum = std::fma(difference[k], std::fma(b, difference[k], 2.0f * residual[k]), sum);
+  return sum;
+}
+
 /// What a thread holds of a segment: residuals, and o - other for each of `Others` outputs that o is compared with.
 template <int Others>
 struct held_values {

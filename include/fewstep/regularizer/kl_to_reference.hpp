@@ -6,9 +6,11 @@
 #include <fewstep/core/sizes.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/generator/preconditioning.hpp>
+#include <fewstep/regularizer/kl_estimate.hpp>
 #include <fewstep/regularizer/regularizer.hpp>
 #include <fewstep/sampler/step_table.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <optional>
 #include <string_view>
@@ -17,12 +19,16 @@ namespace fewstep {
 
 /// coefficient * KL(policy, reference) per trained transition, exact because both are Gaussians of one variance:
 ///   KL = b^2 |o - o_ref|^2 / (2 sigma^2), taken as the mean over D where the log-probability is
-/// (Fan et al. 2023, DPOK, arXiv:2305.16381, section 4.2, per step). The reference is any predictor of the same
-/// samples under the same preconditioning, held by reference and never trained; it must outlive the trainer. The model
-/// itself, or what shares its parameters, is refused: it would move along, and the KL be 0 for ever. Where only
-/// adapters are trained, base() of the model is a reference that takes no memory of its own. A copy is made before its
-/// use: it has the reference and the options, and is yet to be prepared.
-template <class Reference>
+/// (Fan et al. 2023, DPOK, arXiv:2305.16381, section 4.2, per step), or another estimate of it:
+///
+///     kl_to_reference(base, {.coefficient = 0.04f}, kl_estimate::k3{})
+///
+/// The reference is any predictor of the same samples under the same preconditioning, held by reference and never
+/// trained; it must outlive the trainer. The model itself, or what shares its parameters, is refused: it would move
+/// along, and the KL be 0 for ever. Where only adapters are trained, base() of the model is a reference that takes no
+/// memory of its own. A copy is made before its use: it has the reference, the options and the estimate, and is yet to
+/// be prepared.
+template <class Reference, class Estimate = kl_estimate::exact>
 class kl_to_reference {
  public:
   struct options {
@@ -40,17 +46,21 @@ class kl_to_reference {
   void settings(Visitor& visit) const {
     options_.settings(visit);
     visit.part("reference", *reference_);
+    // Checkpoints say how a KL is measured where it is not exact.
+    if constexpr (!std::same_as<Estimate, kl_estimate::exact>) visit.part("estimate", estimate_);
   }
 
   explicit kl_to_reference(Reference& reference) : kl_to_reference(reference, options{}) {}
-  kl_to_reference(Reference& reference, options o) : reference_(&reference), options_(checked(o)) {}
-  kl_to_reference(Reference&&, options = {}) = delete;
-  kl_to_reference(const kl_to_reference& other) : kl_to_reference(*other.reference_, other.options_) {}
+  kl_to_reference(Reference& reference, options o, Estimate estimate = {})
+      : reference_(&reference), options_(checked(o)), estimate_(checked_part(estimate)) {}
+  kl_to_reference(Reference&&, options = {}, Estimate = {}) = delete;
+  kl_to_reference(const kl_to_reference& other) : kl_to_reference(*other.reference_, other.options_, other.estimate_) {}
   kl_to_reference& operator=(const kl_to_reference& other) { return *this = kl_to_reference(other); }
   kl_to_reference(kl_to_reference&&) noexcept = default;
   kl_to_reference& operator=(kl_to_reference&&) noexcept = default;
 
   [[nodiscard]] float coefficient() const { return options_.coefficient; }
+  [[nodiscard]] Estimate estimate() const { return estimate_; }
   /// The reference's workspace, and what it makes of its parameters at its first prediction.
   template <class Backend>
   [[nodiscard]] std::size_t workspace_bytes(const Backend& backend, index_t) const {
@@ -90,6 +100,7 @@ class kl_to_reference {
  private:
   Reference* reference_;
   options options_;
+  [[no_unique_address]] Estimate estimate_;
   std::optional<workspace_of<Reference>> workspace_;
 };
 

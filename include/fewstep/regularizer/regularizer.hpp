@@ -3,10 +3,12 @@
 
 #include <fewstep/core/view.hpp>
 #include <fewstep/generator/generator.hpp>
+#include <fewstep/regularizer/kl_estimate.hpp>
 
 #include <concepts>
 #include <cstddef>
 #include <string_view>
+#include <utility>
 
 namespace fewstep {
 
@@ -30,10 +32,30 @@ concept has_reference_output = requires(R& r, Backend& backend, batch<Context> r
   { r.reference_output(backend, rows, o) } -> std::same_as<void>;
 };
 
+/// How a regularizer measures the KL.
+template <class R>
+[[nodiscard]] constexpr auto kl_estimate_of(const R& regularizer) {
+  if constexpr (requires { regularizer.estimate(); })
+    return regularizer.estimate();
+  else
+    return kl_estimate::exact{};
+}
+template <class R>
+using kl_estimate_type = decltype(kl_estimate_of(std::declval<const R&>()));
+/// The name of that for reports.
+template <class R>
+[[nodiscard]] constexpr std::string_view kl_estimate_name(const R&) {
+  if constexpr (requires { kl_estimate_type<R>::name; })
+    return kl_estimate_type<R>::name;
+  else
+    return "the regularizer's own";
+}
+
 }  // namespace detail
 
 /// What keeps the policy near a reference: for the replayed rows it gives the reference's network output, and the score
-/// kernel adds coefficient() * KL(policy, reference) of each trained transition to the loss.
+/// kernel adds coefficient() * KL(policy, reference) of each trained transition to the loss. The KL is exact, or
+/// measured as `E estimate() const` says where there is one: see kl_estimate.hpp for these and for what they need.
 ///
 /// The compiler cannot check: the reference does not change while it is in use.
 ///
@@ -46,8 +68,9 @@ concept has_reference_output = requires(R& r, Backend& backend, batch<Context> r
 ///     void reference_output(cpu_backend&, batch<int>, matrix<float> o) { std::fill(o.begin(), o.end(), 0.0f); }
 ///   };
 template <class R, class Backend, class Context>
-concept regularizer = detail::has_reference_flag<R> && detail::has_coefficient<R> &&
-    detail::has_regularizer_memory<R, Backend> && detail::has_reference_output<R, Backend, Context>;
+concept regularizer =
+    detail::has_reference_flag<R> && detail::has_coefficient<R> && detail::has_regularizer_memory<R, Backend> &&
+    detail::has_reference_output<R, Backend, Context> && detail::estimates_kl<detail::kl_estimate_type<R>>;
 
 namespace detail {
 
@@ -62,7 +85,7 @@ consteval bool require_regularizer() {
   static_assert(
       has_reference_output<R, Backend, Context>,
       "fewstep::regularizer: void reference_output(Backend&, batch<Context> rows, matrix<float> o) is missing");
-  return regularizer<R, Backend, Context>;
+  return require_kl_estimate<kl_estimate_type<R>>() && regularizer<R, Backend, Context>;
 }
 
 }  // namespace detail

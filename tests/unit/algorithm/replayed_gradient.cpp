@@ -50,7 +50,8 @@ struct rolled {
   float of_minibatch(auto& gradient, int k) {
     no_regularizer none;
     gradient.begin_pass(backend, path, 1, 0);
-    (void)gradient.begin_minibatch(backend, model, judged(), gradient.minibatch(k), reinforce{}, 0, false);
+    (void)gradient.begin_minibatch(backend, model, judged(), gradient.minibatch(k), reinforce{}, no_regularizer{},
+                                   false);
     model.gradient = 1000;
     gradient.replace(backend, model, none, judged(), k);
     return model.gradient;
@@ -108,7 +109,8 @@ TEST_CASE("minibatches of a replay share out the rows, in an order of the pass's
   const auto first_of_pass = [&](std::uint64_t pass) {
     no_regularizer none;
     parted.begin_pass(r.backend, r.path, 1, pass);
-    (void)parted.begin_minibatch(r.backend, r.model, r.judged(), parted.minibatch(0), reinforce{}, 0, false);
+    (void)parted.begin_minibatch(r.backend, r.model, r.judged(), parted.minibatch(0), reinforce{}, no_regularizer{},
+                                 false);
     parted.replace(r.backend, r.model, none, r.judged(), 0);
     return r.model.gradient;
   };
@@ -122,7 +124,7 @@ TEST_CASE("a replayed gradient is added where that is asked for, by any total") 
   const double whole = static_cast<double>(r.of_minibatch(gradient, 0));
   no_regularizer none;
   const std::pair<index_t, index_t> half{0, r.path.trained_rows() / 2}, rest{half.second, r.path.trained_rows()};
-  gradient.set_loss(reinforce{}, 0, 2 * static_cast<double>(r.path.trained_rows()));
+  gradient.set_loss(reinforce{}, no_regularizer{}, 2 * static_cast<double>(r.path.trained_rows()));
   r.model.gradient = 0;
   gradient.add(r.backend, r.model, none, r.judged(), half);
   gradient.add(r.backend, r.model, none, r.judged(), rest);

@@ -115,24 +115,35 @@ TEST_CASE("a resumed policy gradient has the parts that it had with the same set
                model, backend, "sampler.last");
     // The reference cannot be set through the parts, which hold it by pointer.
     const auto path = std::filesystem::temp_directory_path() / ("fewstep-resume-" + std::to_string(::getpid()));
-    const auto with_scale = [&](float scale, float coefficient, const auto& then) {
+    const kl_estimate::exact exact;
+    const kl_estimate::k3 k3;
+    const auto with_scale = [&](float scale, float coefficient, auto estimate, const auto& then) {
       guided reference(backend, other, {.scale = scale});
       policy_gradient_parts parts{.reward = nearness{},
                                   .optimizer = adam{},
-                                  .regularizer = kl_to_reference(reference, {.coefficient = coefficient})};
+                                  .regularizer = kl_to_reference(reference, {.coefficient = coefficient}, estimate)};
       policy_gradient<cpu_backend, small_model, decltype(parts)> trainer(backend, model, std::move(parts), few);
       then(trainer);
     };
-    with_scale(2, 0.1f, [&](auto& trainer) { save_checkpoint(path, trainer); });
-    with_scale(2, 0.1f, [&](auto& trainer) { CHECK_NOTHROW(load_checkpoint(path, trainer)); });
-    with_scale(3, 0.1f, [&](auto& trainer) {
+    with_scale(2, 0.1f, exact, [&](auto& trainer) { save_checkpoint(path, trainer); });
+    with_scale(2, 0.1f, exact, [&](auto& trainer) { CHECK_NOTHROW(load_checkpoint(path, trainer)); });
+    with_scale(3, 0.1f, exact, [&](auto& trainer) {
       CHECK_THROWS_WITH(load_checkpoint(path, trainer),
                         contains("regularizer.reference.scale = 2, but this run has 3"));
     });
-    with_scale(2, 0.2f, [&](auto& trainer) {
+    with_scale(2, 0.2f, exact, [&](auto& trainer) {
       CHECK_THROWS_WITH(load_checkpoint(path, trainer),
                         contains("regularizer.coefficient = 0.1, but this run has 0.2"));
     });
+    const auto refuse = [&](auto& trainer) {
+      CHECK_THROWS_WITH(load_checkpoint(path, trainer), contains("regularizer.estimate"));
+    };
+    with_scale(2, 0.1f, k3, refuse);
+    with_scale(2, 0.1f, k3, [&](auto& trainer) { save_checkpoint(path, trainer); });
+    with_scale(2, 0.1f, k3, [&](auto& trainer) { CHECK_NOTHROW(load_checkpoint(path, trainer)); });
+    with_scale(2, 0.1f, exact, refuse);
+    with_scale(2, 0.1f, kl_estimate::k2{}, refuse);
+    with_scale(2, 0.1f, kl_estimate::importance_weighted{k3}, refuse);
     std::filesystem::remove(path);
   }
   SECTION("a flow with a group's advantage and a sliding window") {
