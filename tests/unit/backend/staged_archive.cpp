@@ -142,10 +142,10 @@ TEST_CASE("staged_archive passes on what must match, and what has a range") {
   stored all;
   plain_archive<true> out{&all};
   staged(out, backend)("optimizer", state);
-  all["optimizer/steps"] = {-1};
+  all["optimizer/steps"].assign(1, -1.0f);
   plain_archive<false> in{&all};
   CHECK_THROWS_WITH(staged(in, backend)("optimizer", state), contains("steps is out of range"));
-  all["optimizer/size"] = {2};
+  all["optimizer/size"].assign(1, 2.0f);
   CHECK_THROWS_WITH(staged(in, backend)("optimizer", state), contains("size differs"));
 }
 
