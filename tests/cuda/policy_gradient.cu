@@ -44,11 +44,11 @@ struct nearness_of_some {
 };
 
 /// A trainer on a small perceptron with a reference.
-template <class Backend, class Reward = judged_at_once>
+template <class Backend, class Reward = judged_at_once, class Estimate = kl_estimate::exact>
 struct rig {
   using generator_type = mlp_generator<Backend>;
   using parts = policy_gradient_parts<Reward, adam, clipped_surrogate, batch_advantage, consistency_sampler,
-                                      identity_decoder, kl_to_reference<generator_type>>;
+                                      identity_decoder, kl_to_reference<generator_type, Estimate>>;
   using trainer_type = policy_gradient<Backend, generator_type, parts>;
 
   Backend& backend;
@@ -72,7 +72,7 @@ struct rig {
                   .optimizer = {.learning_rate = 3e-3f},
                   .objective = {.clip_range = 0.02f},
                   .sampler = {.last = last_step::reference},
-                  .regularizer = kl_to_reference<generator_type>(reference, {.coefficient = 0.1f})},
+                  .regularizer = {reference, {.coefficient = 0.1f}}},
             o};
   }
   /// Parameters after some updates, and the reports' figures.
@@ -108,6 +108,18 @@ TEMPLATE_LIST_TEST_CASE("updates on a device are those of the CPU", "[cuda]", de
     CHECK(relative_error(to_host(backend, trainer.ema().data, trainer.ema().size()),
                          std::vector<float>(expected.ema().begin(), expected.ema().end())) < 1e-3);
   }
+}
+
+TEMPLATE_LIST_TEST_CASE("updates with an estimate of the KL on a device are those of the CPU", "[cuda]", devices) {
+  using estimate = kl_estimate::importance_weighted<kl_estimate::k3>;
+  const policy_gradient_options o{.inner_epochs = 2, .optimizer_steps = 2};
+  cpu_backend cpu({.threads = 1});
+  rig<cpu_backend, judged_at_once, estimate> on_cpu(cpu);
+  auto expected = on_cpu.trainer(o);
+  TestType backend;
+  rig<TestType, judged_at_once, estimate> on_device(backend);
+  auto trainer = on_device.trainer(o);
+  CHECK(relative_error(on_device.run(trainer, 3), on_cpu.run(expected, 3)) < 1e-4);
 }
 
 TEMPLATE_LIST_TEST_CASE("samples that are left out on a device are those of the CPU", "[cuda]", devices) {
