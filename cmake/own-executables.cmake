@@ -25,3 +25,9 @@ if(FEWSTEP_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
     ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${FEWSTEP_CCACHE})
   add_compile_options($<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fpch-preprocess>)
 endif()
+
+# The kernels of networks, compiled once and with the optimisation of a release, whatever a test or a program has itself.
+# What links to this does not compile them where it includes kernels.hpp.
+add_library(compiled_kernels STATIC EXCLUDE_FROM_ALL examples/compiled_kernels/kernels.cpp)
+target_link_libraries(compiled_kernels PUBLIC fewstep_own)
+target_include_directories(compiled_kernels INTERFACE examples/compiled_kernels)

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "text_to_emoji/open_weights.hpp"
+#include "text_to_emoji/emoji_generator.hpp"
 
 #include <fewstep/backend/cpu/backend.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/guided.hpp>
 #include <fewstep/generator/rescaled.hpp>
-#include <fewstep/generator/text_unet.hpp>
 #include <fewstep/mdp/rollout.hpp>
 #include <fewstep/mdp/trajectory.hpp>
 #include <fewstep/model_file/text_unet_file.hpp>
@@ -27,12 +26,18 @@ namespace paper {
   return !std::filesystem::exists(file) && std::filesystem::exists(base) ? base : file;
 }
 
+/// A network that is compiled once, in models.cpp, for the preconditionings of the study.
+template <class Preconditioning>
+using unet = text_to_emoji::emoji_generator<fewstep::cpu_backend, Preconditioning>;
+template <class Preconditioning>
+[[nodiscard]] unet<Preconditioning> load_unet(fewstep::cpu_backend& host, const std::filesystem::path& file);
+
 /// The consistency model.
 struct consistency_policy {
-  fewstep::text_unet<fewstep::cpu_backend> model;
+  unet<fewstep::edm_consistency> model;
 
   consistency_policy(fewstep::cpu_backend& host, const std::filesystem::path& file, float = 1)
-      : model(fewstep::load_consistency_model(host, text_to_emoji::open_weights(file))) {}
+      : model(load_unet<fewstep::edm_consistency>(host, file)) {}
 
   [[nodiscard]] static std::filesystem::path file(const std::filesystem::path& models) {
     return consistency_file(models);
@@ -43,12 +48,11 @@ struct consistency_policy {
 
 /// The denoiser in the variance-preserving process of DDPO, guided where the scale is not 1.
 struct diffusion_policy {
-  fewstep::text_unet<fewstep::cpu_backend, fewstep::variance_preserving<fewstep::edm_denoiser>> base;
+  unet<fewstep::variance_preserving<fewstep::edm_denoiser>> base;
   fewstep::guided<fewstep::cpu_backend, decltype(base)> model;
 
   diffusion_policy(fewstep::cpu_backend& host, const std::filesystem::path& file, float guidance)
-      : base(fewstep::load_text_unet<fewstep::variance_preserving<fewstep::edm_denoiser>>(
-            host, text_to_emoji::open_weights(file))),
+      : base(load_unet<fewstep::variance_preserving<fewstep::edm_denoiser>>(host, file)),
         model(host, base, {.scale = guidance}),
         calls_(guidance == 1.0f ? 1 : 2) {}
 
@@ -64,11 +68,10 @@ struct diffusion_policy {
 
 /// The denoiser as a rectified flow.
 struct flow_policy {
-  fewstep::text_unet<fewstep::cpu_backend, fewstep::rectified_flow<fewstep::edm_denoiser>> model;
+  unet<fewstep::rectified_flow<fewstep::edm_denoiser>> model;
 
   flow_policy(fewstep::cpu_backend& host, const std::filesystem::path& file, float = 1)
-      : model(fewstep::load_text_unet<fewstep::rectified_flow<fewstep::edm_denoiser>>(
-            host, text_to_emoji::open_weights(file))) {}
+      : model(load_unet<fewstep::rectified_flow<fewstep::edm_denoiser>>(host, file)) {}
 
   [[nodiscard]] static std::filesystem::path file(const std::filesystem::path& models) {
     return diffusion_policy::file(models);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "models.hpp"
 #include "run_settings.hpp"
 #include "settings.hpp"
 #include "small_data.hpp"
@@ -9,7 +10,6 @@
 
 #include <fewstep/algorithm/consistency_training.hpp>
 #include <fewstep/backend/cpu/backend.hpp>
-#include <fewstep/generator/text_unet.hpp>
 #include <fewstep/io/atomic_file.hpp>
 #include <fewstep/io/checkpoint.hpp>
 #include <fewstep/io/file.hpp>
@@ -32,9 +32,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-template <class Preconditioning>
-using network = fewstep::text_unet<fewstep::cpu_backend, Preconditioning>;
-
 struct part {
   std::string name;
   std::int64_t steps;
@@ -43,8 +40,8 @@ struct part {
 };
 
 template <class P>
-network<P> untrained(fewstep::cpu_backend& host, const pretrain_settings& s, const emoji_data& data) {
-  typename network<P>::options o;
+unet<P> untrained(fewstep::cpu_backend& host, const pretrain_settings& s, const emoji_data& data) {
+  typename unet<P>::options o;
   o.preconditioner = {.sigma_data = sigma_data, .sigma_min = sigma_min, .sigma_max = sigma_max};
   o.seed = s.seed;
   o.network.text_width = s.text_width;
@@ -55,7 +52,7 @@ network<P> untrained(fewstep::cpu_backend& host, const pretrain_settings& s, con
   u.encoder_blocks = u.decoder_blocks = 1;
   u.middle_blocks = 2;
   u.condition = s.condition;
-  return network<P>(host, data.words, o);
+  return unet<P>(host, data.words, o);
 }
 
 fewstep::consistency_training_options options(const pretrain_settings& s, const part& p) {
@@ -74,7 +71,7 @@ fewstep::consistency_training_options options(const pretrain_settings& s, const 
 /// Trains one of the two models in a folder of its own and writes output/NAME.safetensors; false if interrupted. Goes
 /// on from the checkpoint that an interrupted run left.
 template <class P>
-bool train(fewstep::cpu_backend& host, const pretrain_settings& s, const emoji_data& data, network<P> model,
+bool train(fewstep::cpu_backend& host, const pretrain_settings& s, const emoji_data& data, unet<P> model,
            const part& p) {
   const fs::path folder = s.output / p.name, checkpoint = folder / "checkpoint.safetensors";
   fewstep::require_writable_directory(folder);
@@ -182,7 +179,7 @@ int pretrain(const pretrain_settings& s) {
   if (!fs::exists(denoiser) &&
       !train(host, s, data, std::move(denoiser_to_train), {"denoiser", s.denoiser_steps, 0, 0, s.denoiser_rate}))
     return interrupted();
-  if (!train(host, s, data, fewstep::load_consistency_model(host, denoiser),
+  if (!train(host, s, data, load_unet<fewstep::edm_consistency>(host, denoiser),
              {"consistency", s.consistency_steps, 1, 3, s.consistency_rate}))
     return interrupted();
   std::printf("written to %s: denoiser.safetensors, consistency.safetensors\n", s.output.c_str());

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "../compiled_kernels/kernels.hpp"
 #include "pair_file.hpp"
 #include "training.hpp"
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "../compiled_kernels/kernels.hpp"
 #include "../text_to_emoji/emoji_data.hpp"
 #include "training.hpp"
 #include "varied_examples.hpp"

@@ -17,11 +17,12 @@ namespace text_to_emoji {
 
 /// The library's text-conditioned U-Net. What a trainer or a sampler calls is declared here, defined in
 /// emoji_generator_on.hpp and instantiated in one source file for each backend, so that the network is not compiled in
-/// every file that uses it.
-template <class Backend>
-class emoji_generator : public fewstep::text_unet<Backend> {
+/// every file that uses it (docs/compile-time.md).
+//! [compiled_once]
+template <class Backend, class Preconditioning = fewstep::edm_consistency>
+class emoji_generator : public fewstep::text_unet<Backend, Preconditioning> {
  public:
-  using network_type = fewstep::text_unet<Backend>;
+  using network_type = fewstep::text_unet<Backend, Preconditioning>;
   using rows_type = fewstep::batch<fewstep::token_list>;
   using typename network_type::options;
   using typename network_type::workspace_type;
@@ -36,7 +37,10 @@ class emoji_generator : public fewstep::text_unet<Backend> {
   void predict(Backend& backend, rows_type rows, fewstep::matrix<float> o, workspace_type& workspace);
   void forward(Backend& backend, rows_type rows, fewstep::matrix<float> o, workspace_type& workspace);
   void backward(Backend& backend, rows_type rows, fewstep::matrix<const float> o_gradient, workspace_type& workspace);
+  void backward(Backend& backend, rows_type rows, fewstep::matrix<const float> o_gradient,
+                fewstep::matrix<float> x_gradient, workspace_type& workspace);
 };
+//! [compiled_once]
 
 /// A generator that does not change: `model` itself, which nobody trains, or `without_adapters` the same memory with
 /// the adapters off (text_unet::base), which stays what it was while they are trained. Defined and instantiated as

@@ -14,42 +14,53 @@
 
 namespace text_to_emoji {
 
-template <class Backend>
-emoji_generator<Backend>::emoji_generator(Backend& backend, fewstep::vocabulary words, const options& o)
+template <class Backend, class Preconditioning>
+emoji_generator<Backend, Preconditioning>::emoji_generator(Backend& backend, fewstep::vocabulary words,
+                                                           const options& o)
     : network_type(backend, std::move(words), o) {}
-template <class Backend>
-emoji_generator<Backend>::emoji_generator(network_type loaded) : network_type(std::move(loaded)) {}
-template <class Backend>
-emoji_generator<Backend>::emoji_generator(emoji_generator&&) noexcept = default;
-template <class Backend>
-emoji_generator<Backend>::~emoji_generator() = default;
+template <class Backend, class Preconditioning>
+emoji_generator<Backend, Preconditioning>::emoji_generator(network_type loaded) : network_type(std::move(loaded)) {}
+template <class Backend, class Preconditioning>
+emoji_generator<Backend, Preconditioning>::emoji_generator(emoji_generator&&) noexcept = default;
+template <class Backend, class Preconditioning>
+emoji_generator<Backend, Preconditioning>::~emoji_generator() = default;
 
-template <class Backend>
-auto emoji_generator<Backend>::make_workspace(Backend& backend, fewstep::index_t rows) const -> workspace_type {
+template <class Backend, class Preconditioning>
+auto emoji_generator<Backend, Preconditioning>::make_workspace(Backend& backend, fewstep::index_t rows) const
+    -> workspace_type {
   return network_type::make_workspace(backend, rows);
 }
 
-template <class Backend>
-std::size_t emoji_generator<Backend>::workspace_bytes(const Backend& backend, fewstep::index_t rows) const {
+template <class Backend, class Preconditioning>
+std::size_t emoji_generator<Backend, Preconditioning>::workspace_bytes(const Backend& backend,
+                                                                       fewstep::index_t rows) const {
   return network_type::workspace_bytes(backend, rows);
 }
 
-template <class Backend>
-void emoji_generator<Backend>::predict(Backend& backend, rows_type rows, fewstep::matrix<float> o,
-                                       workspace_type& workspace) {
+template <class Backend, class Preconditioning>
+void emoji_generator<Backend, Preconditioning>::predict(Backend& backend, rows_type rows, fewstep::matrix<float> o,
+                                                        workspace_type& workspace) {
   network_type::predict(backend, rows, o, workspace);
 }
 
-template <class Backend>
-void emoji_generator<Backend>::forward(Backend& backend, rows_type rows, fewstep::matrix<float> o,
-                                       workspace_type& workspace) {
+template <class Backend, class Preconditioning>
+void emoji_generator<Backend, Preconditioning>::forward(Backend& backend, rows_type rows, fewstep::matrix<float> o,
+                                                        workspace_type& workspace) {
   network_type::forward(backend, rows, o, workspace);
 }
 
-template <class Backend>
-void emoji_generator<Backend>::backward(Backend& backend, rows_type rows, fewstep::matrix<const float> o_gradient,
-                                        workspace_type& workspace) {
+template <class Backend, class Preconditioning>
+void emoji_generator<Backend, Preconditioning>::backward(Backend& backend, rows_type rows,
+                                                         fewstep::matrix<const float> o_gradient,
+                                                         workspace_type& workspace) {
   network_type::backward(backend, rows, o_gradient, workspace);
+}
+
+template <class Backend, class Preconditioning>
+void emoji_generator<Backend, Preconditioning>::backward(Backend& backend, rows_type rows,
+                                                         fewstep::matrix<const float> o_gradient,
+                                                         fewstep::matrix<float> x_gradient, workspace_type& workspace) {
+  network_type::backward(backend, rows, o_gradient, x_gradient, workspace);
 }
 
 template <class Backend>

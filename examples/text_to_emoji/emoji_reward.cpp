@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "emoji_reward.hpp"
+#include "../compiled_kernels/kernels.hpp"
 
 #include "emoji_data.hpp"
 #include "open_weights.hpp"
