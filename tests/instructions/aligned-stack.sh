@@ -2,19 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # aligned-stack.sh STACK_ACCESSES PROCESSOR SOURCE COMPILER FLAGS...
 # Succeeds when the compiler's code for this processor, at -O2 and at -O3, makes no aligned access to an unaligned place
-# of the stack; STACK_ACCESSES looks for one. Of a .cu file it is the host's part, which NVCC makes a C++ file of.
+# of the stack; STACK_ACCESSES looks for one. SOURCE may be what nvcc made of a .cu file for the host (.ii).
 set -euo pipefail
 stack_accesses=$1 processor=$2 source=$3 compiler=$4
 flags=(-std=c++20 -march="$processor" "${@:5}")
 folder=$(mktemp -d)
 trap 'rm -r "$folder"' EXIT
 
-if [[ $source == *.cu ]]; then
-  "${NVCC:?}" -ccbin "$compiler" -std=c++20 -arch=sm_90 -Xcompiler="-march=$processor" "${@:5}" \
-    --cuda --output-file "$folder/host.ii" "$source"
-  source=$folder/host.ii
-  flags+=(-w)  # of what nvcc writes
-fi
+[[ $source != *.ii ]] || flags+=(-w)  # of what nvcc writes
 status=0
 for level in -O2 -O3; do
   "$compiler" "$level" "${flags[@]}" -x c++ -S -o "$folder/assembly.s" "$source"

@@ -5,7 +5,7 @@ set -euo pipefail
 sources=$(dirname "$(readlink -f "$0")")/..
 mkdir -p "$3"
 cd "$3"
-"$1" -std=c++20 -O1 -fopenmp -I "$2" "$sources"/train.cpp -o consumer
+"$1" -std=c++20 -O0 -fopenmp -I "$2" "$sources"/train.cpp -o consumer
 ./consumer
-"$1" -std=c++20 -O1 -fopenmp -I "$2" "$sources"/files.cpp -o files -ljpeg -lpng
+"$1" -std=c++20 -O0 -fopenmp -I "$2" "$sources"/files.cpp -o files -ljpeg -lpng
 ./files
