@@ -6,6 +6,9 @@
 #include <fewstep/backend/backend.hpp>
 #include <fewstep/backend/cpu/backend.hpp>
 #include <fewstep/core/parallel_for.hpp>
+#include <fewstep/mdp/score.hpp>
+#include <fewstep/mdp/transition.hpp>
+#include <fewstep/objective/objective.hpp>
 
 #include <cstddef>
 #include <source_location>
@@ -16,9 +19,9 @@ namespace accounting {
 
 using fewstep::index_t;
 
-/// A cpu_backend that keeps account of where time goes, with the same bits. Operations of a network enter themselves
-/// (accounting_executor); what else a task does, and loops over whole arrays, are told apart by the header they are
-/// written in, which a default argument tells.
+/// A cpu_backend that keeps account of where time goes, with the same bits. Operations enter themselves, those of a
+/// network (accounting_executor) and those on rows below; what else a task does, and loops over whole arrays, are told
+/// apart by the header they are written in, which a default argument tells.
 ///
 /// Seconds are those of all threads, so that the entries of an update add up to its time times threads(), `rest`
 /// included.
@@ -77,11 +80,7 @@ class accounting_backend : public fewstep::cpu_backend {
 
  private:
   static part part_of_task(const std::source_location& where) {
-    const std::string_view file = where.file_name();
-    if (file.ends_with("mdp/rollout.hpp")) return part::transition;
-    if (file.ends_with("algorithm/policy_gradient.hpp")) return part::score;
-    if (file.ends_with("generator/network_workspace.hpp")) return part::gradients;
-    return part::between;
+    return std::string_view(where.file_name()).ends_with("nn/network_workspace.hpp") ? part::gradients : part::between;
   }
   static part part_of_loop(const std::source_location& where) {
     return std::string_view(where.file_name()).find("optimizer/") != std::string_view::npos ? part::optimizer
@@ -98,5 +97,19 @@ class accounting_backend : public fewstep::cpu_backend {
 };
 
 static_assert(fewstep::backend<accounting_backend>);
+
+inline void draw_initial_states(accounting_backend& b, const fewstep::initial_states& a) {
+  b.record(part::transition, {}, [&] { draw_initial_states(static_cast<fewstep::cpu_backend&>(b), a); });
+}
+inline void take_step(accounting_backend& b, const fewstep::transition_step& a) {
+  b.record(part::transition, {}, [&] { take_step(static_cast<fewstep::cpu_backend&>(b), a); });
+}
+inline void emit_result(accounting_backend& b, const fewstep::rollout_result& a) {
+  b.record(part::transition, {}, [&] { emit_result(static_cast<fewstep::cpu_backend&>(b), a); });
+}
+template <fewstep::objective Objective, class Estimate>
+void score_rows(accounting_backend& b, const fewstep::scored_rows<Objective, Estimate>& a) {
+  b.record(part::score, {}, [&] { score_rows(static_cast<fewstep::cpu_backend&>(b), a); });
+}
 
 }  // namespace accounting

@@ -29,15 +29,14 @@ class arena {
     const std::size_t bytes = (static_cast<std::size_t>(n) * sizeof(T) + alignment - 1) / alignment * alignment;
     const std::size_t first = used_;
     used_ += bytes;
-    if (used_ > capacity_)
-      throw std::length_error(
-          message("arena: ", used_, " bytes are needed but only ", capacity_, " were planned for this network"));
+    if (used_ > capacity_) refuse();
     return reinterpret_cast<T*>(base_ + first);
   }
 
   template <class T, int Rank>
   [[nodiscard]] tensor_view<T, Rank> allocate(array_extents<Rank> shape) {
-    return {allocate<T>(base_ == nullptr ? length_of(shape) : tensor_view<T, Rank>(nullptr, shape).size()), shape};
+    if (base_ == nullptr) return {measure<T>(length_of(shape)), shape};
+    return {allocate<T>(tensor_view<T, Rank>(nullptr, shape).size()), shape};
   }
 
   /// Bytes that were allocated, which are what a network needs: nothing is given back before the end.
@@ -46,10 +45,15 @@ class arena {
  private:
   /// Counts bytes that may be more than can be had.
   template <class T>
-  T* measure(index_t n) {
+  [[gnu::noinline]] T* measure(index_t n) {
     const std::size_t blocks = (saturated_size(n) * sizeof(T) + (alignment - 1)).value() / alignment;
     used_ = (saturated_size(used_) + saturated_size(blocks) * alignment).value();
     return nullptr;
+  }
+  /// Out of line, as allocate is called for every operation of a network.
+  [[noreturn, gnu::cold, gnu::noinline]] void refuse() const {
+    throw std::length_error(
+        message("arena: ", used_, " bytes are needed but only ", capacity_, " were planned for this network"));
   }
 
   std::byte* base_ = nullptr;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/backend/backend.hpp>
+#include <fewstep/backend/row_ranges.hpp>
 #include <fewstep/core/elementary.hpp>
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/reduction.hpp>
@@ -221,20 +222,28 @@ void check_old_outputs(const scored_rows<Objective, Estimate>& a) {
 
 template <class Backend, objective Objective, class Estimate>
 requires on_host<Backend>
-void score_rows(Backend& backend, const scored_rows<Objective, Estimate>& a) {
-  detail::check_old_outputs(a);
-  backend.parallel_for(a.o.rows(), [a, settings = *a.settings](auto&, int, index_t i) {
+void score_rows(Backend& backend, const scored_rows<Objective, Estimate>& wanted) {
+  detail::check_old_outputs(wanted);
+  for_row_ranges(backend, wanted.o.rows(), 3 * wanted.o.cols(), [&wanted](index_t from, index_t to) {
+    // What is written might otherwise be members of these, for all the compiler knows.
+    const scored_rows<Objective, Estimate> a = wanted;
+    const loss_settings<Objective, Estimate> settings = *a.settings;
     const index_t dimension = a.o.cols(), first = a.scored.first, count = a.scored.size(dimension);
-    const std::int32_t step = a.step[i];
-    const compared_outputs other{a.reference.data == nullptr ? nullptr : a.reference.row(i) + first,
-                                 detail::needs_old_outputs<Objective> ? a.old_output.row(i) + first : nullptr};
-    float* o = a.o.row(i);
-    a.scores[i] = score_transition({a.x.row(i) + first, a.next.row(i) + first, a.table + step}, o + first, count,
-                                   a.reduction, settings.value, a.old_log_probability[i], a.advantage[i], step,
-                                   settings.rows, other, settings.coefficient, settings.estimate);
+    for (index_t i = from; i < to; ++i) {
+      const std::int32_t step = a.step[i];
+      const index_t at = i * dimension + first;
+      const compared_outputs other{a.reference.data == nullptr ? nullptr : a.reference.data + at,
+                                   detail::needs_old_outputs<Objective> ? a.old_output.data + at : nullptr};
+      a.scores[i] = score_transition({a.x.data + at, a.next.data + at, a.table + step}, a.o.data + at, count,
+                                     a.reduction, settings.value, a.old_log_probability[i], a.advantage[i], step,
+                                     settings.rows, other, settings.coefficient, settings.estimate);
+    }
     if (a.scored.is_all()) return;
-    std::fill(o, o + first, 0.0f);
-    std::fill(o + first + count, o + dimension, 0.0f);
+    for (index_t i = from; i < to; ++i) {
+      float* o = a.o.row(i);
+      std::fill(o, o + first, 0.0f);
+      std::fill(o + first + count, o + dimension, 0.0f);
+    }
   });
 }
 

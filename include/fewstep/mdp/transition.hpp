@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fewstep/backend/backend.hpp>
+#include <fewstep/backend/row_ranges.hpp>
 #include <fewstep/core/random.hpp>
 #include <fewstep/core/reduction.hpp>
 #include <fewstep/core/view.hpp>
@@ -9,6 +10,7 @@
 #include <fewstep/sampler/scored_range.hpp>
 #include <fewstep/sampler/step_table.hpp>
 
+#include <algorithm>
 #include <cstdint>
 
 /// The operations of a rollout on the rows of a batch. Each is a struct that says what is wanted and a free function
@@ -64,18 +66,38 @@ struct rollout_result {
   bool clean = true;
 };
 
+namespace detail {
+
+/// to = a x + b o for arrays that do not overlap.
+inline void combine(index_t n, float a, const float* __restrict x, float b, const float* __restrict o,
+                    float* __restrict to) {
+  for (index_t d = 0; d < n; ++d) to[d] = a * x[d] + b * o[d];
+}
+/// to = a x + b o + c to, likewise.
+inline void combine(index_t n, float a, const float* __restrict x, float b, const float* __restrict o, float c,
+                    float* __restrict to) {
+  for (index_t d = 0; d < n; ++d) to[d] = a * x[d] + b * o[d] + c * to[d];
+}
+
+}  // namespace detail
+
 template <class Backend>
 requires on_host<Backend>
 void draw_initial_states(Backend& backend, const initial_states& a) {
-  const random_stream source{a.noise->seed, stream::initial_noise};
-  const index_t dimension = a.x.cols();
-  backend.parallel_for(a.x.rows(), [=](auto&, int, index_t i) {
-    float* x = a.x.row(i);
-    fill_normal(source, a.noise->first + static_cast<std::uint64_t>(a.drawn_as(i)), a.step, x, dimension);
-    for (index_t d = 0; d < dimension; ++d) x[d] *= a.sigma;
+  for_row_ranges(backend, a.x.rows(), 2 * a.x.cols(), [&a](index_t from, index_t to) {
+    const random_stream source{a.noise->seed, stream::initial_noise};
+    const std::uint64_t first = a.noise->first;
+    const index_t dimension = a.x.cols();
+    for (index_t i = from; i < to; ++i)
+      fill_normal(source, first + static_cast<std::uint64_t>(a.drawn_as(i)), a.step, a.x.row(i), dimension);
+    const float sigma = a.sigma, signal = a.signal;
+    for (float* x = a.x.row(from); x < a.x.row(to); ++x) *x *= sigma;
     if (a.data.data == nullptr) return;
-    const float* data = a.data.row(i);
-    for (index_t d = 0; d < dimension; ++d) x[d] += a.signal * data[d];
+    for (index_t i = from; i < to; ++i) {
+      float* x = a.x.row(i);
+      const float* data = a.data.row(i);
+      for (index_t d = 0; d < dimension; ++d) x[d] += signal * data[d];
+    }
   });
 }
 
@@ -83,38 +105,43 @@ void draw_initial_states(Backend& backend, const initial_states& a) {
 template <class Backend>
 requires on_host<Backend>
 [[gnu::noinline]] void take_step(Backend& backend, const transition_step& a) {
-  const random_stream moves{a.noise->seed, stream::noise};
-  const std::uint64_t sample = a.noise->first + static_cast<std::uint64_t>(a.first);
-  const index_t dimension = a.x.cols();
-  backend.parallel_for(a.x.rows(),
-                       [=, before = a.x, output = a.o, after = a.next, row = a.row, step = a.step,
-                        log_pi = a.log_probabilities, over = a.reduction, scored = a.scored](auto&, int, index_t i) {
-                         const float *x = before.row(i), *out = output.row(i);
-                         float* next = after.row(i);
-                         if (row.sigma > 0) {
-                           fill_normal(moves, sample + static_cast<std::uint64_t>(i), step, next, dimension);
-                           for (index_t d = 0; d < dimension; ++d)
-                             next[d] = row.a * x[d] + row.b * out[d] + row.sigma * next[d];
-                         } else {
-                           for (index_t d = 0; d < dimension; ++d) next[d] = row.a * x[d] + row.b * out[d];
-                         }
-                         if (log_pi != nullptr)
-                           log_pi[i] = log_probability({x + scored.first, next + scored.first, &row},
-                                                       out + scored.first, scored.size(dimension), over);
-                       });
+  for_row_ranges(backend, a.x.rows(), 3 * a.x.cols(), [&a](index_t from, index_t to) {
+    const index_t dimension = a.x.cols();
+    const float on_x = a.row.a, on_o = a.row.b, sigma = a.row.sigma;
+    const float *const x = a.x.data, *const o = a.o.data;
+    float* const next = a.next.data;
+    if (sigma > 0) {
+      const random_stream moves{a.noise->seed, stream::noise};
+      const std::uint64_t sample = a.noise->first + static_cast<std::uint64_t>(a.first);
+      for (index_t i = from; i < to; ++i)
+        fill_normal(moves, sample + static_cast<std::uint64_t>(i), a.step, next + i * dimension, dimension);
+      for (index_t at = from * dimension; at < to * dimension; at += dimension)
+        detail::combine(dimension, on_x, x + at, on_o, o + at, sigma, next + at);
+    } else {
+      for (index_t at = from * dimension; at < to * dimension; at += dimension)
+        detail::combine(dimension, on_x, x + at, on_o, o + at, next + at);
+    }
+    if (a.log_probabilities == nullptr) return;
+    const index_t count = a.scored.size(dimension);
+    for (index_t i = from; i < to; ++i) {
+      const index_t at = i * dimension + a.scored.first;
+      a.log_probabilities[i] = log_probability({x + at, next + at, &a.row}, o + at, count, a.reduction);
+    }
+  });
 }
 
 template <class Backend>
 requires on_host<Backend>
 void emit_result(Backend& backend, const rollout_result& a) {
-  const index_t dimension = a.x.cols();
-  backend.parallel_for(a.x.rows(), [=](auto&, int, index_t i) {
-    const float *x = a.x.row(i), *out = a.o.row(i), *next = a.next.row(i);
-    float* to = a.to.row(i);
-    if (a.clean)
-      for (index_t d = 0; d < dimension; ++d) to[d] = a.skip * x[d] + a.out * out[d];
+  for_row_ranges(backend, a.x.rows(), 3 * a.x.cols(), [&a](index_t from, index_t to) {
+    const index_t dimension = a.x.cols();
+    const float skip = a.skip, out = a.out, *const x = a.x.data, *const o = a.o.data;
+    float* const result = a.to.data;
+    if (!a.clean)
+      std::copy(a.next.row(from), a.next.row(to), a.to.row(from));
     else
-      for (index_t d = 0; d < dimension; ++d) to[d] = next[d];
+      for (index_t at = from * dimension; at < to * dimension; at += dimension)
+        detail::combine(dimension, skip, x + at, out, o + at, result + at);
   });
 }
 
