@@ -9,8 +9,8 @@ TEST_CASE("tables are on the disk before a checkpoint that is made of them") {
   const auto kind = GENERATE("finetune", "pretrain");
   const bool tunes = kind == std::string("finetune");
   const auto log = here / "sync log";
-  std::vector<std::string> command{"SYNC_LOG=" + log.string(), std::string("LD_PRELOAD=") + SYNC_LOG_LIBRARY,
-                                   TEXT_TO_EMOJI};
+  std::vector<std::string> command{"SYNC_LOG=" + log.string(), "LD_PRELOAD=", TEXT_TO_EMOJI};
+  command[1] += SYNC_LOG_LIBRARY;
   const auto run = tunes ? here.finetune("run", 5) : here.pretrain("run", 5, {"--checkpoint-every", "1"});
   command.insert(command.end(), run.begin(), run.end());
   const auto end = application(command, here.log(), 0, "/usr/bin/env").wait();
