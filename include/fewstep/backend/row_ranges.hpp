@@ -11,9 +11,9 @@ namespace fewstep {
 
 /// work(first, last) for neighbouring rows [first, last), which together are [0, rows), on the threads of a backend
 /// whose arrays the host may touch. What is the same for all rows is then found once for many of them, and a loop that
-/// does one thing for all has its numbers in registers. The rows of a range, of `row_size` floats each in all arrays,
-/// stay in a core's first cache, so that work may go over them again. Rows must not know each other: how many stand
-/// together follows the number of threads.
+/// does one thing for all has its numbers in registers. A range of several rows, of `row_size` floats each in all
+/// arrays, stays in a core's first cache, so that work may go over them again. Rows must not know each other: how many
+/// stand together follows the number of threads.
 template <class Backend, class Work>
 requires on_host<Backend>
 void for_row_ranges(Backend& backend, index_t rows, index_t row_size, const Work& work) {

@@ -70,10 +70,11 @@ concept has_row_backward_with_tape = requires(const N& n, vec<const float> param
 
 /// A network of one row, of which row_generator makes a generator. It has no state of its own: parameters[P] are handed
 /// in. A network that keeps something of a row between forward and backward, so as not to compute it again, declares
-/// its type `tape`, which both calls then take as their last argument.
+/// its type `tape` (default constructible, of a fixed size: what it allocates is in no memory plan), which both calls
+/// then take as their last argument.
 ///
-/// What the compiler cannot check: the calls depend on their arguments only; backward adds to gradient[P] the gradient
-/// of <o, o_gradient> by the parameters. check_generator tries it.
+/// What the compiler cannot check: the calls depend on their arguments only (several threads make them at once);
+/// backward adds to gradient[P] the gradient of <o, o_gradient> by the parameters. check_generator tries it.
 ///
 /// Smallest model:
 ///   struct line {
