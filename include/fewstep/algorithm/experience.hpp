@@ -55,8 +55,7 @@ class experience {
         shared_(o.shared_initial_noise ? o.samples_per_prompt : 1),
         check_(o.rewards),
         caller_(o.caller),
-        path_(backend, std::move(table), prompts_ * samples_per_prompt_, model.sample_size(),
-              {.keeps_outputs = o.keeps_outputs}),
+        path_(backend, std::move(table), prompts_ * samples_per_prompt_, model.sample_size(), path_options(o)),
         advantages_(backend, path_.table().horizon() * path_.samples()),
         workspace_(detail::make_workspace(backend, model, 0)),
         output_(backend, {outputs_at_once(o), path_.dimension()}),
@@ -100,8 +99,7 @@ class experience {
   [[nodiscard]] static std::size_t bytes(int horizon, const experience_options& o, index_t dimension,
                                          index_t decoded_size) {
     const index_t samples = samples_of(o);
-    const saturated_size path =
-        trajectory<Backend, Context>::bytes(horizon, samples, dimension, {.keeps_outputs = o.keeps_outputs});
+    const saturated_size path = trajectory<Backend, Context>::bytes(horizon, samples, dimension, path_options(o));
     const saturated_size advantages = saturated_size(horizon) * samples;
     return (path + (advantages + saturated_size(decodes ? samples : 0) * decoded_size) * sizeof(float)).value();
   }
@@ -109,7 +107,8 @@ class experience {
   [[nodiscard]] static std::size_t workspace_bytes(const Backend& backend, const Generator& model,
                                                    const experience_options& o) {
     return (saturated_size(detail::workspace_bytes(backend, model, 0)) +
-            saturated_size(outputs_at_once(o)) * model.sample_size() * sizeof(float))
+            saturated_size(outputs_at_once(o)) * model.sample_size() * sizeof(float) +
+            step_earnings<Backend, Context, Reward>::bytes(samples_of(o), model.sample_size(), o.store_states_as))
         .value();
   }
 
@@ -121,7 +120,7 @@ class experience {
 
   /// Draws prompts from `contexts`, samples and rates.
   /// Throws what the reward throws, and std::runtime_error naming a sample whose reward is not finite and not left out,
-  /// or the sample itself where it is not finite.
+  /// or the sample itself where it is not finite, or has a state that cannot be stored as asked for.
   void collect(Backend& backend, Generator& model, Reward& reward, Decoder& decoder, std::span<const Context> contexts,
                experience_key key, reduction over) {
     draw_prompts(contexts, key);
@@ -141,6 +140,7 @@ class experience {
           rollout(backend, model, workspace_, path_, output_.view(), std::as_const(noise_).device(), over, first, count,
                   shared_);
         });
+        path_.storage().expect_storable(backend, first, count, caller_);
         rate(backend, reward, decoder, first, count);
       }
     };
@@ -189,6 +189,9 @@ class experience {
  private:
   static constexpr index_t parts = rates_aside ? 4 : 1;
 
+  [[nodiscard]] static trajectory_options path_options(const experience_options& o) {
+    return {.keeps_outputs = o.keeps_outputs, .store_states_as = o.store_states_as};
+  }
   [[nodiscard]] static index_t samples_of(const experience_options& o) {
     return index_t{o.prompts} * o.samples_per_prompt;
   }
@@ -221,7 +224,7 @@ class experience {
 
   void rate(Backend& backend, Reward& reward, Decoder& decoder, index_t first, index_t count) {
     const matrix<const float> result = std::as_const(path_).result().subview(first, count);
-    const auto row_contexts = std::as_const(path_).rows(first, count).contexts;  // the first step's are the samples'
+    const auto row_contexts = path_.row_contexts().subview(first, count);  // the first step's are the samples'
     if constexpr (decodes) decode(backend, decoder, result, row_contexts, decoded_.view().subview(first, count));
     shown_ = first + count;
     if constexpr (rates_on_backend)

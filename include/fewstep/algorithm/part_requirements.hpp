@@ -45,10 +45,14 @@ void require_samples_per_prompt(const Part& part, int samples, const char* role)
 }
 
 /// Throws std::invalid_argument where a part cannot do with the options or the steps.
-template <class Parts>
+template <bool AdvantageIsByStep, class Parts>
 void require_fitting(const Parts& parts, const policy_gradient_options& o, const step_table& steps) {
   require_samples_per_prompt(parts.advantage, o.batch.samples_per_prompt, "advantage");
   require_samples_per_prompt(parts.objective, o.batch.samples_per_prompt, "objective");
+  expects(!AdvantageIsByStep || o.store_states_as == state_storage::float32, [&] {
+    return message("policy_gradient: store_states_as is ", name_of(o.store_states_as),
+                   ", but an advantage of steps is shown the states of all steps at once, as float32; use that");
+  });
   if constexpr (needs_duration<decltype(Parts::objective)>)
     for (int k = 0; k < steps.horizon(); ++k)
       expects(!steps.trains(k) || steps.rows[static_cast<std::size_t>(k)].duration > 0, [&] {

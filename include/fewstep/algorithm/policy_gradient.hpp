@@ -55,10 +55,10 @@ class policy_gradient {
         steps_(parts_.sampler, model.preconditioner(), options_.horizon, options_.first_trained, parts_.selection,
                policy_gradient_options::name),
         plan_(plan(steps_.at(0, options_.training.seed))),
-        experience_(backend, model, steps_.at(0, options_.training.seed), experience_settings(), parts_.decoder),
+        experience_(backend, model, steps_.at(0, options_.training.seed), experience_of(options_), parts_.decoder),
         gradient_(backend, model, experience_.path(), replay_of(plan_.rows)),
         update_(backend, model, parts_.optimizer, options_.training.update(policy_gradient_options::name)) {
-    detail::require_fitting(parts_, options_, steps_.full());
+    detail::require_fitting<by_step>(parts_, options_, steps_.full());
     if constexpr (requires { parts_.objective.resolved(index_t{}, reduction{}); })
       parts_.objective = parts_.objective.resolved(table().scored.size(model.sample_size()), options_.reduction);
     if constexpr (requires { parts_.regularizer.expect_same_outputs(model, table()); })
@@ -193,17 +193,17 @@ class policy_gradient {
   using gradient_type = replayed_gradient<Backend, Generator, objective_type, regularizer_type>;
   static constexpr bool by_step = step_advantage<decltype(parts_type::advantage), Backend, context_type>;
   static constexpr bool window_moves = !std::same_as<decltype(parts_type::selection), all_steps>;
-
   using experience_type = experience<Backend, Generator, reward_type, decoder_type>;
 
   [[nodiscard]] const trajectory<Backend, context_type>& path() const { return experience_.path(); }
 
-  [[nodiscard]] experience_options experience_settings() const {
-    return {.prompts = options_.batch.prompts,
-            .samples_per_prompt = options_.batch.samples_per_prompt,
-            .shared_initial_noise = options_.batch.shared_initial_noise,
+  [[nodiscard]] experience_options experience_of(const policy_gradient_options& o) const {
+    return {.prompts = o.batch.prompts,
+            .samples_per_prompt = o.batch.samples_per_prompt,
+            .shared_initial_noise = o.batch.shared_initial_noise,
             .keeps_outputs = detail::needs_old_outputs<typename gradient_type::transition_objective_type>,
-            .rewards = options_.batch.rewards,
+            .store_states_as = o.store_states_as,
+            .rewards = o.batch.rewards,
             .least_together = detail::least_samples(parts_),
             .caller = policy_gradient_options::name};
   }
@@ -211,6 +211,7 @@ class policy_gradient {
     return {.minibatches = options_.optimizer_steps,
             .rows_at_once = rows,
             .samples_per_prompt = options_.batch.samples_per_prompt,
+            .packs = options_.store_states_as != state_storage::float32,
             .reduction = options_.reduction};
   }
 
@@ -250,28 +251,28 @@ class policy_gradient {
 
   /// The options, unless their trajectories alone are beyond the budget; before a table of all the steps is made.
   [[nodiscard]] policy_gradient_options affordable(const policy_gradient_options& o) const {
-    const experience_options some{.prompts = o.batch.prompts, .samples_per_prompt = o.batch.samples_per_prompt};
-    const index_t size = model_.sample_size();
-    memory_plan{.trajectory = experience_type::bytes(o.horizon, some, size, parts_.decoder.decoded_size(size))}
-        .expect_within(o.training.memory_budget, o.horizon, o.batch.samples());
+    const auto size = parts_.decoder.decoded_size(model_.sample_size());
+    const std::size_t path = experience_type::bytes(o.horizon, experience_of(o), model_.sample_size(), size);
+    memory_plan{.trajectory = path}.expect_within(o.training.memory_budget, o.horizon, o.batch.samples());
     return o;
   }
   /// Made before anything is allocated.
   [[nodiscard]] memory_plan plan(const step_table& table) const {
-    const saturated_size path = experience_type::bytes(table.horizon(), experience_settings(), model_.sample_size(),
+    const saturated_size path = experience_type::bytes(table.horizon(), experience_of(options_), model_.sample_size(),
                                                        parts_.decoder.decoded_size(model_.sample_size()));
     const saturated_size scored = saturated_size(table.trained) * options_.batch.samples();
-    const memory_plan fixed{.parameters = update_type::bytes(model_, parts_.optimizer, options_.training.ema()),
-                            .model = detail::held_bytes(model_, true),
-                            .trajectory = (path + scored * sizeof(score)).value(),
-                            .regularizer = parts_.regularizer.workspace_bytes(backend_, 0),
-                            .decoder = experience_type::decoder_bytes(backend_, parts_.decoder, experience_settings())};
+    const memory_plan fixed{
+        .parameters = update_type::bytes(model_, parts_.optimizer, options_.training.ema()),
+        .model = detail::held_bytes(model_, true),
+        .trajectory = (path + scored * sizeof(score)).value(),
+        .regularizer = parts_.regularizer.workspace_bytes(backend_, 0),
+        .decoder = experience_type::decoder_bytes(backend_, parts_.decoder, experience_of(options_))};
     memory_plan{.trajectory = fixed.trajectory}.expect_within(options_.training.memory_budget, table.horizon(),
                                                               options_.batch.samples());
     const index_t rows = table.trained * options_.batch.samples();
     return fixed.fitted(options_.training.memory_budget, rows, row_block_of(model_), [&](index_t at_once) {
       return (saturated_size(detail::workspace_bytes(backend_, model_, at_once)) +
-              experience_type::workspace_bytes(backend_, model_, experience_settings()) +
+              experience_type::workspace_bytes(backend_, model_, experience_of(options_)) +
               parts_.auxiliary.workspace_bytes(backend_, model_, options_.batch.samples(), at_once) +
               gradient_type::row_bytes(replay_of(at_once), model_.sample_size()))
           .value();

@@ -6,6 +6,7 @@
 #include <fewstep/core/published.hpp>
 #include <fewstep/core/reduction.hpp>
 #include <fewstep/core/settings.hpp>
+#include <fewstep/mdp/state_storage.hpp>
 
 #include <string_view>
 
@@ -19,6 +20,7 @@ struct policy_gradient_options {
   int inner_epochs = 1;              ///< passes over the rollout's rows
   published<int> optimizer_steps{};  ///< minibatches of a pass; with more than one, rows are permuted
   fewstep::reduction reduction = fewstep::reduction::mean;
+  state_storage store_states_as = state_storage::float32;  ///< of trajectories; in 16 bits they take half of the memory
   batch_options batch{};
   training_options training{};
 
@@ -30,6 +32,7 @@ struct policy_gradient_options {
     visit("inner_epochs", inner_epochs, at_least(1));
     visit("optimizer_steps", optimizer_steps, at_least(1));
     visit("reduction", reduction);
+    if (store_states_as != state_storage::float32) visit("store_states_as", store_states_as);
     visit("batch", batch);
     visit("training", training);
   }

@@ -29,6 +29,7 @@ struct replay_settings {
   int minibatches = 1;         ///< optimizer steps of a pass
   index_t rows_at_once = 1;    ///< of a micro-batch
   int samples_per_prompt = 1;  ///< those that an objective over trajectories compares
+  bool packs = false;          ///< the trajectory stores states in 16 bits
   fewstep::reduction reduction = fewstep::reduction::mean;
 };
 
@@ -61,7 +62,7 @@ class replayed_gradient {
   [[nodiscard]] static std::size_t row_bytes(const replay_settings& s, index_t dimension) {
     constexpr bool old_outputs = detail::needs_old_outputs<transition_objective_type>;
     const index_t arrays =
-        1 + (has_reference ? 1 : 0) + replay<Backend, context_type>::arrays_for(s.minibatches, old_outputs);
+        1 + (has_reference ? 1 : 0) + replay<Backend, context_type>::arrays_for(s.minibatches, old_outputs, s.packs);
     return (saturated_size(s.rows_at_once) * arrays * dimension * sizeof(float)).value();
   }
 

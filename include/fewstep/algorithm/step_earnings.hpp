@@ -3,6 +3,8 @@
 
 #include <fewstep/advantage/step_advantage.hpp>
 #include <fewstep/backend/mirror.hpp>
+#include <fewstep/core/sizes.hpp>
+#include <fewstep/core/tensor.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/mdp/trajectory.hpp>
 #include <fewstep/reward/step_reward.hpp>
@@ -23,20 +25,28 @@ class step_earnings {
   static constexpr bool is_by_step = step_reward<Reward, Context>;
 
   step_earnings(Backend& backend, const trajectory<Backend, Context>& path)
-      : states_(backend, is_by_step ? path.states().size() : 0) {}
+      : states_(backend, is_by_step ? 2 * path.samples() * path.dimension() : 0),
+        read_(backend, {is_by_step && path.packs() ? 2 * path.samples() : 0, path.dimension()}) {}
+
+  /// Bytes of the arrays where operations write.
+  [[nodiscard]] static saturated_size bytes(index_t samples, index_t dimension, state_storage as) {
+    const bool reads = is_by_step && as != state_storage::float32;
+    return saturated_size(reads ? 2 : 0) * samples * dimension * sizeof(float);
+  }
 
   /// Rates all steps; out[B] is the sum over them. `samples` are the finished ones, on the host.
   void rate(Backend& backend, Reward& reward, const trajectory<Backend, Context>& path, matrix<const float> samples,
             std::span<float> out) requires is_by_step {
-    const matrix<const float> all = path.states();
-    const matrix<const float> states{states_.fetch(backend, all.data, 0, all.size()), all.extents};
-    const auto at = [&](int step) { return states.subview(step * path.samples(), path.samples()); };
     const int steps = path.table().horizon();
+    const index_t n = path.samples();
     rewards_.resize(static_cast<std::size_t>(steps) * out.size());
     std::fill(out.begin(), out.end(), 0.0f);
     for (int k = 0; k < steps; ++k) {
       const std::span<float> earned = std::span(rewards_).subspan(static_cast<std::size_t>(k) * out.size(), out.size());
-      reward(rated_step{k, steps, at(k), k + 1 < steps ? at(k + 1) : samples}, path.contexts(), earned);
+      const bool is_last = k + 1 == steps;
+      const matrix<const float> here = path.storage().read(backend, k * n, is_last ? n : 2 * n, read_.view());
+      const matrix<const float> x{states_.fetch(backend, here.data, 0, here.size()), here.extents};
+      reward(rated_step{k, steps, x.subview(0, n), is_last ? samples : x.subview(n, n)}, path.contexts(), earned);
       for (std::size_t i = 0; i < out.size(); ++i) out[i] += earned[i];
     }
   }
@@ -75,7 +85,8 @@ class step_earnings {
     return {path.rows(0, rows), {rewards_.data(), {rows / samples, samples}}, weights_};
   }
 
-  fetched<float, Backend> states_;
+  fetched<float, Backend> states_;        // of a step and the next
+  tensor<float, 2, Backend> read_;        // the same, of states that are stored in 16 bits
   std::vector<float> rewards_, weights_;  // [H B], made when they are first asked for
 };
 

@@ -87,6 +87,9 @@ struct step_segments {
           const float_packet z = normals_at(*a.noise, stream::noise, a.first + i, a.step, at / 4);
           for (int k = 0; k < 4; ++k) moved[k] = std::fma(a.row.sigma, z[k], moved[k]);
         }
+        if (!a.stored.is_null())
+          for (int k = 0; k < 4; ++k)
+            if (at + k < n) moved[k] = a.stored.store(i, at + k, moved[k]);
         store_values<Packets>(next, at, n, moved);
       }
       for (int k = 0; k < 4; ++k) {

@@ -2,13 +2,13 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/half.hpp>
 #include <fewstep/core/shape_text.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/io/content_checksum.hpp>
 #include <fewstep/io/element_type.hpp>
 #include <fewstep/io/file.hpp>
 #include <fewstep/io/float8.hpp>
-#include <fewstep/io/half.hpp>
 #include <fewstep/io/safetensors_header.hpp>
 
 #include <bit>

@@ -2,13 +2,13 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/half.hpp>
 #include <fewstep/core/shape_text.hpp>
 #include <fewstep/core/utf8.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/io/atomic_file.hpp>
 #include <fewstep/io/content_checksum.hpp>
 #include <fewstep/io/element_type.hpp>
-#include <fewstep/io/half.hpp>
 #include <fewstep/io/safetensors_file.hpp>
 
 #include <nlohmann/json.hpp>

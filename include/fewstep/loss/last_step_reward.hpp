@@ -107,9 +107,11 @@ class last_step_reward {
     const step_table& table = path.table();
     const detail::affine_step last = detail::result_of(table);
     detail::each_part(path.samples(), rows_, [&](index_t first, index_t count) {
-      const auto rows = path.rows((table.horizon() - 1) * path.samples() + first, count);
       const matrix<float> o = output_.view().subview(0, count), f = result_.view().subview(0, count),
                           g = gradient_.view().subview(0, count);
+      // States in 16 bits are read into g while there is no gradient there.
+      const auto read = [&] { return path.rows(backend, (table.horizon() - 1) * path.samples() + first, count, g); };
+      const auto rows = read();
       detail::forward(backend, model, rows, o, workspace);
       emit_result(
           backend,
@@ -124,7 +126,7 @@ class last_step_reward {
       of_reward_.pass(backend, decode_, f, rows.contexts, g);
       path.clear_left_out(backend, g, first);
       backend.for_each(g.size(), detail::scale<float>{g.data, o.data, last.on_output});
-      detail::backward(backend, model, rows, o, workspace);
+      detail::backward(backend, model, read(), o, workspace);
     });
     kept_rewards_.clear();
     for (std::size_t i = 0; i < rewards_.size(); ++i)

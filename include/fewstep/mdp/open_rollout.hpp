@@ -59,14 +59,14 @@ class open_rollout {
 
   /// x_0 ~ N(0, initial_sigma^2 I).
   void start() {
-    at_ = 0;
-    asked_ = -1;
+    begin(0);
     draw_initial_states(backend_, initial_states{states(0), table().initial_sigma, noise_, first_, shared_});
+    store(0);
   }
   /// Starts on the way, from data[count, D] with the noise that the network expects at step k:
   /// x_k = signal data + noise z. Throws as start(k).
   void start(int k, matrix<const float> data) {
-    start(k);
+    begin(k);
     expects(data.rows() == count_ && data.cols() == path_.dimension(), [&] {
       return message("open_rollout: the data to start from is [", data.rows(), ", ", data.cols(),
                      "], but the rows to be sampled are [", count_, ", ", path_.dimension(), "]");
@@ -80,20 +80,14 @@ class open_rollout {
                                                  .step = static_cast<std::uint32_t>(k),
                                                  .data = data,
                                                  .signal = level.signal});
+    store(k);
   }
-  /// Starts, or goes on, from the states that the caller wrote into path.state(k).
-  /// Throws std::invalid_argument if there is no such step, or if a step before it is trained, which then would have no
-  /// log-probability.
+  /// Starts, or goes on, from the states that the caller wrote into path.state(k), rounded where the path stores them
+  /// in 16 bits. Throws std::invalid_argument if there is no such step, or if a step before it is trained, which then
+  /// would have no log-probability.
   void start(int k) {
-    expects(k >= 0 && k < table().horizon(),
-            [&] { return message("open_rollout: step ", k, " to start at is not in [0, ", table().horizon(), ")"); });
-    expects(k <= table().first_trained || table().trained == 0 || k <= at_, [&] {
-      return message("open_rollout: it is to start at step ", k, ", but the table trains steps from ",
-                     table().first_trained, " on, which would have no log-probability; set first_trained to ", k,
-                     " and `trained` to at most ", table().horizon() - k);
-    });
-    at_ = k;
-    asked_ = -1;
+    begin(k);
+    store(k);
   }
 
   /// x' = a x + b o + sigma z, with log pi(x') where the step is trained.
@@ -110,24 +104,30 @@ class open_rollout {
                               .first = first_,
                               .log_probabilities = table().trains(k) ? path_.log_probabilities() + place(k) : nullptr,
                               .reduction = over_,
-                              .scored = table().scored});
+                              .scored = table().scored,
+                              .stored = stored(k + 1)});
     ++at_;
   }
 
   /// The clean prediction f(x_k, t_k) at k = at() for rows [from, from + to.rows()) of those sampled here, to[.., D];
   /// the sample itself when all steps were taken. The step that follows takes the network's answer from here.
   void clean(index_t from, matrix<float> to) {
-    const bool done = at_ == table().horizon();
+    const bool done = at_ == table().horizon(), is_clean = !done || table().result == emitted::clean;
+    expects(done || !path_.packs() || to.data < path_.result().begin() || to.data >= path_.result().end(),
+            "open_rollout: states in 16 bits stand where the result will, so a clean prediction has no place there "
+            "before all steps were taken; give it an array of its own");
     const int k = done ? at_ - 1 : at_;
-    const matrix<float> o = done ? output(k) : asked();
     const auto part = [&](matrix<float> all) { return all.subview(from, to.rows()); };
+    const matrix<float> next = part(states(k + 1));
+    if (!is_clean && to.data == next.data) return;
+    const matrix<float> o = done ? output(k) : asked();
     emit_result(backend_, rollout_result{.x = part(states(k)),
                                          .o = part(o),
-                                         .next = part(states(k + 1)),
+                                         .next = next,
                                          .to = to,
                                          .skip = row(k).skip,
                                          .out = row(k).out,
-                                         .clean = !done || table().result == emitted::clean});
+                                         .clean = is_clean});
   }
   /// Of all rows.
   void clean(matrix<float> to) { clean(0, to); }
@@ -146,13 +146,31 @@ class open_rollout {
   [[nodiscard]] const step_row& row(int k) const { return table().rows[static_cast<std::size_t>(k)]; }
   [[nodiscard]] index_t place(int k) const { return k * path_.samples() + first_; }
   [[nodiscard]] matrix<float> states(int k) { return path_.state(k).subview(first_, count_); }
+  [[nodiscard]] detail::packed_states stored(int k) { return path_.storage().packed(place(k), first_, count_); }
+  /// Whatever a rollout was at, it goes on from step k.
+  void begin(int k) {
+    expects(k >= 0 && k < table().horizon(),
+            [&] { return message("open_rollout: step ", k, " to start at is not in [0, ", table().horizon(), ")"); });
+    expects(k <= table().first_trained || table().trained == 0 || k <= at_, [&] {
+      return message("open_rollout: it is to start at step ", k, ", but the table trains steps from ",
+                     table().first_trained, " on, which would have no log-probability; set first_trained to ", k,
+                     " and `trained` to at most ", table().horizon() - k);
+    });
+    at_ = k;
+    asked_ = -1;
+    path_.storage().forget_beyond(backend_, first_, count_);
+  }
+  /// The states that stand before step k become what is stored of them.
+  void store(int k) {
+    if (path_.packs()) backend_.for_each(count_, detail::store_states{stored(k), states(k)});
+  }
   [[nodiscard]] matrix<float> output(int k) {
     return path_.keeps_outputs() ? path_.outputs().subview(place(k), count_) : o_;
   }
   /// The network's output at the states that stand.
   matrix<float> asked() {
     const matrix<float> o = output(at_);
-    if (asked_ != at_) detail::ask(backend_, model_, path_.rows(place(at_), count_), o, workspace_);
+    if (asked_ != at_) detail::ask(backend_, model_, path_.rows(place(at_), states(at_)), o, workspace_);
     asked_ = at_;
     return o;
   }

@@ -127,7 +127,8 @@ class replay_order {
 };
 
 /// Replays the trained rows of a trajectory, at most `micro_batch` of them at a time: views of the trajectory where one
-/// minibatch is all of the rollout, rows gathered in a random order where there are several.
+/// minibatch is all of the rollout, rows gathered in a random order where there are several. States that are stored in
+/// 16 bits are read into floats in either case.
 template <class Backend, class Context>
 class replay {
  public:
@@ -142,13 +143,14 @@ class replay {
         steps_(backend, numbers_.size()),
         samples_(backend, numbers_.size()),
         times_(backend, numbers_.size()),
-        gathered_(backend, {arrays_for(minibatches, keeps_outputs_) * micro_batch, path.dimension()}),
+        gathered_(backend, {arrays_for(minibatches, keeps_outputs_, path.packs()) * micro_batch, path.dimension()}),
         log_probabilities_(backend, {permutes() ? micro_batch : 0}),
         advantages_(backend, {permutes() ? micro_batch : 0}) {}
 
   /// Arrays of [micro_batch, D] that a replay holds.
-  [[nodiscard]] static index_t arrays_for(int minibatches, bool keeps_outputs) {
-    return minibatches > 1 ? 2 + (keeps_outputs ? 1 : 0) : 0;
+  [[nodiscard]] static index_t arrays_for(int minibatches, bool keeps_outputs, bool packs) {
+    if (minibatches > 1) return keeps_outputs ? 3 : 2;
+    return packs ? 2 : 0;
   }
   [[nodiscard]] std::pair<index_t, index_t> minibatch(int k) const { return order_.minibatch(k); }
 
@@ -183,10 +185,17 @@ class replay {
   [[nodiscard]] transition_rows<Context> rows(Backend& backend, const rated_trajectory<Backend, Context>& from,
                                               index_t at, index_t count) {
     const trajectory<Backend, Context>& path = from.path;
-    if (!permutes()) return path.transitions(path.first_trained_row() + at, count, from.advantages.view());
     const auto array = [&](index_t which) { return gathered_.view().subview(which * micro_batch_, count); };
+    if (!permutes())
+      return path.transitions(backend, path.first_trained_row() + at, count, from.advantages.view(), array(0),
+                              array(1));
     const index_t* const numbers = numbers_.device() + at;
-    backend.for_each(count, detail::gather_states{numbers, path.states(), path.samples(), array(0), array(1)});
+    if (path.packs()) {
+      path.storage().gather(backend, numbers, 0, array(0));
+      path.storage().gather(backend, numbers, path.samples(), array(1));
+    } else {
+      backend.for_each(count, detail::gather_states{numbers, path.states(), path.samples(), array(0), array(1)});
+    }
     backend.for_each(count, detail::gather_rating{numbers, path.log_probabilities(), from.advantages.device(),
                                                   log_probabilities_.data(), advantages_.data()});
     if (keeps_outputs_) backend.for_each(count, detail::gather_rows{numbers, path.outputs(), array(2)});

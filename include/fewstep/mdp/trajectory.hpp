@@ -7,6 +7,8 @@
 #include <fewstep/core/sizes.hpp>
 #include <fewstep/core/tensor.hpp>
 #include <fewstep/generator/generator.hpp>
+#include <fewstep/mdp/state_storage.hpp>
+#include <fewstep/mdp/stored_states.hpp>
 #include <fewstep/mdp/transition_rows.hpp>
 #include <fewstep/sampler/step_table.hpp>
 
@@ -23,15 +25,20 @@ namespace fewstep {
 
 struct trajectory_options {
   bool keeps_outputs = false;  ///< store the network's outputs, for trust regions that measure how far the policy moved
+  state_storage store_states_as = state_storage::float32;
 };
 
-/// The states of B samples over a horizon of H network calls, stored once in float32:
+/// The states of B samples over a horizon of H network calls, stored once:
 ///   states[(H + 1) B, D]: row k B + r is x_k of sample r, so row + B is the state that followed;
 ///   outputs[H B, D]: the network's, where they are kept;
 ///   log_probabilities[H B]: those of the rollout, which are never recomputed;
 ///   result[B, D]: what the decoder and the reward see.
 /// Times are repeated per row, and rows share the context of their sample, so that steps 0 .. k - 1 are replayed as one
 /// batch of k B rows.
+///
+/// States in 16 bits are read into floats of the reader's. Those that a rollout is at stand as floats, in turns in an
+/// array of their own and where the result will.
+///
 /// Samples that nothing is to be learned from can be left out; they keep their rows, which then count for nothing.
 template <class Backend, class Context>
 class trajectory {
@@ -40,7 +47,7 @@ class trajectory {
       : table_(std::move(table)),
         samples_(numbered(samples)),
         dimension_(dimension),
-        states_(backend, {length_product(index_t{table_.horizon()} + 1, samples), dimension}),
+        states_(backend, index_t{table_.horizon()} + 1, samples, dimension, o.store_states_as),
         outputs_(backend, {o.keeps_outputs ? table_.horizon() * samples : 0, dimension}),
         result_(backend, {samples, dimension}),
         log_probabilities_(backend, table_.horizon() * samples),
@@ -77,15 +84,23 @@ class trajectory {
   [[nodiscard]] index_t trained_rows() const { return table_.trained * samples_; }
   [[nodiscard]] index_t first_trained_row() const { return table_.first_trained * samples_; }
 
-  /// x_k of all samples, [B, D].
-  [[nodiscard]] matrix<float> state(int step) { return states_.view().subview(step * samples_, samples_); }
+  /// x_k of all samples, [B, D]. Where states are stored in 16 bits: while a rollout is at step k or k + 1.
+  [[nodiscard]] matrix<float> state(int step) {
+    if (!packs()) return states_.floats().subview(step * samples_, samples_);
+    return (table_.horizon() - step) % 2 == 0 ? result_.view() : states_.standing();
+  }
+  /// Whether states are stored in 16 bits, and how.
+  [[nodiscard]] bool packs() const { return states_.packs(); }
+  [[nodiscard]] stored_states<Backend>& storage() { return states_; }
+  [[nodiscard]] const stored_states<Backend>& storage() const { return states_; }
   /// Network outputs of the rollout, [H B, D]; null unless they are kept.
   [[nodiscard]] bool keeps_outputs() const { return outputs_.view().rows() > 0; }
   [[nodiscard]] matrix<float> outputs() { return outputs_.view(); }
   [[nodiscard]] matrix<const float> outputs() const { return outputs_.view(); }
   [[nodiscard]] matrix<float> result() { return result_.view(); }
   [[nodiscard]] matrix<const float> result() const { return result_.view(); }
-  [[nodiscard]] matrix<const float> states() const { return states_.view(); }
+  /// [(H + 1) B, D]; throws std::invalid_argument where they are stored in 16 bits.
+  [[nodiscard]] matrix<const float> states() const { return states_.floats(); }
   /// Where operations find log-probabilities [H B], times [H B] and the rows of the step table [H]; which step and
   /// which sample the rows of [H B] are of, for the host too.
   [[nodiscard]] double* log_probabilities() { return log_probabilities_.device(); }
@@ -117,7 +132,8 @@ class trajectory {
     std::copy(is_left_out.begin(), is_left_out.end(), is_left_out_.begin());
     left_out_ = samples_ - std::count(is_left_out.begin(), is_left_out.end(), std::uint8_t{0});
     if (left_out_ == 0 || left_out_ == samples_) return;
-    clear_left_out(backend, states_.view(), 0);
+    clear_left_out(backend, states_.floats(), 0);
+    clear_left_out(backend, states_.patterns(), 0);
     const auto other = std::find(is_left_out.begin(), is_left_out.end(), std::uint8_t{0}) - is_left_out.begin();
     for (index_t r = 0; r < samples_; ++r)
       if (this->is_left_out(r)) set_context(r, contexts_.host()[static_cast<std::size_t>(other)]);
@@ -128,27 +144,38 @@ class trajectory {
   [[nodiscard]] index_t left_out() const { return left_out_; }
   [[nodiscard]] index_t kept() const { return samples_ - left_out_; }
   /// Sets to 0 what an array has of samples that are left out, its row i being about row row_of(i) of the trajectory.
-  template <std::invocable<index_t> RowOf>
-  void clear_left_out(Backend& backend, matrix<float> rows, const RowOf& row_of) const {
+  template <class T, std::invocable<index_t> RowOf>
+  void clear_left_out(Backend& backend, matrix<T> rows, const RowOf& row_of) const {
     for (index_t i = 0; left_out_ > 0 && i < rows.rows(); ++i)
-      if (is_left_out(row_of(i) % samples_)) backend.for_each(rows.cols(), detail::fill<float>{rows.row(i), 0.0f});
+      if (is_left_out(row_of(i) % samples_)) backend.for_each(rows.cols(), detail::fill<T>{rows.row(i), T{}});
   }
   /// As above, row i being about row first + i.
-  void clear_left_out(Backend& backend, matrix<float> rows, index_t first) const {
+  template <class T>
+  void clear_left_out(Backend& backend, matrix<T> rows, index_t first) const {
     clear_left_out(backend, rows, [first](index_t i) { return first + i; });
   }
 
-  /// Rows [first, first + count) as the generator sees them.
+  /// Rows from `first` on as the generator sees them, whose states are x[N, D].
+  [[nodiscard]] batch<Context> rows(index_t first, matrix<const float> x) const {
+    return {x, times().subview(first, x.rows()), row_contexts().subview(first, x.rows())};
+  }
+  /// Rows [first, first + count) likewise; throws as states().
   [[nodiscard]] batch<Context> rows(index_t first, index_t count) const {
-    return batch<Context>{states_.view().subview(0, table_.horizon() * samples_), times(), row_contexts()}.subview(
-        first, count);
+    return rows(first, states().subview(first, count));
+  }
+  /// The same however states are stored: in 16 bits, they are read into scratch[count, D].
+  [[nodiscard]] batch<Context> rows(Backend& backend, index_t first, index_t count, matrix<float> scratch) const {
+    return rows(first, states_.read(backend, first, count, scratch));
   }
 
-  /// Rows [first, first + count) as they are learned from, with the advantages of all rows [H B].
-  [[nodiscard]] transition_rows<Context> transitions(index_t first, index_t count, vec<const float> advantages) const {
+  /// Rows [first, first + count) as they are learned from, with the advantages of all rows [H B]. States that are
+  /// stored in 16 bits are read into scratch x and next, [count, D] each.
+  [[nodiscard]] transition_rows<Context> transitions(Backend& backend, index_t first, index_t count,
+                                                     vec<const float> advantages, matrix<float> x,
+                                                     matrix<float> next) const {
     const vec<const double> log_probabilities{this->log_probabilities(), {log_probabilities_.size()}};
-    return {rows(first, count),
-            states_.view().subview(first + samples_, count),
+    return {rows(backend, first, count, x),
+            states_.read(backend, first + samples_, count, next),
             step_of_row_.view().subview(first, count),
             log_probabilities.subview(first, count),
             advantages.subview(first, count),
@@ -158,7 +185,8 @@ class trajectory {
   /// Bytes of a trajectory of this size.
   [[nodiscard]] static std::size_t bytes(int horizon, index_t samples, index_t dimension, trajectory_options o = {}) {
     const saturated_size b = samples, h = horizon;
-    return ((h + 2 + (o.keeps_outputs ? h : 0)) * b * dimension * sizeof(float) +
+    return (stored_states<Backend>::bytes(h + 1, b, dimension, o.store_states_as) +
+            (o.keeps_outputs ? h + 1 : saturated_size(1)) * b * dimension * sizeof(float) +
             h * b * (sizeof(double) + sizeof(float) + 2 * sizeof(std::int32_t)) + b * sizeof(Context) +
             h * (2 * sizeof(step_row)))
         .value();
@@ -178,7 +206,8 @@ class trajectory {
 
   step_table table_;
   index_t samples_, dimension_;
-  tensor<float, 2, Backend> states_, outputs_, result_;
+  stored_states<Backend> states_;
+  tensor<float, 2, Backend> outputs_, result_;
   mirrored<double, Backend> log_probabilities_;
   mirrored<float, Backend> times_;
   mirrored<std::int32_t, Backend> step_of_row_, sample_of_row_;

@@ -7,6 +7,7 @@
 #include <fewstep/core/reduction.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/mdp/score.hpp>
+#include <fewstep/mdp/state_storage.hpp>
 #include <fewstep/sampler/scored_range.hpp>
 #include <fewstep/sampler/step_table.hpp>
 
@@ -44,7 +45,7 @@ struct initial_states {
 
 /// x' = a x + b o + sigma z of one row of the step table for states x[N, D] and network outputs o[N, D], and the
 /// log-probabilities of x', over the coordinates that are scored, where they are wanted. Row r is sample first + r of
-/// the batch.
+/// the batch. Where x' is stored in 16 bits it is rounded to that first.
 struct transition_step {
   matrix<const float> x, o;
   matrix<float> next;
@@ -55,6 +56,7 @@ struct transition_step {
   double* log_probabilities = nullptr;  ///< [N], or null
   fewstep::reduction reduction = fewstep::reduction::mean;
   scored_range scored{};
+  detail::packed_states stored{};  ///< where x' is stored in 16 bits; null: it is not
 };
 
 /// What a rollout hands to the decoder, to[N, D]: the clean prediction skip x + out o of the last step, or the state
@@ -121,6 +123,7 @@ requires on_host<Backend>
       for (index_t at = from * dimension; at < to * dimension; at += dimension)
         detail::combine(dimension, on_x, x + at, on_o, o + at, next + at);
     }
+    for (index_t i = from; i < to && !a.stored.is_null(); ++i) a.stored.store(i, next + i * dimension);
     if (a.log_probabilities == nullptr) return;
     const index_t count = a.scored.size(dimension);
     for (index_t i = from; i < to; ++i) {

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/half.hpp>
 #include <fewstep/core/shape_text.hpp>
 #include <fewstep/core/view.hpp>
-#include <fewstep/io/half.hpp>
 #include <fewstep/io/safetensors.hpp>
 #include <fewstep/nn/parameters.hpp>
 

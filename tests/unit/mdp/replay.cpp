@@ -102,17 +102,23 @@ TEST_CASE(
     "every row of a replay says what it is: state, time, context, step, next state, log-probability and advantage") {
   const int minibatches = GENERATE(1, 3);
   const bool keeps_outputs = GENERATE(false, true);
+  const auto storage = GENERATE(fewstep::state_storage::float32, fewstep::state_storage::float16);
   constexpr index_t samples = 5, dimension = 2, micro_batch = 4;
   fewstep::cpu_backend backend({.threads = 1});
   fewstep::trajectory<fewstep::cpu_backend, std::int32_t> path(
       backend, fewstep::consistency_sampler{}.table(fewstep::edm_consistency{}, 4), samples, dimension,
-      {.keeps_outputs = keeps_outputs});
+      {.keeps_outputs = keeps_outputs, .store_states_as = storage});
   const int horizon = path.table().horizon();
   fewstep::mirrored<float, fewstep::cpu_backend> advantages(backend, horizon * samples);
   // Everything of row i of the trajectory is a number that i can be read from.
   for (index_t i = 0; i < (horizon + 1) * samples; ++i)
-    for (index_t d = 0; d < dimension; ++d)
-      path.state(static_cast<int>(i / samples))(i % samples, d) = static_cast<float>(10 * i + d);
+    for (index_t d = 0; d < dimension; ++d) {
+      const auto value = static_cast<float>(10 * i + d);
+      if (path.packs())
+        path.storage().packed(i, 0, 1).store(0, d, value);
+      else
+        path.state(static_cast<int>(i / samples))(i % samples, d) = value;
+    }
   for (index_t i = 0; i < horizon * samples; ++i) {
     path.log_probability(i) = -0.5 * static_cast<double>(i);
     advantages.host()[static_cast<std::size_t>(i)] = 100.0f + static_cast<float>(i);
