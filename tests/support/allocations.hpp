@@ -1,23 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Counts what is allocated, by replacing malloc and its kin. Include it in one file of an executable only.
-// FEWSTEP_TEST_COUNTS_ALLOCATIONS is defined where that works: sanitizers have a malloc of their own, and other C
-// libraries other names.
+// Counts what is allocated, by replacing malloc and its kin. Include it in one file of an executable only; others of it
+// read what was counted by support/allocation_counts.hpp.
 
-#include "support/sanitized.hpp"
+#include "support/allocation_counts.hpp"
 
-#include <features.h>
-
-#if defined(__GLIBC__) && !defined(FEWSTEP_TEST_SANITIZED)
-#define FEWSTEP_TEST_COUNTS_ALLOCATIONS
+#ifdef FEWSTEP_TEST_COUNTS_ALLOCATIONS
 
 #include <malloc.h>
 
-#include <atomic>
 #include <cerrno>
-#include <cstddef>
-#include <cstdint>
 #include <cstdlib>
 
 // clang's own header declares posix_memalign again, which it takes amiss after the definition below.
@@ -26,10 +19,6 @@
 #endif
 
 namespace fewstep::test {
-
-/// Calls of malloc and its kin, bytes in use, and the most that ever were.
-inline std::atomic<std::size_t> allocations = 0;
-inline std::atomic<std::int64_t> live_bytes = 0, peak_bytes = 0;
 
 inline void* counted(void* memory) {
   if (memory == nullptr) return memory;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Training on trajectories whose states are stored in 16 bits.
-#include "support/allocations.hpp"
+#include "support/allocation_counts.hpp"
 #include "support/arrays.hpp"
 #include "support/gaussian_consistency.hpp"
 #include "support/tiny_text_unet.hpp"
