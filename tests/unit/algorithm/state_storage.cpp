@@ -251,7 +251,7 @@ TEST_CASE("the last step's gradient and rewards of steps see the states that are
   }
 }
 
-TEST_CASE("a state beyond float16 stops an update that has changed nothing; bfloat16 holds it") {
+TEST_CASE("a state beyond float16 stops an update that has changed nothing, and bfloat16 holds it") {
   cpu_backend backend({.threads = 1});
   perceptron model(
       backend, {.network = {.dimension = 5, .hidden = {16}}, .preconditioner = {.sigma_min = 1, .sigma_max = 60000}});
