@@ -114,6 +114,7 @@ TEST_CASE("a checkpoint of another trainer is refused with the version that wrot
       draft(backend, model, nearness{}, adam{}, {.horizon = 2, .batch = {.prompts = 2, .samples_per_prompt = 2}});
   const std::string remedy = "a development version of fewstep before 0.1.0 wrote it, and this is " +
                              detail::library_version() + "; resume with that, or start a new run";
-  CHECK_THROWS_WITH(load_checkpoint(former("rlcm"), trainer), contains("has no value 'steps_with_gradient'; " + remedy));
+  CHECK_THROWS_WITH(load_checkpoint(former("rlcm"), trainer),
+                    contains("has no value 'steps_with_gradient'; " + remedy));
   CHECK(trainer.index() == 0);
 }
