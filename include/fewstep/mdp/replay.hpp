@@ -185,7 +185,10 @@ class replay {
   [[nodiscard]] transition_rows<Context> rows(Backend& backend, const rated_trajectory<Backend, Context>& from,
                                               index_t at, index_t count) {
     const trajectory<Backend, Context>& path = from.path;
-    const auto array = [&](index_t which) { return gathered_.view().subview(which * micro_batch_, count); };
+    const auto array = [&](index_t which) {
+      const auto gathered = gathered_.view();
+      return gathered.rows() == 0 ? gathered : gathered.subview(which * micro_batch_, count);
+    };
     if (!permutes())
       return path.transitions(backend, path.first_trained_row() + at, count, from.advantages.view(), array(0),
                               array(1));
