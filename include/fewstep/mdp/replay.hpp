@@ -110,8 +110,10 @@ class replay_order {
   void permute(std::uint64_t seed, std::uint64_t pass) {
     const random_stream source{seed, stream::shuffle};
     std::iota(units_.begin(), units_.end(), index_t{0});
-    for (std::size_t i = units_.size(); i > 1; --i)
-      std::swap(units_[i - 1], units_[source.below(static_cast<std::uint32_t>(i), pass, 0, i)]);
+    draws_.resize(units_.size());
+    for (std::size_t i = 0; i < draws_.size(); ++i)  // side by side, which a compiler turns into packets
+      draws_[i] = source.below(static_cast<std::uint32_t>(i + 1), pass, 0, i + 1);
+    for (std::size_t i = units_.size(); i > 1; --i) std::swap(units_[i - 1], units_[draws_[i - 1]]);
   }
 
  private:
@@ -123,6 +125,7 @@ class replay_order {
 
   replay_shape shape_;
   std::vector<index_t> units_;
+  std::vector<std::uint32_t> draws_;  // whom each unit changes places with
   int minibatches_;
 };
 
