@@ -9,6 +9,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string_view>
 
@@ -84,8 +85,9 @@ struct mean_and_deviation {
 /// (reward - mean) / (deviation + epsilon), clipped to [-clip, clip]; 0 for a reward that is the mean, also where
 /// nothing is left to divide by.
 [[nodiscard]] inline float standardized(float reward_value, mean_and_deviation of, float epsilon, float clip) {
-  const double off = static_cast<double>(reward_value) - of.mean, by = of.deviation + static_cast<double>(epsilon);
-  const double scaled = by > 0 ? off / by : 0.0;
+  const double by = of.deviation + static_cast<double>(epsilon);
+  const double divisor = by > 0 ? by : std::numeric_limits<double>::infinity();  // outside of the caller's loop
+  const double scaled = (static_cast<double>(reward_value) - of.mean) / divisor;
   return static_cast<float>(std::clamp(scaled, -static_cast<double>(clip), static_cast<double>(clip)));
 }
 
@@ -101,11 +103,12 @@ void check_advantage_call(const Advantage& settings, std::span<const float> rewa
     return message(who, ": there are ", rewards.size(), " rewards but ", prompts.size(), " prompts and room for ",
                    out.size(), " advantages; the three must agree");
   });
-  for (std::size_t i = 0; i < rewards.size(); ++i)
-    expects(std::isfinite(rewards[i]), [&] {
-      return message(who, ": the reward of sample ", i, " (prompt ", prompts[i], ") is ", rewards[i],
-                     "; rewards must be finite");
-    });
+  const auto bad = std::find_if_not(rewards.begin(), rewards.end(), [](float r) { return std::isfinite(r); });
+  expects(bad == rewards.end(), [&] {
+    const auto i = static_cast<std::size_t>(bad - rewards.begin());
+    return message(who, ": the reward of sample ", i, " (prompt ", prompts[i], ") is ", rewards[i],
+                   "; rewards must be finite");
+  });
 }
 
 }  // namespace detail
