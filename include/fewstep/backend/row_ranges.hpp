@@ -18,11 +18,14 @@ template <class Backend, class Work>
 requires on_host<Backend>
 void for_row_ranges(Backend& backend, index_t rows, index_t row_size, const Work& work) {
   constexpr index_t cached = 4096, of_thread = 4;  // floats; ranges, for whoever is done early to help the others out
-  const index_t fair = parts_of(rows, of_thread * backend.threads());
-  const index_t together = std::max<index_t>(1, std::min(fair, cached / std::max<index_t>(1, row_size)));
-  backend.parallel_for(parts_of(rows, together), [&](auto&, int, index_t range) {
-    work(range * together, std::min(rows, (range + 1) * together));
-  });
+  index_t together = 1, ranges = rows;
+  if (rows > 1) {  // a control loop has one, and no time for divisions
+    const index_t fair = parts_of(rows, of_thread * backend.threads());
+    together = std::max<index_t>(1, std::min(fair, cached / std::max<index_t>(1, row_size)));
+    ranges = parts_of(rows, together);
+  }
+  backend.parallel_for(
+      ranges, [&](auto&, int, index_t range) { work(range * together, std::min(rows, (range + 1) * together)); });
 }
 
 }  // namespace fewstep
