@@ -114,6 +114,7 @@ class cpu_backend {
   /// Which thread gets which task is chance: what one had to grow, all have, and none allocates when its turn comes
   /// late.
   void level_scratch() {
+    if (threads() == 1) return;
     for (const cpu_executor& other : executors_) executors_[0].grow_to(other);
     for (cpu_executor& executor : executors_) executor.grow_to(executors_[0]);
   }
