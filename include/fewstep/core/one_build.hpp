@@ -8,7 +8,7 @@
 ///
 /// Each file asks for a symbol with its flags in the name, which stands in one COMDAT group with the function
 /// fewstep_one_build. The linker keeps the group of the first file, and a file that asks for another name does not
-/// link. (g++ -flto is not seen through.) A shared library is a program of its own here; compiled with
+/// link. A shared library is a program of its own here; compiled with
 /// -fvisibility=hidden -fvisibility-inlines-hidden it keeps its functions to itself, and a program may choose among
 /// several as it starts.
 
@@ -74,16 +74,26 @@
 #define FEWSTEP_BUILD_TEXT(...) FEWSTEP_BUILD_TEXT_OF(__VA_ARGS__)
 #define FEWSTEP_BUILD_TEXT_OF(...) #__VA_ARGS__
 
-extern "C" {
-[[gnu::used, gnu::noinline, gnu::visibility("hidden")]] inline void fewstep_one_build() noexcept {}
-[[gnu::used, gnu::alias("fewstep_one_build"), gnu::visibility("hidden")]] void FEWSTEP_BUILD() noexcept;
-}
-
 namespace fewstep::detail {
 
-/// Never called; the reference is in a section that the linker keeps.
-[[gnu::used]] static void this_build() noexcept {
-  asm(".pushsection .fewstep_one_build,\"aR\"\n.long " FEWSTEP_BUILD_TEXT(FEWSTEP_BUILD) " - .\n.popsection");
+/// Never called. It defines the group's symbols in assembly, once in whatever the assembler is given as one file: clang
+/// leaves functions out of a precompiled header that nothing calls, and -flto makes one file of many. The reference is
+/// in a section that the linker keeps.
+[[gnu::used, gnu::noinline]] static void this_build() noexcept {
+  asm(".ifndef fewstep_one_build\n"
+      ".pushsection .rodata.fewstep_one_build,\"aG\",@progbits,fewstep_one_build,comdat\n"
+      ".globl fewstep_one_build\n"
+      ".hidden fewstep_one_build\n"
+      "fewstep_one_build:\n"
+      ".globl " FEWSTEP_BUILD_TEXT(FEWSTEP_BUILD) "\n"
+      ".hidden " FEWSTEP_BUILD_TEXT(FEWSTEP_BUILD) "\n"
+      FEWSTEP_BUILD_TEXT(FEWSTEP_BUILD) ":\n"
+      ".long 0\n"
+      ".popsection\n"
+      ".endif\n"
+      ".pushsection .fewstep_one_build,\"aR\"\n"
+      ".long " FEWSTEP_BUILD_TEXT(FEWSTEP_BUILD) " - .\n"
+      ".popsection");
 }
 
 }  // namespace fewstep::detail
