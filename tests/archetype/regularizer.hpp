@@ -49,6 +49,9 @@ struct estimate_of_floats {
 struct estimate_with_memory : estimate {
   estimate_with_memory(const estimate_with_memory&);
 };
+struct estimate_of_a_number : estimate {
+  explicit estimate_of_a_number(double);
+};
 
 template <class Estimate>
 struct estimating : archetype<> {

@@ -23,6 +23,8 @@ using with_estimate_of_floats =
     with_regularizer<estimating<estimate_of_floats>>;  // error: fewstep::kl_estimate: kl_term operator
 using with_estimate_with_memory =
     with_regularizer<estimating<estimate_with_memory>>;  // error: fewstep::kl_estimate: it must be trivially copyable
+using with_estimate_of_a_number =
+    with_regularizer<estimating<estimate_of_a_number>>;  // error: fewstep::kl_estimate: .* default constructible
 
 // A policy of discrete actions has log-probabilities and no means.
 template <class Estimate, bool Fits>

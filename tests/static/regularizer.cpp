@@ -29,6 +29,7 @@ static_assert(fewstep::regularizer<estimating<estimate>, cpu_backend, int>);
 static_assert(fewstep::regularizer<estimating<closed_form>, cpu_backend, int>);
 static_assert(!fewstep::regularizer<estimating<estimate_of_floats>, cpu_backend, int>);
 static_assert(!fewstep::regularizer<estimating<estimate_with_memory>, cpu_backend, int>);
+static_assert(!fewstep::regularizer<estimating<estimate_of_a_number>, cpu_backend, int>);
 
 // What an estimate needs of the score pass.
 template <class Estimate>

@@ -57,7 +57,8 @@ struct kl_term {
 ///     FEWSTEP_HD kl_term operator()(taken_action a) const { return {a.log_ratio * a.log_ratio, -2 * a.log_ratio}; }
 ///   };
 template <class E, class Known>
-concept estimates_kl_from = std::is_trivially_copyable_v<E> && requires(const E e, Known known) {
+concept estimates_kl_from = std::is_trivially_copyable_v<E> && std::default_initializable<E> &&
+    requires(const E e, Known known) {
   { e(known) } -> std::same_as<kl_term>;
 };
 
@@ -125,9 +126,12 @@ inline constexpr bool needs_taken_action = !estimates_kl_from<E, gaussian_pair>;
 template <class E, bool Gaussian = true>
 consteval bool require_kl_estimate() {
   constexpr bool of_action = estimates_kl_from<E, taken_action>;
-  static_assert(std::is_trivially_copyable_v<E>,
+  constexpr bool copies = std::is_trivially_copyable_v<E>, starts = std::default_initializable<E>;
+  static_assert(copies,
                 "fewstep::kl_estimate: it must be trivially copyable (numbers only), since kernels take it by value");
-  static_assert(!std::is_trivially_copyable_v<E> || estimates_kl<E>,
+  static_assert(!copies || starts,
+                "fewstep::kl_estimate: it must be default constructible; give its numbers a value to begin with");
+  static_assert(!copies || !starts || estimates_kl<E>,
                 "fewstep::kl_estimate: kl_term operator()(taken_action) const, or of a gaussian_pair, is missing");
   static_assert(Gaussian || of_action || !estimates_kl<E>,
                 "fewstep::kl_estimate: this is the KL of Gaussian steps in closed form, and of this policy only the "
