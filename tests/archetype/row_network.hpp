@@ -9,7 +9,7 @@ namespace row_network_archetype {
 using fewstep::index_t;
 using fewstep::vec;
 
-enum class drop { nothing, sample_size, forward, const_forward, backward };
+enum class drop { nothing, sample_size, forward, const_forward, backward, default_tape, copy_of_tape };
 
 struct context {
   int number;
@@ -28,7 +28,10 @@ struct archetype {
 template <drop D = drop::nothing>
 struct with_tape {
   using context_type = context;
-  struct tape {};
+  struct tape {
+    tape() requires(D != drop::default_tape);
+    tape(const tape&) requires(D != drop::copy_of_tape);
+  };
   index_t sample_size() const;
   void forward(vec<const float>, const row&, vec<float>, tape&) const requires(D != drop::forward);
   void backward(vec<const float>, const row&, vec<const float>, vec<float>, const tape&) const

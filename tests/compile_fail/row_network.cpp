@@ -12,4 +12,6 @@ void make() {
   row_generator fourth(archetype<drop::backward>{}, {1});     // error: fewstep::row_network: void backward.* gradient\)
   row_generator fifth(with_tape<drop::forward>{}, {1});       // error: fewstep::row_network: void forward.* tape&\)
   row_generator sixth(with_tape<drop::backward>{}, {1});      // error: fewstep::row_network: void backward.* tape&\)
+  row_generator seventh(with_tape<drop::default_tape>{}, {1});  // error: fewstep::row_network: tape must be default
+  row_generator eighth(with_tape<drop::copy_of_tape>{}, {1});   // error: fewstep::row_network: tape must be .* copyable
 }

@@ -17,6 +17,8 @@ static_assert(!row_network<archetype<drop::backward>>);
 static_assert(row_network<with_tape<>>);
 static_assert(!row_network<with_tape<drop::forward>>);
 static_assert(!row_network<with_tape<drop::backward>>);
+static_assert(!row_network<with_tape<drop::default_tape>>);
+static_assert(!row_network<with_tape<drop::copy_of_tape>>);
 static_assert(!row_network<int>);
 
 static_assert(fewstep::generator<fewstep::row_generator<archetype<>>, fewstep::cpu_backend>);

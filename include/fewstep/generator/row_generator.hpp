@@ -31,6 +31,8 @@ template <class N>
 concept has_tape = requires {
   typename N::tape;
 };
+template <class N>
+concept tape_can_be_copied = std::default_initializable<typename N::tape> && std::copy_constructible<typename N::tape>;
 struct no_tape {};
 template <class N>
 struct tape_type_of {
@@ -70,8 +72,8 @@ concept has_row_backward_with_tape = requires(const N& n, vec<const float> param
 
 /// A network of one row, of which row_generator makes a generator. It has no state of its own: parameters[P] are handed
 /// in. A network that keeps something of a row between forward and backward, so as not to compute it again, declares
-/// its type `tape` (default constructible, of a fixed size: what it allocates is in no memory plan), which both calls
-/// then take as their last argument.
+/// its type `tape` (default constructible, copyable, of a fixed size: what it allocates is in no memory plan), which
+/// both calls then take as their last argument.
 ///
 /// What the compiler cannot check: the calls depend on their arguments only (several threads make them at once);
 /// backward adds to gradient[P] the gradient of <o, o_gradient> by the parameters. check_generator tries it.
@@ -87,7 +89,8 @@ concept has_row_backward_with_tape = requires(const N& n, vec<const float> param
 ///   };
 template <class N>
 concept row_network = detail::has_context_type<N> && detail::has_sample_size<N> &&
-    ((detail::has_tape<N> && detail::has_row_forward_with_tape<N> && detail::has_row_backward_with_tape<N>) ||
+    ((detail::has_tape<N> && detail::tape_can_be_copied<N> && detail::has_row_forward_with_tape<N> &&
+      detail::has_row_backward_with_tape<N>) ||
      (!detail::has_tape<N> && detail::has_row_forward<N> && detail::has_row_backward<N>));
 
 namespace detail {
@@ -100,6 +103,9 @@ consteval bool require_row_network() {
                 "using context_type = ..., a number or a struct of a fixed size (a text is encoded before)");
   static_assert(has_sample_size<N>, "fewstep::row_network: index_t sample_size() const is missing");
   if constexpr (has_context_type<N> && has_tape<N>) {
+    static_assert(
+        tape_can_be_copied<N>,
+        "fewstep::row_network: tape must be default constructible and copyable; every row and thread has one");
     static_assert(has_row_forward_with_tape<N>,
                   "fewstep::row_network: void forward(vec<const float> parameters, const network_row<context_type>& "
                   "row, vec<float> o, tape&) const is missing");
