@@ -41,9 +41,11 @@ class network_workspace {
 
   /// Bytes of a workspace that follows the plan on a backend of so many threads.
   [[nodiscard]] static std::size_t bytes(const plan& p, int threads) {
-    const saturated_size t = threads, units = p.units, of_unit = saturated_size(p.activation_bytes) + sizeof(Tape);
+    const saturated_size t = threads, units = p.units;
+    const saturated_size of_unit = saturated_size(p.activation_bytes) + sizeof(Tape);
+    const saturated_size of_thread = saturated_size(p.temporary_bytes) + sizeof(Tape);
     const saturated_size floats = saturated_size(partials(p, threads)) * p.gradients;
-    return (units * of_unit + t * p.temporary_bytes + floats * sizeof(float)).value();
+    return (units * of_unit + t * of_thread + floats * sizeof(float)).value();
   }
 
   [[nodiscard]] index_t rows() const { return plan_.rows; }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What text_unet allocates, and guidance of it, counted by replacing malloc and its kin.
+// What text_unet, guidance of it and a row network's tapes allocate, counted by replacing malloc and its kin.
 #include "support/allocations.hpp"
 #include "support/tiny_text_unet.hpp"
 #include "test.hpp"
 
 #include <fewstep/generator/guided.hpp>
+#include <fewstep/generator/row_generator.hpp>
 
 #include <cstddef>
 #include <vector>
@@ -34,6 +35,42 @@ TEST_CASE("text_unet: workspace_bytes is what a workspace allocates") {
         CHECK(said + static_cast<std::size_t>(threads + 8) * 4096 >= taken);
         CHECK(static_cast<double>(said) <= 1.05 * static_cast<double>(taken));
       }
+}
+
+namespace {
+
+struct line_with_large_tape {
+  using context_type = int;
+  struct tape {
+    float kept[50000];
+  };
+  [[nodiscard]] index_t sample_size() const { return 1; }
+  void forward(fewstep::vec<const float> w, const fewstep::network_row<int>& in, fewstep::vec<float> o,
+               tape& kept) const {
+    kept.kept[0] = in.x[0];
+    o[0] = w[0] * in.x[0];
+  }
+  void backward(fewstep::vec<const float>, const fewstep::network_row<int>&, fewstep::vec<const float> g,
+                fewstep::vec<float> w_gradient, const tape& kept) const {
+    w_gradient[0] += g[0] * kept.kept[0];
+  }
+};
+
+}  // namespace
+
+TEST_CASE("row_generator: workspace_bytes has the tapes of all rows, and one for each thread") {
+  const fewstep::row_generator g(line_with_large_tape{}, {0.5f});
+  for (const int threads : {1, 3})
+    for (const index_t rows : {0, 1, 8}) {
+      cpu_backend backend({.threads = threads});
+      const std::int64_t before = live_bytes;
+      const auto workspace = g.make_workspace(backend, rows);
+      const auto taken = static_cast<std::size_t>(live_bytes - before), said = g.workspace_bytes(backend, rows);
+      CAPTURE(threads, rows, taken, said);
+      CHECK(said >= static_cast<std::size_t>(rows + threads) * sizeof(line_with_large_tape::tape));
+      CHECK(said <= taken);
+      CHECK(taken <= said + 8 * 4096);
+    }
 }
 
 TEST_CASE("text_unet: after the first call of each kind, predict, forward and backward allocate nothing") {
