@@ -247,7 +247,7 @@ class experience {
 
   /// Leaves out what cannot be learned from.
   void leave_out(Backend& backend) {
-    if (count_non_finite(rewards_, check_) > 0 || path_.left_out() > 0) {
+    if (count_non_finite(rewards_, check_, "options.batch.rewards") > 0 || path_.left_out() > 0) {
       const auto n = static_cast<std::size_t>(samples_per_prompt_), least = static_cast<std::size_t>(least_together_);
       for (std::size_t first = 0; first < rewards_.size(); first += n) {
         const auto all = std::span<const float>(rewards_).subspan(first, n);

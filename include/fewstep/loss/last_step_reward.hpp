@@ -131,7 +131,7 @@ class last_step_reward {
     kept_rewards_.clear();
     for (std::size_t i = 0; i < rewards_.size(); ++i)
       if (!path.is_left_out(static_cast<index_t>(i))) kept_rewards_.push_back(rewards_[i]);
-    count_non_finite(kept_rewards_, options_.rewards);
+    count_non_finite(kept_rewards_, options_.rewards, ".rewards");
     double loss = 0;
     for (const float r : kept_rewards_)
       if (std::isfinite(r)) loss += options_.value(r) / static_cast<double>(kept_rewards_.size());

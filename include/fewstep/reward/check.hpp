@@ -20,7 +20,7 @@ enum class non_finite : std::uint8_t {
   leave_out  ///< the update is made without the sample, as if it had not been drawn
 };
 
-/// How rewards are checked before they are learned from:
+/// How rewards are checked before they are learned from, which the options of an algorithm say:
 /// .batch = {.rewards = {.when_not_finite = non_finite::leave_out}}.
 struct reward_check {
   non_finite when_not_finite = non_finite::refuse;
@@ -37,7 +37,9 @@ struct reward_check {
 /// Number of rewards that are NaN or infinite. Throws std::runtime_error naming the first of them where the check
 /// refuses it, where they are more than its share, or where no other reward is there.
 /// Called before advantages are formed, so that such a reward reaches neither the statistics nor a parameter.
-inline std::size_t count_non_finite(std::span<const float> rewards, const reward_check& check) {
+/// `setting` is what a user knows `check` as, for messages.
+inline std::size_t count_non_finite(std::span<const float> rewards, const reward_check& check,
+                                    std::string_view setting = "check") {
   std::size_t count = 0, first = 0;
   for (std::size_t i = rewards.size(); i > 0; --i)
     if (!std::isfinite(rewards[i - 1])) {
@@ -50,14 +52,13 @@ inline std::size_t count_non_finite(std::span<const float> rewards, const reward
         message("the reward of sample ", first, " of ", rewards.size(), " is ", rewards[first], remedy...));
   };
   if (check.when_not_finite == non_finite::refuse)
-    refuse(
-        "; rewards must be finite: check what the reward computes for this sample, or leave such samples out by "
-        ".batch = {.rewards = {.when_not_finite = non_finite::leave_out}}");
+    refuse("; rewards must be finite: check what the reward computes for this sample, or leave such samples out by ",
+           setting, " = {.when_not_finite = non_finite::leave_out}");
   // Rounded as the bound was: 3 of 30 are a share of 0.1f.
   const auto share = static_cast<float>(static_cast<double>(count) / static_cast<double>(rewards.size()));
   if (count == rewards.size() || share > check.at_most)
-    refuse(", the first of ", count, " that are not finite; at most a share of ", check.at_most,
-           " may be so (batch.rewards.at_most): check what the reward computes");
+    refuse(", the first of ", count, " that are not finite; at most a share of ", check.at_most, " may be so (",
+           setting, ".at_most): check what the reward computes");
   return count;
 }
 

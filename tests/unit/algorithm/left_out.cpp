@@ -279,11 +279,12 @@ TEST_CASE("rewards that are not finite are refused unless they are left out, and
   };
   CHECK_THROWS_WITH(with({7}, {}), contains("the reward of sample 7 of 16 is nan; rewards must be finite") &&
                                        contains(".rewards = {.when_not_finite = non_finite::leave_out}"));
+  CHECK_THROWS_WITH(with({7}, {}), contains(" out by options.batch.rewards = {.when_not_finite"));
   const fewstep::reward_check quarter{.when_not_finite = non_finite::leave_out, .at_most = 0.25f};
   CHECK(with({1, 2, 3, 4}, quarter).reports[0].left_out == 4);
   CHECK_THROWS_WITH(with({1, 2, 3, 4, 9}, quarter),
                     contains("the reward of sample 1 of 16 is nan, the first of 5 that are not finite; at most a share "
-                             "of 0.25 may be so"));
+                             "of 0.25 may be so (options.batch.rewards.at_most)"));
   std::set<index_t> all;
   for (index_t i = 0; i < samples; ++i) all.insert(i);
   CHECK_THROWS_WITH(with(all, {.when_not_finite = non_finite::leave_out, .at_most = 1}), contains("the first of 16"));

@@ -141,6 +141,8 @@ TEST_CASE("last_step_reward is the mean over the samples that are not left out")
 TEST_CASE("last_step_reward leaves out a reward that is not finite any more, or refuses it") {
   cpu_backend backend({.threads = 1});
   CHECK_THROWS_WITH(add(last_step_reward(backend, judge{{4}}), {}), contains("the reward of sample 4 of 16 is nan"));
+  CHECK_THROWS_WITH(add(last_step_reward(backend, judge{{4}}), {}),
+                    contains(" out by .rewards = {.when_not_finite = non_finite::leave_out}"));
   const added made = add(last_step_reward(backend, judge{half}, {.rewards = leave_out}), {});
   const added exact = add(last_step_reward(backend, judge{half, 1, true}), {});
   CHECK(same_bits(made.gradient, exact.gradient));

@@ -69,6 +69,8 @@ TEST_CASE("held-out figures are means over prompts with their errors") {
       out[i] = i == 0 || i > 3 ? std::numeric_limits<float>::infinity() : static_cast<float>(contexts[i] + 1);
   };
   CHECK_THROWS_WITH(held_out.mean_reward(spoilt), contains("the reward of sample 0 of 6 is inf"));
+  CHECK_THROWS_WITH(held_out.mean_reward(spoilt),
+                    contains(" out by check = {.when_not_finite = non_finite::leave_out}"));
   const fewstep::reward_check check{.when_not_finite = fewstep::non_finite::leave_out, .at_most = 0.5f};
   const auto rest = held_out.mean_reward(spoilt, check);
   CHECK(rest.mean == Approx((held_out.contexts()[1] + 1 + held_out.contexts()[2] + 1) / 2.0));
