@@ -90,19 +90,21 @@ class checkpoint_checker : public checkpoint_archive<checkpoint_checker> {
   template <class T>
   void must_match(std::string_view given_name, const T& value) {
     const std::string name = name_in_file(std::string(given_name)), full = prefix_ + name;
+    const std::string today = name == given_name ? "" : message("; it is called ", prefix_, given_name, " today");
     if constexpr (std::same_as<T, std::string>) {
       (*this)(name, value);
       const std::string& stored = content_->text(full);
-      if (stored != value && stored != name_before(value)) refuse(full, stored, value);
+      if (stored != value && stored != name_before(value)) refuse(full, stored, value, today);
     } else if constexpr (is_vector<T>) {
       check_type<typename T::value_type>(full);
       const std::size_t length = content_->tensors.size(full);
-      if (length != value.size()) refuse(full + ".size()", length, value.size());
-      for (std::size_t i = 0; i < length; ++i) compare(full, i, value[i], [&] { return message(full, "[", i, "]"); });
+      if (length != value.size()) refuse(full + ".size()", length, value.size(), today);
+      for (std::size_t i = 0; i < length; ++i)
+        compare(full, i, value[i], today, [&] { return message(full, "[", i, "]"); });
     } else {
       static_assert(number<T>, "checkpoint: must_match compares numbers, enums, std::string and vectors of numbers");
       (*this)(name, value);
-      compare(full, 0, value, [&] { return full; });
+      compare(full, 0, value, today, [&] { return full; });
     }
   }
 
@@ -224,15 +226,17 @@ class checkpoint_checker : public checkpoint_archive<checkpoint_checker> {
 
   /// Refuses another number than element i of those stored.
   template <class T, class Name>
-  void compare(const std::string& full, std::size_t i, const T& value, const Name& name) const {
+  void compare(const std::string& full, std::size_t i, const T& value, const std::string& today,
+               const Name& name) const {
     const auto found = stored<T>(full, i);
-    if (std::memcmp(&found, &value, sizeof(T)) != 0) refuse(name(), +as_number(found), +as_number(value));
+    if (std::memcmp(&found, &value, sizeof(T)) != 0) refuse(name(), +as_number(found), +as_number(value), today);
   }
 
+  /// `name` is that in the file; `today` says what it is called now, if that is something else.
   template <class T>
-  [[noreturn]] void refuse(const std::string& name, const T& stored, const T& value) const {
+  [[noreturn]] void refuse(const std::string& name, const T& stored, const T& value, const std::string& today) const {
     content_->fail("was made with ", name, " = ", stored, ", but this run has ", value,
-                   "; resume with the old value or start a new run");
+                   "; resume with the old value or start a new run", today);
   }
 
   const checkpoint_content* content_;

@@ -90,6 +90,8 @@ TEST_CASE("a policy gradient goes on from a checkpoint of before options were in
                     contains("was made with prompts_per_update = 2, but this run has 3"));
   CHECK_THROWS_WITH(load_checkpoint(former("rlcm"), without),
                     contains("was made with average_decay = 0.5, but this run has 0.25"));
+  CHECK_THROWS_WITH(load_checkpoint(former("rlcm"), other), contains("; it is called batch.prompts today"));
+  CHECK_THROWS_WITH(load_checkpoint(former("rlcm"), without), contains("; it is called training.ema_decay today"));
 }
 
 TEST_CASE("a direct reward gradient goes on from a checkpoint of before options were in groups") {
