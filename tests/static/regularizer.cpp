@@ -43,6 +43,9 @@ static_assert(std::same_as<decltype(kl_estimate::importance_weighted{kl_estimate
 static_assert(!fewstep::estimates_kl_from<kl_estimate::exact, fewstep::taken_action>,
               "a policy that is not Gaussian has no KL in closed form here");
 
+// What a report calls it.
+static_assert(fewstep::detail::kl_estimate_name(fewstep::no_regularizer{}).empty());
+
 using model = fewstep::mlp_generator<cpu_backend>;
 static_assert(fewstep::regularizer<fewstep::no_regularizer, cpu_backend, int>);
 static_assert(fewstep::regularizer<fewstep::kl_to_reference<model>, cpu_backend, std::int32_t>);

@@ -42,10 +42,12 @@ template <class R>
 }
 template <class R>
 using kl_estimate_type = decltype(kl_estimate_of(std::declval<const R&>()));
-/// The name of that for reports.
+/// The name of that for reports; empty where there is no reference.
 template <class R>
 [[nodiscard]] constexpr std::string_view kl_estimate_name(const R&) {
-  if constexpr (requires { kl_estimate_type<R>::name; })
+  if constexpr (!R::has_reference)
+    return {};
+  else if constexpr (requires { kl_estimate_type<R>::name; })
     return kl_estimate_type<R>::name;
   else
     return "the regularizer's own";
