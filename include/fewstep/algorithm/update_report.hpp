@@ -23,21 +23,20 @@ struct update_report {
   std::int64_t index = 0;
   double left_out = 0;  ///< samples that the update was made without, see reward_check; they are in no other figure
   double reward_mean = 0;
-  double reward_error = 0;     ///< standard error of the mean over samples
-  double zero_variance = 0;    ///< share of prompts whose samples all got one reward
-  double loss = 0;             ///< -surrogate + coefficient KL to the reference
-  double ratio_mean = 0;       ///< importance ratio; exactly 1 where there is one optimizer step per rollout
-  double ratio_deviation = 0;  ///< largest |ratio - 1|
-  double clip_fraction = 0;    ///< share of ratios outside of the clip range
-  double clip_asymmetry = 0;   ///< share above the clip range less that below it
-  double approximate_kl =
-      0;                     ///< KL to the policy of the rollout: kl_estimate::k2 of log-ratios that are reduced over D
-  double policy_kl = 0;      ///< the same KL in closed form; 0 where the rollout's outputs are not kept
-  double reference_kl = 0;   ///< KL to the frozen reference, as the regularizer measures it, reduced over D
-  double gradient_norm = 0;  ///< before clipping; the largest of the update's optimizer steps
-  double sampling_seconds = 0;             ///< rollout and rewards
-  double training_seconds = 0;             ///< replay and optimizer steps
-  std::string_view reference_kl_estimate;  ///< the estimate that reference_kl is: "exact", "k3"
+  double reward_error = 0;      ///< standard error of the mean over samples
+  double zero_variance = 0;     ///< share of prompts whose samples all got one reward
+  double loss = 0;              ///< -surrogate + coefficient KL to the reference
+  double ratio_mean = 0;        ///< importance ratio; exactly 1 where there is one optimizer step per rollout
+  double ratio_deviation = 0;   ///< largest |ratio - 1|
+  double clip_fraction = 0;     ///< share of ratios outside of the clip range
+  double clip_asymmetry = 0;    ///< share above the clip range less that below it
+  double approximate_kl = 0;    ///< KL to the rollout's policy: kl_estimate::k2 of log-ratios reduced over D
+  double policy_kl = 0;         ///< the same KL in closed form; 0 where the rollout's outputs are not kept
+  double reference_kl = 0;      ///< KL to the frozen reference, as the regularizer measures it, reduced over D
+  double gradient_norm = 0;     ///< before clipping; the largest of the update's optimizer steps
+  double sampling_seconds = 0;  ///< rollout and rewards
+  double training_seconds = 0;  ///< replay and optimizer steps
+  std::string_view reference_kl_estimate;  ///< what reference_kl is: "exact", "k3"; empty without a reference
 
   /// All numbers by the names that they have in every log.
   [[nodiscard]] static constexpr auto figures() {
