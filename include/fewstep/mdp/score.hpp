@@ -224,7 +224,9 @@ template <class Backend, objective Objective, class Estimate>
 requires on_host<Backend>
 void score_rows(Backend& backend, const scored_rows<Objective, Estimate>& wanted) {
   detail::check_old_outputs(wanted);
-  for_row_ranges(backend, wanted.o.rows(), 3 * wanted.o.cols(), [&wanted](index_t from, index_t to) {
+  constexpr index_t old_outputs = detail::needs_old_outputs<Objective> ? 1 : 0;
+  const index_t arrays = 3 + (wanted.reference.data == nullptr ? 0 : 1) + old_outputs;
+  for_row_ranges(backend, wanted.o.rows(), arrays * wanted.o.cols(), [&wanted](index_t from, index_t to) {
     // What is written might otherwise be members of these, for all the compiler knows.
     const scored_rows<Objective, Estimate> a = wanted;
     const loss_settings<Objective, Estimate> settings = *a.settings;

@@ -20,6 +20,7 @@ using fewstep::score;
 using fewstep::scored_range;
 using fewstep::step_row;
 using fewstep::test::normals;
+using fewstep::test::same_bits;
 
 namespace {
 
@@ -78,8 +79,8 @@ struct transitions {
 
   template <class Objective>
   std::vector<score> scored_into(std::vector<float>& gradient, const fewstep::loss_settings<Objective>& settings,
-                                 reduction over) {
-    fewstep::cpu_backend backend({.threads = 1});
+                                 reduction over, int threads = 1) {
+    fewstep::cpu_backend backend({.threads = threads});
     std::vector<score> scores(count);
     const fewstep::array_extents<2> shape{count, dimension};
     gradient = o;
@@ -147,4 +148,22 @@ TEST_CASE("a trust region sees the coordinates that are scored, and nothing of t
         (*values)[static_cast<std::size_t>(i * t.dimension + d)] = std::numeric_limits<float>::quiet_NaN();
   t.scored_into(again, settings, over);
   CHECK(again == gradient);
+}
+
+TEST_CASE("which rows are scored together changes no bit") {
+  transitions t(300, {});  // two of six rows stand together on one thread, and each by itself on several
+  const fewstep::loss_settings<fewstep::guarded_surrogate> settings{{0.5f}, 0.1f, 6.0};
+  for (index_t i = 0; i < count; ++i) t.old[static_cast<std::size_t>(i)] = t.log_pi(i, reduction::mean);
+  std::vector<float> gradient, other;
+  const auto scores = t.scored_into(gradient, settings, reduction::mean);
+  for (const int threads : {2, 3}) {
+    const auto again = t.scored_into(other, settings, reduction::mean, threads);
+    CHECK(same_bits(other, gradient));
+    for (std::size_t i = 0; i < scores.size(); ++i) {
+      CHECK(again[i].log_probability == scores[i].log_probability);
+      CHECK(again[i].value == scores[i].value);
+      CHECK(again[i].reference_kl == scores[i].reference_kl);
+      CHECK(again[i].divergence == scores[i].divergence);
+    }
+  }
 }
