@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checkpoints that a development version before 0.1.0 wrote, when options were not in groups, after one update each
 // (tests/data/checkpoints_before_groups).
+#include "support/nearness.hpp"
 #include "support/temporary_directory.hpp"
 #include "test.hpp"
 
@@ -13,34 +14,13 @@
 #include <fewstep/optimizer/adam.hpp>
 
 #include <algorithm>
-#include <cmath>
-#include <cstddef>
-#include <cstdint>
 #include <filesystem>
-#include <span>
 #include <string>
-#include <string_view>
 
 using namespace fewstep;
+using fewstep::test::nearness_to;
 
 namespace {
-
-struct nearness {
-  float to = 0;
-  static constexpr std::string_view name = "nearness";
-  template <class Visitor>
-  void settings(Visitor& visit) const {
-    visit("to", to);
-  }
-  void operator()(matrix<const float> samples, std::span<const std::int32_t>, std::span<float> out) const {
-    for (index_t i = 0; i < samples.rows(); ++i) out[static_cast<std::size_t>(i)] = -std::abs(samples(i, 0) - to);
-  }
-  void value_and_gradient(matrix<const float> samples, std::span<const std::int32_t> of, std::span<float> out,
-                          matrix<float> gradient) const {
-    (*this)(samples, of, out);
-    for (index_t i = 0; i < gradient.size(); ++i) gradient.data[i] = 0;
-  }
-};
 
 std::filesystem::path former(const std::string& algorithm) {
   return std::filesystem::path(__FILE__).parent_path() / "../../data/checkpoints_before_groups" /
@@ -78,7 +58,7 @@ TEST_CASE("a policy gradient goes on from a checkpoint of before options were in
   auto model = model_on(backend);
   const auto with = [&](int prompts, float ema_decay) {
     return rlcm(
-        backend, model, nearness{}, adam{},
+        backend, model, nearness_to{}, adam{},
         {.horizon = 2, .batch = {.prompts = prompts, .samples_per_prompt = 2}, .training = {.ema_decay = ema_decay}});
   };
   auto trainer = with(2, 0.5f);
@@ -98,7 +78,7 @@ TEST_CASE("a direct reward gradient goes on from a checkpoint of before options 
   cpu_backend backend({.threads = 1});
   auto model = model_on(backend);
   auto trainer =
-      draft(backend, model, nearness{}, adam{}, {.horizon = 2, .batch = {.prompts = 2, .samples_per_prompt = 2}});
+      draft(backend, model, nearness_to{}, adam{}, {.horizon = 2, .batch = {.prompts = 2, .samples_per_prompt = 2}});
   takes_over("draft", trainer);
 }
 
@@ -113,7 +93,7 @@ TEST_CASE("a checkpoint of another trainer is refused with the version that wrot
   cpu_backend backend({.threads = 1});
   auto model = model_on(backend);
   auto trainer =
-      draft(backend, model, nearness{}, adam{}, {.horizon = 2, .batch = {.prompts = 2, .samples_per_prompt = 2}});
+      draft(backend, model, nearness_to{}, adam{}, {.horizon = 2, .batch = {.prompts = 2, .samples_per_prompt = 2}});
   const std::string remedy = "a development version of fewstep before 0.1.0 wrote it, and this is " +
                              detail::library_version() + "; resume with that, or start a new run";
   CHECK_THROWS_WITH(load_checkpoint(former("rlcm"), trainer),

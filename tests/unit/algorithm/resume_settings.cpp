@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "support/nearness.hpp"
 #include "support/settings.hpp"
 #include "support/tiny_reward_models.hpp"
 #include "test.hpp"
@@ -10,7 +11,6 @@
 
 #include <unistd.h>
 
-#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <span>
@@ -22,6 +22,7 @@
 // the first one saved.
 
 using namespace fewstep;
+using fewstep::test::nearness_to;
 
 namespace {
 
@@ -54,23 +55,6 @@ void compares_all_of(Object object, const Make& make, const std::string& fixed =
   std::filesystem::remove(path);
 }
 
-struct nearness {
-  float to = 0;
-  static constexpr std::string_view name = "nearness";
-  template <class Visitor>
-  void settings(Visitor& visit) const {
-    visit("to", to);
-  }
-  void operator()(matrix<const float> samples, std::span<const std::int32_t>, std::span<float> out) const {
-    for (index_t i = 0; i < samples.rows(); ++i) out[static_cast<std::size_t>(i)] = -std::abs(samples(i, 0) - to);
-  }
-  void value_and_gradient(matrix<const float> samples, std::span<const std::int32_t> of, std::span<float> out,
-                          matrix<float> gradient) const {
-    (*this)(samples, of, out);
-    for (index_t i = 0; i < gradient.size(); ++i) gradient.data[i] = 0;
-  }
-};
-
 const policy_gradient_options few =
     with_defaults({.horizon = 4,
                    .batch = {.prompts = 2, .samples_per_prompt = 2},
@@ -92,7 +76,7 @@ void with_parts(Parts object, Model& model, cpu_backend& backend, const std::str
 TEST_CASE("a resumed policy gradient has the options that it had") {
   cpu_backend backend({.threads = 1});
   small_model model(backend, {.network = {.hidden = {4}}});
-  const policy_gradient_parts parts{.reward = nearness{}, .optimizer = adam{}};
+  const policy_gradient_parts parts{.reward = nearness_to{}, .optimizer = adam{}};
   compares_all_of(few, [&](const policy_gradient_options& o, const auto& then) {
     policy_gradient<cpu_backend, small_model, std::remove_const_t<decltype(parts)>> trainer(backend, model, parts, o);
     then(trainer);
@@ -104,22 +88,23 @@ TEST_CASE("a resumed policy gradient has the parts that it had with the same set
   SECTION("RLCM with a reference and auxiliary losses") {
     small_model model(backend, {.network = {.hidden = {4}}}), other(backend, {.network = {.hidden = {4}}});
     auto guide = guided(backend, other, {.scale = 2});
-    with_parts(policy_gradient_parts{.reward = nearness{},
-                                     .optimizer = adam{},
-                                     .objective = clipped_surrogate{0.25f},
-                                     .advantage = prompt_buffer_advantage{.min_count = 8},
-                                     .sampler = consistency_sampler{.times = {4, 3, 2, 1}},
-                                     .regularizer = no_regularizer{},
-                                     .auxiliary = auxiliary_losses(last_step_reward(backend, nearness{}, {.margin = 3}),
-                                                                   consistency_regularizer(backend, {.weight = 1}))},
-               model, backend, "sampler.last");
+    with_parts(
+        policy_gradient_parts{.reward = nearness_to{},
+                              .optimizer = adam{},
+                              .objective = clipped_surrogate{0.25f},
+                              .advantage = prompt_buffer_advantage{.min_count = 8},
+                              .sampler = consistency_sampler{.times = {4, 3, 2, 1}},
+                              .regularizer = no_regularizer{},
+                              .auxiliary = auxiliary_losses(last_step_reward(backend, nearness_to{}, {.margin = 3}),
+                                                            consistency_regularizer(backend, {.weight = 1}))},
+        model, backend, "sampler.last");
     // The reference cannot be set through the parts, which hold it by pointer.
     const auto path = std::filesystem::temp_directory_path() / ("fewstep-resume-" + std::to_string(::getpid()));
     const kl_estimate::exact exact;
     const kl_estimate::k3 k3;
     const auto with_scale = [&](float scale, float coefficient, auto estimate, const auto& then) {
       guided reference(backend, other, {.scale = scale});
-      policy_gradient_parts parts{.reward = nearness{},
+      policy_gradient_parts parts{.reward = nearness_to{},
                                   .optimizer = adam{},
                                   .regularizer = kl_to_reference(reference, {.coefficient = coefficient}, estimate)};
       policy_gradient<cpu_backend, small_model, decltype(parts)> trainer(backend, model, std::move(parts), few);
@@ -148,14 +133,14 @@ TEST_CASE("a resumed policy gradient has the parts that it had with the same set
   }
   SECTION("a flow with a group's advantage and a sliding window") {
     mlp_generator<cpu_backend, flow_matching> model(backend, {.network = {.hidden = {4}}, .preconditioner = {}});
-    with_parts(policy_gradient_parts{.reward = nearness{},
+    with_parts(policy_gradient_parts{.reward = nearness_to{},
                                      .optimizer = sgd{},
                                      .objective = guarded_surrogate{},
                                      .advantage = group_advantage{},
                                      .sampler = flow_sde_sampler{.times = {0.9f, 0.6f, 0.4f, 0.2f}},
                                      .selection = sliding_window{.length = 1}},
                model, backend);
-    with_parts(policy_gradient_parts{.reward = nearness{},
+    with_parts(policy_gradient_parts{.reward = nearness_to{},
                                      .optimizer = adamw{},
                                      .objective = divergence_mask{},
                                      .advantage = batch_advantage{},
@@ -165,15 +150,17 @@ TEST_CASE("a resumed policy gradient has the parts that it had with the same set
   }
   SECTION("other samplers and REBEL") {
     mlp_generator<cpu_backend, lcm> model(backend, {.network = {.hidden = {4}}, .preconditioner = {}});
-    with_parts(policy_gradient_parts{.reward = nearness{},
+    with_parts(policy_gradient_parts{.reward = nearness_to{},
                                      .optimizer = adam{},
                                      .objective = reward_regression{},
                                      .sampler = lcm_sampler{.last = last_step::stochastic}},
                model, backend);
-    with_parts(policy_gradient_parts{.reward = nearness{}, .optimizer = adam{}, .sampler = ddim_sampler{.eta = 0.5f}},
-               model, backend);
-    with_parts(policy_gradient_parts{.reward = nearness{}, .optimizer = adam{}, .sampler = cps_sampler{.noise = 0.5f}},
-               model, backend);
+    with_parts(
+        policy_gradient_parts{.reward = nearness_to{}, .optimizer = adam{}, .sampler = ddim_sampler{.eta = 0.5f}},
+        model, backend);
+    with_parts(
+        policy_gradient_parts{.reward = nearness_to{}, .optimizer = adam{}, .sampler = cps_sampler{.noise = 0.5f}},
+        model, backend);
   }
 }
 
@@ -182,7 +169,7 @@ TEST_CASE("a resumed run is refused other parts by their names") {
   small_model model(backend, {.network = {.hidden = {4}}});
   const auto path = std::filesystem::temp_directory_path() / ("fewstep-resume-" + std::to_string(::getpid()));
   const auto with = [&](auto objective, auto optimizer, const auto& then) {
-    policy_gradient_parts parts{.reward = nearness{}, .optimizer = optimizer, .objective = objective};
+    policy_gradient_parts parts{.reward = nearness_to{}, .optimizer = optimizer, .objective = objective};
     policy_gradient<cpu_backend, small_model, decltype(parts)> trainer(backend, model, std::move(parts), few);
     then(trainer);
   };
@@ -200,7 +187,7 @@ TEST_CASE("a resumed run is refused other parts by their names") {
 TEST_CASE("a resumed direct reward gradient has the options and parts that it had") {
   cpu_backend backend({.threads = 1});
   small_model model(backend, {.network = {.hidden = {4}}});
-  using parts_type = direct_reward_gradient_parts<nearness, adam, consistency_sampler>;
+  using parts_type = direct_reward_gradient_parts<nearness_to, adam, consistency_sampler>;
   const direct_reward_gradient_options options = with_defaults({.horizon = 4,
                                                                 .steps_with_gradient = 2,
                                                                 .jump_from = 2,
@@ -256,7 +243,7 @@ TEST_CASE("a resumed run has the model that it had with the same settings") {
   cpu_backend backend({.threads = 1});
   const auto trained = [&](auto& model, const auto& then) {
     using model_type = std::remove_reference_t<decltype(model)>;
-    using parts_type = policy_gradient_parts<nearness, adam>;
+    using parts_type = policy_gradient_parts<nearness_to, adam>;
     policy_gradient<cpu_backend, model_type, parts_type> trainer(backend, model, parts_type{}, few);
     then(trainer);
   };
