@@ -35,6 +35,6 @@ TEST_CASE("under LoRA the reference of a KL is the model without its adapters an
   // A second model has filters for its predictions, of twice the length of its parameters; either has a workspace.
   CHECK(shared > 0);
   CHECK(shared < second);
-  // Adapters that a file has are a part of the reference, which so is no model without them.
+  // Adapters that the file has are a part of what training starts from, so the reference is a second model with them.
   CHECK(of_file >= second);
 }

@@ -132,7 +132,8 @@ TEST_CASE("row_generator hands a network the scaled state, the time and the cont
     }
 }
 
-TEST_CASE("row_generator: gradients have the same bits whatever the threads, and with a tape those without") {
+TEST_CASE(
+    "row_generator: gradients have the same bits whatever the threads, and a tape changes their rounding at most") {
   rows_in_memory in(150);
   const std::vector<float> one = gradient<bent>(1, in);
   CHECK(one == gradient<bent>(3, in));
