@@ -24,12 +24,11 @@ namespace fewstep {
 namespace detail {
 
 /// Where a score kernel stands in a row: on a row of one segment, or on one segment of several, in a first pass that
-/// adds up squares and a second one that writes.
-enum class score_pass { whole, squares, gradient };
+/// adds up and a second one that writes.
+enum class score_pass { whole, sums, gradient };
 
 /// Scores rows of up to one segment, or passes over the segments of longer ones: block r * segments + s is at segment s
-/// of row r, and sums[(kinds r + j) segments + s] holds what it adds to the squares of kind j: of the residuals, then
-/// of each difference.
+/// of row r, and sums[(kinds r + j) segments + s] holds what it adds to sum j of score_row::finish.
 template <int Lanes, bool Packets, bool Referenced, score_pass Pass, class Rows>
 struct score_segments {
   using others = compared<Referenced, Rows>;
@@ -64,27 +63,26 @@ struct score_segments {
           [&](const float_packet& difference) {
             of_log_ratio = add_log_ratio(of_log_ratio, held.residual[p], difference, row.coefficients.b);
           });
-    double squares[kinds] = {};
+    double totals[kinds] = {};
     double* of_row = Pass == score_pass::whole ? nullptr : sums + kinds * i * segments;
     if constexpr (Pass != score_pass::gradient) {
-      squares[0] = sum_of_lanes<Lanes>(block, static_cast<double>(held.squares()));
-      if constexpr (others::first_kept > 0) squares[1] = sum_of_lanes<Lanes>(block, static_cast<double>(of_log_ratio));
+      totals[0] = sum_of_lanes<Lanes>(block, static_cast<double>(held.squares()));
+      if constexpr (others::first_kept > 0) totals[1] = sum_of_lanes<Lanes>(block, static_cast<double>(of_log_ratio));
       for (int k = 0; k < others::kept; ++k)
-        squares[1 + others::first_kept + k] = sum_of_lanes<Lanes>(block, static_cast<double>(held.squares(k)));
+        totals[1 + others::first_kept + k] = sum_of_lanes<Lanes>(block, static_cast<double>(held.squares(k)));
     }
-    if constexpr (Pass == score_pass::squares) {
+    if constexpr (Pass == score_pass::sums) {
       const int s = first / segment_of_block;
       if (lane == 0)
-        for (int kind = 0; kind < kinds; ++kind) of_row[kind * segments + s] = squares[kind];
+        for (int kind = 0; kind < kinds; ++kind) of_row[kind * segments + s] = totals[kind];
     } else {
       gradient_factors<others::kept> factors{};
       if constexpr (Lanes > warp_size) {
         auto* shared = block.template shared<float>(terms);
         if (lane == 0) {
           if constexpr (Pass == score_pass::gradient)
-            for (int kind = 0; kind < kinds; ++kind)
-              squares[kind] = sum_of_segments(of_row + kind * segments, segments);
-          const scored done = row.finish(a, squares);
+            for (int kind = 0; kind < kinds; ++kind) totals[kind] = sum_of_segments(of_row + kind * segments, segments);
+          const scored done = row.finish(a, totals);
           if (first == 0) a.scores[i] = done.result;
           factors = gradient_factors<others::kept>::template from<others>(done);
           for (int term = 0; term < terms; ++term) shared[term] = factors.of[term];
@@ -92,7 +90,7 @@ struct score_segments {
         block.sync();
         for (int term = 0; term < terms; ++term) factors.of[term] = shared[term];
       } else {
-        const scored done = row.finish(a, squares);
+        const scored done = row.finish(a, totals);
         if (there && lane == 0) a.scores[i] = done.result;
         factors = gradient_factors<others::kept>::template from<others>(done);
       }
@@ -139,6 +137,7 @@ struct score_long_rows {
     const score_row<Referenced, Rows> row(a, block.index());
     for (int s = 0; s < segments; ++s) {
       float sum[kinds] = {};
+      constexpr int of_reference = kinds > 1 ? 1 : 0;  // where there is one
       for (int p = 0; p < packets_of_thread; ++p) {
         const int at = s * segment_of_block / 4 + thread + p * threads;
         float_packet residual;
@@ -150,23 +149,23 @@ struct score_long_rows {
               sum[kind] = add_squares(sum[kind], difference);
             },
             [&](const float_packet& difference) {
-              sum[kinds > 1] = add_log_ratio(sum[kinds > 1], residual, difference, row.coefficients.b);
+              sum[of_reference] = add_log_ratio(sum[of_reference], residual, difference, row.coefficients.b);
             });
         kept[0][at] = residual;
         sum[0] = add_squares(sum[0], residual);
       }
       for (int kind = 0; kind < kinds; ++kind) {
-        const double squares = block.warp_sum(static_cast<double>(sum[kind]));
-        if (thread % warp_size == 0) of_warps[(kind * segments + s) * warps + warp] = squares;
+        const double of_warp = block.warp_sum(static_cast<double>(sum[kind]));
+        if (thread % warp_size == 0) of_warps[(kind * segments + s) * warps + warp] = of_warp;
       }
     }
     block.sync();
     if (thread < kinds * segments) sums[thread] = sum_of_segments(of_warps + thread * warps, warps);
     block.sync();
     if (thread == 0) {
-      double squares[kinds];
-      for (int kind = 0; kind < kinds; ++kind) squares[kind] = sum_of_segments(sums + kind * segments, segments);
-      const scored done = row.finish(a, squares);
+      double totals[kinds];
+      for (int kind = 0; kind < kinds; ++kind) totals[kind] = sum_of_segments(sums + kind * segments, segments);
+      const scored done = row.finish(a, totals);
       a.scores[row.i] = done.result;
       const auto factors = gradient_factors<others::kept>::template from<others>(done);
       for (int term = 0; term < terms; ++term) shared_factors[term] = factors.of[term];
@@ -241,7 +240,7 @@ void score_rows(device_backend<Device>& backend, const scored_rows<Objective, Es
           executor.launch(rows * segments, score_segments<256, Packets::value, Referenced::value, Pass, rows_type>{
                                                a, static_cast<int>(segments), sums});
         };
-        launch(std::integral_constant<score_pass, score_pass::squares>{});
+        launch(std::integral_constant<score_pass, score_pass::sums>{});
         launch(std::integral_constant<score_pass, score_pass::gradient>{});
       });
 }

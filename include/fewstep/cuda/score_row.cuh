@@ -86,7 +86,8 @@ struct score_row {
     }
   }
 
-  /// `sums`: squares of the residuals, then of each difference.
+  /// `sums`: squares of the residuals, then of each difference; of the reference's, what gaussian_log_ratio takes where
+  /// the KL estimate is of the action.
   [[nodiscard]] FEWSTEP_HD scored finish(const Rows& a, const double (&sums)[others::count + 1]) const {
     const auto& settings = *a.settings;
     const index_t scored = a.scored.size(dimension);
