@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // GRPO's trust region, windows of steps and REBEL on a device: the same results as on the CPU.
+#include "cuda/history.cuh"
 #include "cuda/support.cuh"
+#include "support/nearness.hpp"
 
 #include <fewstep/advantage/group.hpp>
 #include <fewstep/algorithm/grpo.hpp>
@@ -18,30 +20,16 @@ using namespace fewstep::test;
 
 namespace {
 
-struct nearness {
-  template <class Context>
-  float operator()(vec<const float> x, const Context&) const {
-    return -(x[0] - 0.5f) * (x[0] - 0.5f) - x[1] * x[1];
-  }
-};
-
 /// The figures of some updates on a small perceptron and the parameters after them; make(backend, model, reward, rule)
 /// gives the trainer.
 template <class Backend, class Make>
 std::vector<float> history(Backend& backend, int updates, const Make& make) {
   mlp_generator<Backend> model(backend, {.network = {.dimension = 5, .classes = 3, .hidden = {16, 24}}, .seed = 1});
   auto trainer = make(backend, model, per_sample(nearness{}), adam{.learning_rate = 3e-3f});
-  std::vector<float> figures;
-  for (int k = 0; k < updates; ++k) {
-    const update_report r = trainer.update(std::vector<std::int32_t>{0, 1, 2});
-    CHECK(r.gradient_norm > 0);
-    for (const double value :
-         {r.reward_mean, r.loss, r.ratio_deviation, r.approximate_kl, r.policy_kl, r.gradient_norm, r.clip_fraction})
-      figures.push_back(static_cast<float>(value));
-  }
-  const auto p = to_host(backend, model.parameters().data, model.parameters().size());
-  figures.insert(figures.end(), p.begin(), p.end());
-  return figures;
+  using r = update_report;
+  return history_of(backend, model, trainer, updates,
+                    {&r::reward_mean, &r::loss, &r::ratio_deviation, &r::approximate_kl, &r::policy_kl,
+                     &r::gradient_norm, &r::clip_fraction});
 }
 
 /// On the CPU, on a device with and without recorded work.

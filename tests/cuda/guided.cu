@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Guidance on a device: the outputs, gradients and updates of the CPU, recorded or not.
 #include "cuda/support.cuh"
+#include "support/nearness.hpp"
 
 #include <fewstep/advantage/batch.hpp>
 #include <fewstep/algorithm/ddpo.hpp>
@@ -20,10 +21,6 @@ using namespace fewstep::test;
 namespace {
 
 const std::vector<std::int32_t> classes{0, 1, 2};
-
-struct nearness {
-  float operator()(vec<const float> x, std::int32_t) const { return -(x[0] - 0.5f) * (x[0] - 0.5f) - x[1] * x[1]; }
-};
 
 template <class Backend>
 mlp_generator<Backend, edm_denoiser> network(Backend& backend) {

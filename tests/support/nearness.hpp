@@ -21,8 +21,8 @@ struct nearness {
   }
 };
 
-/// Minus the distance of a sample's first value from a setting, by which checkpoints know it. It says that its gradient
-/// is 0: it is for what a direct reward gradient keeps, and not for what that learns.
+/// Minus the distance of a sample's first value from a setting, which checkpoints compare. It says that its gradient is
+/// 0, which does for tests of what a trainer keeps and not of what it learns.
 struct nearness_to {
   float to = 0;
   static constexpr std::string_view name = "nearness";

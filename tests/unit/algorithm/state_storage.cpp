@@ -3,6 +3,7 @@
 #include "support/allocation_counts.hpp"
 #include "support/arrays.hpp"
 #include "support/gaussian_consistency.hpp"
+#include "support/nearness.hpp"
 #include "support/tiny_text_unet.hpp"
 #include "test.hpp"
 
@@ -25,11 +26,9 @@ using fewstep::test::same_bits;
 
 namespace {
 
-struct nearness {
-  template <class Context>
-  float operator()(vec<const float> x, const Context&) const {
-    return -(x[0] - 0.5f) * (x[0] - 0.5f) - x[1] * x[1];
-  }
+/// Of a sample, and of many with its gradient.
+struct nearness : fewstep::test::nearness {
+  using fewstep::test::nearness::operator();
   template <class Context>
   void value_and_gradient(matrix<const float> x, std::span<const Context>, std::span<float> out,
                           matrix<float> gradient) const {
