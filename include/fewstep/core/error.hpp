@@ -1,21 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cmath>
 #include <locale>
 #include <source_location>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace fewstep {
+
+namespace detail {
+
+/// NaN is "nan": its sign, which a stream prints, depends on how a compiler arranged the arithmetic.
+template <class Part>
+void print(std::ostream& text, const Part& part) {
+  if constexpr (std::is_floating_point_v<Part>) {
+    if (std::isnan(part)) {
+      text << "nan";
+      return;
+    }
+  }
+  text << part;
+}
+
+}  // namespace detail
 
 /// Joins its arguments with operator<< into one message, e.g. message("horizon is ", 1, "; use horizon >= 2").
 template <class... Parts>
 [[nodiscard]] std::string message(const Parts&... parts) {
   std::ostringstream text;
   text.imbue(std::locale::classic());  // a program's own locale would group digits
-  (text << ... << parts);
+  (detail::print(text, parts), ...);
   return std::move(text).str();
 }
 

@@ -6,7 +6,7 @@
 /// was made for AVX-512 would end the program on a processor without it, or give one file the rounding of another. That
 /// holds for the standard library's functions too, so a name for each set would not do.
 ///
-/// Each file asks for a symbol with its flags in the name, which stands in one COMDAT group with the function
+/// Each file asks for a symbol with its flags in the name, which stands in one COMDAT group with the symbol
 /// fewstep_one_build. The linker keeps the group of the first file, and a file that asks for another name does not
 /// link. A shared library is a program of its own here; compiled with
 /// -fvisibility=hidden -fvisibility-inlines-hidden it keeps its functions to itself, and a program may choose among

@@ -3,6 +3,8 @@
 
 #include "test.hpp"
 
+#include <cmath>
+#include <limits>
 #include <stdexcept>
 #include <string>
 
@@ -40,4 +42,9 @@ TEST_CASE("a described failure is put into words only when it happens") {
   CHECK(described == 0);
   CHECK_THROWS_WITH(fewstep::expects(false, describe), contains("too late"));
   CHECK(described == 1);
+}
+
+TEST_CASE("a message says nan whatever its sign") {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  CHECK(fewstep::message(nan, ' ', -nan, ' ', std::copysign(static_cast<float>(nan), -1.0f)) == "nan nan nan");
 }
