@@ -11,8 +11,10 @@
 // as many bytes. Launched in a graph, on the same arrays every time.
 #include "timing.cuh"
 
+#include "compiled_kernels/kernels.cuh"
+#include "compiled_kernels/kernels.hpp"
+
 #include <fewstep/backend/operation_shapes.hpp>
-#include <fewstep/cuda.cuh>
 
 namespace gpu {
 

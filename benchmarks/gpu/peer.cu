@@ -11,8 +11,10 @@
 #include "../pytorch_peer/workloads.hpp"
 #include "timing.cuh"
 
+#include "compiled_kernels/kernels.cuh"
+#include "compiled_kernels/kernels.hpp"
+
 #include <fewstep/backend/cpu/backend.hpp>
-#include <fewstep/cuda.cuh>
 
 #include <cstdio>
 #include <functional>

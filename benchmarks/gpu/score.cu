@@ -6,8 +6,10 @@
 // of_copy compares with a copy that touches as many bytes, launched in the same way.
 #include "timing.cuh"
 
+#include "compiled_kernels/kernels.cuh"
+#include "compiled_kernels/kernels.hpp"
+
 #include <fewstep/backend/mirror.hpp>
-#include <fewstep/cuda.cuh>
 #include <fewstep/mdp/score.hpp>
 #include <fewstep/mdp/transition.hpp>
 #include <fewstep/objective/clipped_surrogate.hpp>

@@ -11,9 +11,11 @@
 #include "../default_unet.hpp"
 #include "timing.cuh"
 
+#include "compiled_kernels/kernels.cuh"
+#include "compiled_kernels/kernels.hpp"
+
 #include <fewstep/algorithm/rlcm.hpp>
 #include <fewstep/backend/mirror.hpp>
-#include <fewstep/cuda.cuh>
 #include <fewstep/mdp/rollout.hpp>
 #include <fewstep/optimizer/adam.hpp>
 #include <fewstep/reward/per_sample.hpp>

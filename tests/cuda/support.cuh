@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "compiled_kernels/kernels.cuh"
+#include "compiled_kernels/kernels.hpp"
 #include "support/arrays.hpp"
 #include "test.hpp"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "../../compiled_kernels/kernels.cuh"
+#include "../../compiled_kernels/kernels.hpp"
 #include "../emoji_generator_on.hpp"
-
-#include <fewstep/cuda.cuh>
 
 namespace text_to_emoji {
 

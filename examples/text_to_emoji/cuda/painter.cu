@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "../../compiled_kernels/kernels.cuh"
+#include "../../compiled_kernels/kernels.hpp"
 #include "../painter_on.hpp"
-
-#include <fewstep/cuda/backend.cuh>
-#include <fewstep/cuda/transition.cuh>
 
 namespace text_to_emoji {
 

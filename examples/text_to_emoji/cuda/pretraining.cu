@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "../../compiled_kernels/kernels.cuh"
+#include "../../compiled_kernels/kernels.hpp"
 #include "../pretraining_on.hpp"
-
-#include <fewstep/cuda/backend.cuh>
-#include <fewstep/cuda/consistency.cuh>
-#include <fewstep/cuda/parameters.cuh>
 
 namespace text_to_emoji {
 
