@@ -29,7 +29,7 @@ TEST_CASE("expects is silent when the condition holds") {
 TEST_CASE("expects throws the sentence and the place of the check") {
   CHECK_THROWS_AS(fewstep::expects(false, "rank is 3"), std::invalid_argument);
   CHECK_THROWS_WITH(fewstep::expects(false, "rank is 3"), contains("rank is 3 ["));
-  CHECK_THROWS_WITH(refuse_horizon(1), contains("horizon is 1; use horizon >= 2 [error.cpp:12]"));
+  CHECK_THROWS_WITH(refuse_horizon(1), contains("horizon is 1; use horizon >= 2 [error.cpp:14]"));
 }
 
 TEST_CASE("a described failure is put into words only when it happens") {
