@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 #include <locale>
 #include <source_location>
 #include <sstream>
@@ -14,16 +15,14 @@ namespace fewstep {
 
 namespace detail {
 
-/// NaN is "nan": its sign, which a stream prints, depends on how a compiler arranged the arithmetic.
-template <class Part>
-void print(std::ostream& text, const Part& part) {
-  if constexpr (std::is_floating_point_v<Part>) {
-    if (std::isnan(part)) {
-      text << "nan";
-      return;
-    }
-  }
-  text << part;
+/// What is printed for a value: itself, but NaN without its sign, which depends on how a compiler arranged the
+/// arithmetic.
+template <class Value>
+[[nodiscard]] decltype(auto) printable(const Value& value) {
+  if constexpr (std::is_floating_point_v<Value>)
+    return std::isnan(value) ? std::numeric_limits<Value>::quiet_NaN() : value;
+  else
+    return (value);
 }
 
 }  // namespace detail
@@ -33,7 +32,7 @@ template <class... Parts>
 [[nodiscard]] std::string message(const Parts&... parts) {
   std::ostringstream text;
   text.imbue(std::locale::classic());  // a program's own locale would group digits
-  (detail::print(text, parts), ...);
+  (text << ... << detail::printable(parts));
   return std::move(text).str();
 }
 

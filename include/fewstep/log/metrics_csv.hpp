@@ -14,11 +14,9 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -33,10 +31,8 @@ namespace fewstep {
 template <class Number>
 requires std::is_arithmetic_v<Number>
 void append_number(std::string& text, Number value) {
-  if constexpr (std::is_floating_point_v<Number>)
-    if (std::isnan(value)) value = std::numeric_limits<Number>::quiet_NaN();
   std::array<char, 64> digits{};
-  const auto result = std::to_chars(digits.data(), digits.data() + digits.size(), value);
+  const auto result = std::to_chars(digits.data(), digits.data() + digits.size(), detail::printable(value));
   text.append(digits.data(), static_cast<std::size_t>(result.ptr - digits.data()));
 }
 

@@ -38,11 +38,11 @@ namespace detail {
   return std::to_string(all / 3600) + ":" + two(all / 60 % 60) + ":" + two(all % 60);
 }
 
-/// Four significant digits.
+/// Four significant digits; NaN without its sign.
 [[nodiscard]] inline std::string short_number(double value) {
   std::array<char, 32> digits{};
   const auto end =
-      std::to_chars(digits.data(), digits.data() + digits.size(), value, std::chars_format::general, 4).ptr;
+      std::to_chars(digits.data(), digits.data() + digits.size(), printable(value), std::chars_format::general, 4).ptr;
   return {digits.data(), end};
 }
 

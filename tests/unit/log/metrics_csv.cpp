@@ -24,6 +24,13 @@ TEST_CASE("metrics_csv writes a header and one row an update", "[io]") {
   CHECK(table.last_update() == 6);
 }
 
+TEST_CASE("metrics_csv writes NaN without its sign", "[io]") {
+  std::string text;
+  fewstep::append_number(text, std::copysign(std::nan(""), -1.0));
+  fewstep::append_number(text, std::copysign(std::nanf(""), -1.0f));
+  CHECK(text == "nannan");
+}
+
 TEST_CASE("metrics_csv takes a report by its figures", "[io]") {
   using report = fewstep::consistency_training_report;
   const temporary_directory directory;

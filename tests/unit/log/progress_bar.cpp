@@ -93,6 +93,7 @@ TEST_CASE("progress: durations and numbers are short", "[io]") {
   CHECK(fewstep::detail::short_number(1.00021) == "1");
   CHECK(fewstep::detail::short_number(0.123456) == "0.1235");
   CHECK(fewstep::detail::short_number(-1.5e-7) == "-1.5e-07");
+  CHECK(fewstep::detail::short_number(std::copysign(std::nan(""), -1.0)) == "nan");
 }
 
 TEST_CASE("progress: a line fits every width and shows what fits", "[io]") {
