@@ -14,40 +14,13 @@
 #define COMPILED_KERNEL extern template
 #endif
 
+#include "network_kernels.hpp"
+
 namespace fewstep {
 
-COMPILED_KERNEL void product<float>(cpu_executor&, matrix<const float>, matrix<const float>, matrix<float>, bool,
-                                    const float*);
-COMPILED_KERNEL void product_nt<float>(cpu_executor&, matrix<const float>, matrix<const float>, matrix<float>, bool);
-COMPILED_KERNEL void product_tn_add<float>(cpu_executor&, matrix<const float>, matrix<const float>, matrix<float>);
-COMPILED_KERNEL void add_column_sums<float>(cpu_executor&, matrix<const float>, vec<float>);
-
-COMPILED_KERNEL void prepare_filter<float>(cpu_executor&, const conv2d_shape&, const float*, float*, bool);
-COMPILED_KERNEL void conv2d_forward<float>(cpu_executor&, const conv2d_shape&, const float*, const float*, const float*,
-                                           const float*, const float*, float*);
-COMPILED_KERNEL void conv2d_backward_input<float>(cpu_executor&, const conv2d_shape&, const float*, const float*,
-                                                  const float*, float*);
-COMPILED_KERNEL void conv2d_backward_weight<float>(cpu_executor&, const conv2d_shape&, const float*, const float*,
-                                                   float*, float*);
-
-COMPILED_KERNEL void group_norm_forward<float>(cpu_executor&, const group_norm_shape&, const float*, const float*,
-                                               const float*, const float*, norm_statistics<float>*, float*);
-COMPILED_KERNEL void group_norm_backward<float>(cpu_executor&, const group_norm_shape&, const float*, const float*,
-                                                const float*, const float*, const norm_statistics<float>*, const float*,
-                                                const float*, float*, float*, float*, float*);
-COMPILED_KERNEL void layer_norm_forward<float>(cpu_executor&, float, matrix<const float>, const float*, const float*,
-                                               norm_statistics<float>*, matrix<float>);
-COMPILED_KERNEL void layer_norm_backward<float>(cpu_executor&, matrix<const float>, const float*,
-                                                const norm_statistics<float>*, matrix<const float>, matrix<float>,
-                                                float*, float*);
-
-COMPILED_KERNEL void attention_forward<float>(cpu_executor&, const attention_shape&, strided_rows<const float>,
-                                              strided_rows<const float>, strided_rows<const float>, float*, float*);
-COMPILED_KERNEL void attention_backward<float>(cpu_executor&, const attention_shape&, strided_rows<const float>,
-                                               strided_rows<const float>, strided_rows<const float>, const float*,
-                                               const float*, strided_rows<float>, strided_rows<float>,
-                                               strided_rows<float>);
+COMPILED_NETWORK_KERNELS(cpu_executor)
 
 }  // namespace fewstep
 
+#undef COMPILED_NETWORK_KERNELS
 #undef COMPILED_KERNEL
