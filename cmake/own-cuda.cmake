@@ -26,3 +26,10 @@ endif()
 if(FEWSTEP_NATIVE)
   target_compile_options(fewstep_own_cuda INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-march=native>)
 endif()
+
+# The host compiler's optimisation of CUDA files in this folder, in place of the preset's: nvcc takes one -O only.
+function(fewstep_cuda_optimization option)
+  string(TOUPPER "CMAKE_CUDA_FLAGS_${CMAKE_BUILD_TYPE}" flags)
+  string(REGEX REPLACE "-O[0-9]" ${option} replaced "${${flags}}")
+  set(${flags} ${replaced} PARENT_SCOPE)
+endfunction()
