@@ -86,7 +86,7 @@ struct mean_and_deviation {
 /// nothing is left to divide by.
 [[nodiscard]] inline float standardized(float reward_value, mean_and_deviation of, float epsilon, float clip) {
   const double by = of.deviation + static_cast<double>(epsilon);
-  const double divisor = by > 0 ? by : std::numeric_limits<double>::infinity();  // outside of the caller's loop
+  const double divisor = by > 0 ? by : std::numeric_limits<double>::infinity();  // the same for all rewards
   const double scaled = (static_cast<double>(reward_value) - of.mean) / divisor;
   return static_cast<float>(std::clamp(scaled, -static_cast<double>(clip), static_cast<double>(clip)));
 }

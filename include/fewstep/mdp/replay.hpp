@@ -188,7 +188,7 @@ class replay {
   [[nodiscard]] transition_rows<Context> rows(Backend& backend, const rated_trajectory<Backend, Context>& from,
                                               index_t at, index_t count) {
     const trajectory<Backend, Context>& path = from.path;
-    const auto array = [&](index_t which) {
+    const auto array = [&](index_t which) {  // empty where nothing has to be gathered
       const auto gathered = gathered_.view();
       return gathered.rows() == 0 ? gathered : gathered.subview(which * micro_batch_, count);
     };
