@@ -29,7 +29,7 @@ template <class Value>
 
 /// Joins its arguments with operator<< into one message, e.g. message("horizon is ", 1, "; use horizon >= 2").
 template <class... Parts>
-[[nodiscard]] std::string message(const Parts&... parts) {
+[[nodiscard, gnu::cold]] std::string message(const Parts&... parts) {
   std::ostringstream text;
   text.imbue(std::locale::classic());  // a program's own locale would group digits
   (text << ... << detail::printable(parts));
@@ -38,7 +38,7 @@ template <class... Parts>
 
 namespace detail {
 
-[[noreturn]] inline void refuse(std::string_view sentence, const std::source_location& where) {
+[[noreturn, gnu::cold]] inline void refuse(std::string_view sentence, const std::source_location& where) {
   const std::string_view path = where.file_name();
   throw std::invalid_argument(message(sentence, " [", path.substr(path.rfind('/') + 1), ":", where.line(), "]"));
 }

@@ -74,6 +74,43 @@ struct alignas(64) task_share {
   index_t end = 0;
 };
 
+#if FEWSTEP_HAS_OPENMP
+/// The part of parallel_for that starts threads, apart: so a loop that starts none is compiled into its caller.
+template <class Task>
+[[gnu::noinline]] void run_on_threads(index_t count, int threads, const Task& task) {
+  constexpr int most_shares = 64;
+  std::array<task_share, most_shares> shares;  // LLVM's runtime allocates for a loop with schedule(dynamic)
+  const int parts = std::min(threads, most_shares);
+  for (int part = 0; part < parts; ++part) {
+    task_share& share = shares[static_cast<std::size_t>(part)];
+    share.next.store(count * part / parts, std::memory_order_relaxed);
+    share.end = count * (part + 1) / parts;
+  }
+  std::atomic<index_t> first_failure = count;
+  std::exception_ptr failure;
+#pragma omp parallel num_threads(threads)
+  {
+    const int thread = omp_get_thread_num();
+    for (int turn = 0; turn < parts; ++turn) {
+      task_share& share = shares[static_cast<std::size_t>((thread + turn) % parts)];
+      if (share.next.load(std::memory_order_relaxed) >= share.end) continue;  // a line that many read stays everywhere
+      for (index_t i = share.next++; i < share.end && i < first_failure; i = share.next++) {
+        try {
+          task(thread, i);
+        } catch (...) {
+#pragma omp critical(fewstep_parallel_for)
+          if (i < first_failure) {
+            first_failure = i;
+            failure = std::current_exception();
+          }
+        }
+      }
+    }
+  }
+  if (failure != nullptr) std::rethrow_exception(failure);
+}
+#endif
+
 /// task(thread, i) once for every i in [0, count), in any order on a team of up to `threads` threads; on one thread in
 /// order. If tasks throw, the exception of the smallest such i is rethrown, whatever the number of threads.
 /// All that the library does with OpenMP is here.
@@ -83,40 +120,7 @@ struct alignas(64) task_share {
 template <class Task>
 void parallel_for(index_t count, [[maybe_unused]] int threads, const Task& task) {
 #if FEWSTEP_HAS_OPENMP
-  if (threads > 1 && count > 1) {
-    constexpr int most_shares = 64;
-    std::array<task_share, most_shares> shares;  // LLVM's runtime allocates for a loop with schedule(dynamic)
-    const int parts = std::min(threads, most_shares);
-    for (int part = 0; part < parts; ++part) {
-      task_share& share = shares[static_cast<std::size_t>(part)];
-      share.next.store(count * part / parts, std::memory_order_relaxed);
-      share.end = count * (part + 1) / parts;
-    }
-    std::atomic<index_t> first_failure = count;
-    std::exception_ptr failure;
-#pragma omp parallel num_threads(threads)
-    {
-      const int thread = omp_get_thread_num();
-      for (int turn = 0; turn < parts; ++turn) {
-        task_share& share = shares[static_cast<std::size_t>((thread + turn) % parts)];
-        if (share.next.load(std::memory_order_relaxed) >= share.end)
-          continue;  // a line that many read stays everywhere
-        for (index_t i = share.next++; i < share.end && i < first_failure; i = share.next++) {
-          try {
-            task(thread, i);
-          } catch (...) {
-#pragma omp critical(fewstep_parallel_for)
-            if (i < first_failure) {
-              first_failure = i;
-              failure = std::current_exception();
-            }
-          }
-        }
-      }
-    }
-    if (failure != nullptr) std::rethrow_exception(failure);
-    return;
-  }
+  if (threads > 1 && count > 1) return run_on_threads(count, threads, task);
 #endif
   for (index_t i = 0; i < count; ++i) task(0, i);
 }

@@ -70,7 +70,7 @@ struct valid_range {
     return (excludes_least ? value > least : value >= least) && (excludes_most ? value < most : value <= most);
   }
   /// "at least 1", "in [0, 1)", "from 1 to 16", "above 0 and finite".
-  [[nodiscard]] std::string text(bool is_integer) const {
+  [[nodiscard, gnu::cold]] std::string text(bool is_integer) const {
     const bool from = std::isfinite(least), to = std::isfinite(most);
     std::string words;
     if (from && to)
@@ -163,7 +163,7 @@ class settings_checker {
     if constexpr (std::is_enum_v<T> || std::same_as<T, bool> || std::same_as<T, std::string>) {
       static_cast<void>(value);
     } else if constexpr (std::is_arithmetic_v<T>) {
-      check(value, range, [&] { return message(path_, setting); });
+      if (!range.holds(static_cast<double>(value))) refuse(message(path_, setting), value, range);
     } else if constexpr (is_optional<T>) {
       if (value) (*this)(setting, *value, range);
     } else if constexpr (is_published<T>) {
@@ -173,7 +173,7 @@ class settings_checker {
       value.settings(inner);
     } else {
       for (std::size_t i = 0; i < value.size(); ++i)
-        check(value[i], range, [&] { return message(path_, setting, "[", i, "]"); });
+        if (!range.holds(static_cast<double>(value[i]))) refuse(message(path_, setting, "[", i, "]"), value[i], range);
     }
   }
   template <class T>
@@ -193,14 +193,10 @@ class settings_checker {
   }
 
  private:
-  template <class T, class Name>
-  void check(T value, const valid_range& range, const Name& setting) const {
-    expects(
-        range.holds(static_cast<double>(value)),
-        [&] {
-          return message(who_, ": ", setting(), " is ", +value, "; it must be ", range.text(std::is_integral_v<T>));
-        },
-        where_);
+  template <class T>
+  [[noreturn, gnu::cold]] void refuse(const std::string& setting, T value, const valid_range& range) const {
+    const std::string words = range.text(std::is_integral_v<T>);
+    detail::refuse(message(who_, ": ", setting, " is ", +value, "; it must be ", words), where_);
   }
 
   std::string_view who_;
