@@ -75,7 +75,7 @@ struct alignas(64) task_share {
 };
 
 #if FEWSTEP_HAS_OPENMP
-/// The part of parallel_for that starts threads, apart: so a loop that starts none is compiled into its caller.
+/// The part of parallel_for that starts threads, apart: a loop that starts none has not the frame that it needs.
 template <class Task>
 [[gnu::noinline]] void run_on_threads(index_t count, int threads, const Task& task) {
   constexpr int most_shares = 64;
@@ -113,12 +113,13 @@ template <class Task>
 
 /// task(thread, i) once for every i in [0, count), in any order on a team of up to `threads` threads; on one thread in
 /// order. If tasks throw, the exception of the smallest such i is rethrown, whatever the number of threads.
-/// All that the library does with OpenMP is here.
+/// All that the library does with OpenMP is here. Out of line: what a loop does is then compiled once, apart from where
+/// it is called, for one thread, and its sums of products are contracted in one way.
 ///
 /// Each thread begins with a share of neighbouring tasks, the same at every call, whose data its cache may still hold,
 /// and then helps the others out.
 template <class Task>
-void parallel_for(index_t count, [[maybe_unused]] int threads, const Task& task) {
+[[gnu::noinline]] void parallel_for(index_t count, [[maybe_unused]] int threads, const Task& task) {
 #if FEWSTEP_HAS_OPENMP
   if (threads > 1 && count > 1) return run_on_threads(count, threads, task);
 #endif

@@ -71,11 +71,12 @@ class network_runner : public network_parameters<Backend, Network> {
   /// Outputs y[N, outputs()] of any number of rows.
   void predict(Backend& backend, const rows_type& rows, matrix<float> y, workspace_type& w) const {
     const network_arrays<float> arrays = this->arrays(backend, false);
-    const index_t size = share(backend, rows.rows());
-    backend.parallel_for(parts_of(rows.rows(), size), [&](auto& executor, int thread, index_t group) {
-      arena memory = w.temporaries(thread);
-      evaluate(executor, arrays, part(rows, group, size), part(y, group, size), memory, w.thread_tape(thread));
-    });
+    const index_t n = rows.rows(), size = share(backend, n);
+    backend.parallel_for(
+        n <= size ? std::min<index_t>(n, 1) : parts_of(n, size), [&](auto& executor, int thread, index_t group) {
+          arena memory = w.temporaries(thread);
+          evaluate(executor, arrays, part(rows, group, size), part(y, group, size), memory, w.thread_tape(thread));
+        });
   }
 
   /// predict, and the gradient by the input of whatever `upstream(y, gy)` says: a kernel of rows that writes the
@@ -143,6 +144,7 @@ class network_runner : public network_parameters<Backend, Network> {
   }
   /// Rows that predictions take at a time: few enough to occupy all threads.
   [[nodiscard]] index_t share(const Backend& backend, index_t rows) const {
+    if (rows <= groups_.least) return groups_.least;  // a control loop has one, and no time for divisions
     return std::clamp<index_t>(parts_of(rows, backend.threads()), groups_.least, groups_.rows);
   }
 
