@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <fewstep/core/error.hpp>
 #include <fewstep/core/settings.hpp>
-#include <fewstep/core/sizes.hpp>
-#include <fewstep/generator/generator.hpp>
-#include <fewstep/generator/preconditioning.hpp>
+#include <fewstep/core/view.hpp>
+#include <fewstep/generator/batch.hpp>
+#include <fewstep/regularizer/frozen_reference.hpp>
 #include <fewstep/regularizer/kl_estimate.hpp>
 #include <fewstep/regularizer/regularizer.hpp>
 #include <fewstep/sampler/step_table.hpp>
 
 #include <concepts>
 #include <cstddef>
-#include <optional>
 #include <string_view>
 
 namespace fewstep {
@@ -45,63 +43,43 @@ class kl_to_reference {
   template <class Visitor>
   void settings(Visitor& visit) const {
     options_.settings(visit);
-    visit.part("reference", *reference_);
+    reference_.settings(visit);
     // Checkpoints say how a KL is measured where it is not exact.
     if constexpr (!std::same_as<Estimate, kl_estimate::exact>) visit.part("estimate", estimate_);
   }
 
   explicit kl_to_reference(Reference& reference) : kl_to_reference(reference, options{}) {}
   kl_to_reference(Reference& reference, options o, Estimate estimate = {})
-      : reference_(&reference), options_(checked(o)), estimate_(checked_part(estimate)) {}
+      : reference_(reference), options_(checked(o)), estimate_(checked_part(estimate)) {}
   kl_to_reference(Reference&&, options = {}, Estimate = {}) = delete;
-  kl_to_reference(const kl_to_reference& other) : kl_to_reference(*other.reference_, other.options_, other.estimate_) {}
-  kl_to_reference& operator=(const kl_to_reference& other) { return *this = kl_to_reference(other); }
-  kl_to_reference(kl_to_reference&&) noexcept = default;
-  kl_to_reference& operator=(kl_to_reference&&) noexcept = default;
 
   [[nodiscard]] float coefficient() const { return options_.coefficient; }
   [[nodiscard]] Estimate estimate() const { return estimate_; }
   /// The reference's workspace, and what it makes of its parameters at its first prediction.
   template <class Backend>
   [[nodiscard]] std::size_t workspace_bytes(const Backend& backend, index_t) const {
-    return (saturated_size(detail::workspace_bytes(backend, *reference_, 0)) + detail::held_bytes(*reference_, false))
-        .value();
+    return reference_.bytes(backend);
   }
   /// Throws std::invalid_argument if the outputs of the reference do not mean what those of the model mean, or if it is
   /// the model.
   template <class Model>
   void expect_same_outputs(Model& model, const step_table& table) const {
-    expects(
-        !detail::share_parameters(*reference_, model),
-        "kl_to_reference: the reference has the parameters of the model that is trained, so the KL would be 0 for "
-        "ever; give a second generator with a copy of the parameters before training, or base() of one with adapters");
-    expects(reference_->sample_size() == model.sample_size(), [&] {
-      return message("kl_to_reference: the reference has samples of ", reference_->sample_size(),
-                     " values, the model of ", model.sample_size(), "; use a copy of the model before training");
-    });
-    for (const step_row& row : table.rows) {
-      const coefficients mine = model.preconditioner()(row.time), theirs = reference_->preconditioner()(row.time);
-      expects(mine.in == theirs.in && mine.skip == theirs.skip && mine.out == theirs.out, [&] {
-        return message("kl_to_reference: reference and model have different preconditionings at time ", row.time,
-                       "; use a copy of the model before training");
-      });
-    }
+    reference_.expect_other_than(model, name, "the KL would be 0 for ever");
+    for (const step_row& row : table.rows) reference_.expect_same_output(model, row.time, name);
   }
-  /// A prediction keeps nothing per row, so the workspace is made for none.
   template <class Backend>
   void prepare(Backend& backend, index_t) {
-    workspace_.emplace(detail::make_workspace(backend, *reference_, 0));
+    reference_.prepare(backend);
   }
   template <class Backend>
   void reference_output(Backend& backend, batch<typename Reference::context_type> rows, matrix<float> o) {
-    detail::predict(backend, *reference_, rows, o, *workspace_);
+    reference_.output(backend, rows, o);
   }
 
  private:
-  Reference* reference_;
+  frozen_reference<Reference> reference_;
   options options_;
   [[no_unique_address]] Estimate estimate_;
-  std::optional<workspace_of<Reference>> workspace_;
 };
 
 }  // namespace fewstep
