@@ -32,6 +32,7 @@
 #include <fewstep/cuda/in_flight.cuh>
 #include <fewstep/cuda/norm.cuh>
 #include <fewstep/cuda/parameters.cuh>
+#include <fewstep/cuda/preference.cuh>
 #include <fewstep/cuda/product.cuh>
 #include <fewstep/cuda/product_call.cuh>
 #include <fewstep/cuda/product_kernel.cuh>

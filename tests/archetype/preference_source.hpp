@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <fewstep/reward_model/preference_source.hpp>
+#include <fewstep/preference/preference_source.hpp>
 
 #include <cstdint>
 #include <span>

@@ -25,8 +25,10 @@ enum class stream : std::uint32_t {
   resampling = 8,      ///< ancestors in particle steering
   evaluation = 9,      ///< everything that only looks
   dropout = 10,
-  steps = 11,   ///< which steps of a trajectory are trained
-  labels = 12,  ///< errors and ties of a labelling rule
+  steps = 11,             ///< which steps of a trajectory are trained
+  labels = 12,            ///< errors and ties of a labelling rule
+  preference_times = 13,  ///< noise levels of comparisons
+  preference_noise = 14,  ///< noise of comparisons
   user = 64
 };
 

@@ -6,8 +6,8 @@
 #include <fewstep/core/sizes.hpp>
 #include <fewstep/loss/bradley_terry.hpp>
 #include <fewstep/optimizer/schedule.hpp>
+#include <fewstep/preference/preference_source.hpp>
 #include <fewstep/reward_model/preference_model.hpp>
-#include <fewstep/reward_model/preference_source.hpp>
 #include <fewstep/reward_model/reward_model_training.hpp>
 
 #include <algorithm>

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/view.hpp>
+#include <fewstep/preference/preference_source.hpp>
+
+#include <concepts>
+#include <cstdint>
+#include <span>
+
+namespace fewstep {
+
+/// Where pairs come from whose labels may be ties, or differ between the segments of a sample: fills first[P, D],
+/// second[P, D], contexts[P] and labels[P, F] for one update. labels(i, f) is 1 where the first of pair i is the better
+/// one in segment f, -1 where the second is, and 0 for a tie.
+///
+/// A preference_source is one too: its winners are the first.
+///
+/// Semantics the compiler cannot check:
+///  - what is filled in is a function of the update, so that a resumed run sees the same pairs;
+///  - every element is written; the views are not kept after the call.
+template <class S, class Context>
+concept pair_source = preference_source<S, Context> ||
+    requires(S& source, std::int64_t update, matrix<float> first, matrix<float> second, std::span<Context> contexts,
+             matrix<float> labels) {
+  { source(update, first, second, contexts, labels) } -> std::same_as<void>;
+};
+
+/// Where samples come from that were judged one by one: fills x[P, D], contexts[P] and labels[P, F], which are 1 for
+/// what is good, -1 for what is not, and 0 for neither.
+template <class S, class Context>
+concept judged_source = requires(S& source, std::int64_t update, matrix<float> x, std::span<Context> contexts,
+                                 matrix<float> labels) {
+  { source(update, x, contexts, labels) } -> std::same_as<void>;
+};
+
+namespace detail {
+
+template <class S, class Context>
+consteval bool require_labelled_source() {
+  constexpr bool is_one = pair_source<S, Context> || judged_source<S, Context>;
+  static_assert(is_one,
+                "fewstep::pair_source: void operator()(std::int64_t update, matrix<float> first, matrix<float> second, "
+                "std::span<Context> contexts, matrix<float> labels) is missing; it fills a batch of labelled pairs (or "
+                "model preference_source or judged_source)");
+  return is_one;
+}
+
+}  // namespace detail
+
+}  // namespace fewstep

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fewstep/core/error.hpp>
+#include <fewstep/core/random.hpp>
+#include <fewstep/core/settings.hpp>
+#include <fewstep/generator/preconditioning.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace fewstep {
+
+/// How the noise level of a comparison is drawn: law(preconditioner, random, number) is the time of comparison `number`
+/// of the run, within the model's times.
+///
+/// Smallest model:
+///   struct always_late {
+///     template <class P>
+///     float operator()(const P& p, const random_stream&, std::uint64_t) const { return p.max_time(); }
+///   };
+template <class L, class P>
+concept time_law = requires(const L& law, const P& p, const random_stream& random, std::uint64_t number) {
+  { law(p, random, number) } -> std::same_as<float>;
+};
+
+namespace detail {
+
+template <class L, class P>
+consteval bool require_time_law() {
+  static_assert(time_law<L, P>,
+                "fewstep::time_law: float operator()(const Preconditioning&, const random_stream&, std::uint64_t "
+                "number) const is missing");
+  return time_law<L, P>;
+}
+
+/// The least time at which a network's output is asked for in good proportion: at the floor of a consistency function
+/// the sample does not depend on it.
+template <preconditioning P>
+[[nodiscard]] float least_time(const P& p) {
+  return p.noise_floor() > 0 ? std::min(2 * p.min_time(), p.max_time()) : p.min_time();
+}
+
+}  // namespace detail
+
+/// All times alike: the timesteps of a discrete process, else the times, or their logarithms where the signal is never
+/// scaled down (EDM).
+struct uniform_times {
+  static constexpr std::string_view name = "uniform_times";
+  template <class Visitor>
+  void settings(Visitor&) const {}
+
+  template <preconditioning P>
+  [[nodiscard]] float operator()(const P& p, const random_stream& random, std::uint64_t number) const {
+    if constexpr (timestep_preconditioning<P>) {
+      const auto steps = static_cast<std::uint32_t>(p.training_steps());
+      return std::clamp(time_of_timestep(p, static_cast<int>(random.below(steps, number))), p.min_time(), p.max_time());
+    } else {
+      const float low = detail::least_time(p), high = p.max_time(), u = random.uniform(number);
+      const float t = p.level(high).signal == 1.0f ? low * std::pow(high / low, u) : low + (high - low) * u;
+      return std::clamp(t, low, high);
+    }
+  }
+};
+
+/// t = sigmoid(mean + deviation n), n ~ N(0, 1), of the way from the least to the greatest time, as flows are trained
+/// (Esser et al. 2024, arXiv:2403.03206, section 3.1).
+struct logit_normal_times {
+  float mean = 0, deviation = 1;
+
+  static constexpr std::string_view name = "logit_normal_times";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("mean", mean);
+    visit("deviation", deviation, at_least(0));
+  }
+
+  template <preconditioning P>
+  [[nodiscard]] float operator()(const P& p, const random_stream& random, std::uint64_t number) const {
+    const float low = detail::least_time(p), high = p.max_time();
+    const float t = low + (high - low) / (1.0f + std::exp(-(mean + deviation * random.normal(number))));
+    return std::clamp(timestep_preconditioning<P> ? std::round(t) : t, low, high);
+  }
+};
+
+/// One of the times listed, all alike: those that a few-step model is asked at.
+struct listed_times {
+  std::vector<float> times{};
+
+  static constexpr std::string_view name = "listed_times";
+  template <class Visitor>
+  void settings(Visitor& visit) const {
+    visit("times", times);
+  }
+
+  template <preconditioning P>
+  [[nodiscard]] float operator()(const P& p, const random_stream& random, std::uint64_t number) const {
+    expects(!times.empty(), "listed_times: there are none; list the times that the model is asked at");
+    const std::size_t i = random.below(static_cast<std::uint32_t>(times.size()), number);
+    expects(times[i] >= p.min_time() && times[i] <= p.max_time(), [&] {
+      return message("listed_times: time ", times[i], " is not among the model's, [", p.min_time(), ", ", p.max_time(),
+                     "]");
+    });
+    return times[i];
+  }
+};
+
+}  // namespace fewstep
