@@ -47,6 +47,7 @@
 #include <fewstep/algorithm/policy_gradient.hpp>
 #include <fewstep/algorithm/preference_optimization.hpp>
 #include <fewstep/algorithm/rebel.hpp>
+#include <fewstep/algorithm/regenerated_pairs.hpp>
 #include <fewstep/algorithm/rlcm.hpp>
 #include <fewstep/algorithm/rlcm_hybrid.hpp>
 #include <fewstep/backend/cpu/backend.hpp>
@@ -83,6 +84,7 @@
 #include <fewstep/preference/hinge_link.hpp>
 #include <fewstep/preference/identity_link.hpp>
 #include <fewstep/preference/odds_ratio_link.hpp>
+#include <fewstep/preference/recorded_pairs.hpp>
 #include <fewstep/preference/squared_link.hpp>
 #include <fewstep/preference/utility_link.hpp>
 #include <fewstep/regularizer/kl_estimate.hpp>

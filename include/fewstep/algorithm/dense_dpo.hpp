@@ -23,8 +23,8 @@ struct dense_dpo_defaults {
 ///
 /// s being a mean over the values of the segments that are not tied (its appendix A.3), v* = z - x, and the noise z of
 /// each member its own. Labels of the pair_source are 1, -1 or 0 by segment of options.pairs.segments; with one segment
-/// it is Flow-DPO (Liu et al. 2025, arXiv:2501.13918). Pairs that keep the motion of a true clip are its corrupted
-/// copies, regenerated from one noise level on. Called as named_preference_algorithm says.
+/// it is Flow-DPO (Liu et al. 2025, arXiv:2501.13918). Pairs that keep the motion of a true clip are regenerated_pairs.
+/// Called as named_preference_algorithm says.
 inline constexpr named_preference_algorithm<dense_dpo_defaults> dense_dpo{};
 
 }  // namespace fewstep

@@ -29,6 +29,7 @@ enum class stream : std::uint32_t {
   labels = 12,            ///< errors and ties of a labelling rule
   preference_times = 13,  ///< noise levels of comparisons
   preference_noise = 14,  ///< noise of comparisons
+  regeneration = 15,      ///< from which level on a sample is made anew
   user = 64
 };
 
