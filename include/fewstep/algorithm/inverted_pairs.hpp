@@ -46,6 +46,9 @@ class inverted_pairs : public corrupted_pairs<Backend, Generator, Source, Times>
                  inverted_pairs_options o = {})
       : base(backend, model, std::move(source), std::move(times), checked(o).pairs),
         inverter_(&inverter),
+        inverter_bytes_(
+            (saturated_size(detail::workspace_bytes(backend, inverter, 0)) + detail::held_bytes(inverter, false))
+                .value()),
         options_(o),
         places_(backend, this->rows()),
         step_times_(backend, length_product(o.steps, this->rows())),
@@ -65,7 +68,9 @@ class inverted_pairs : public corrupted_pairs<Backend, Generator, Source, Times>
 
   [[nodiscard]] std::size_t bytes() const {
     const saturated_size r = this->rows();
-    return (saturated_size(base::bytes()) + r * sizeof(index_t) + r * (options_.steps * 3 + 2) * sizeof(float)).value();
+    return (saturated_size(base::bytes()) + inverter_bytes_ + r * sizeof(index_t) +
+            r * (saturated_size(options_.steps) * 3 + 2) * sizeof(float))
+        .value();
   }
   [[nodiscard]] std::size_t row_bytes(index_t rows_at_once) const {
     return (saturated_size(rows_at_once) * this->size() * (2 * sizeof(float))).value();
@@ -128,6 +133,7 @@ class inverted_pairs : public corrupted_pairs<Backend, Generator, Source, Times>
   }
 
   Inverter* inverter_;
+  std::size_t inverter_bytes_;  // of its workspace, and what it makes of its parameters
   inverted_pairs_options options_;
   mirrored<index_t, Backend> places_;
   mirrored<float, Backend> step_times_, on_state_, on_output_;  // [steps, rows]

@@ -73,6 +73,9 @@ class trajectory_pairs {
         options_(fitting(checked(with_defaults(o)))),
         table_(windowed_table(sampler, model.preconditioner(), options_.horizon, 0, all_steps{}, name).full()),
         experience_(backend, model, table_, experience_of(options_), decoder_),
+        sampling_bytes_((saturated_size(experience_type::workspace_bytes(backend, model, experience_of(options_))) +
+                         experience_type::decoder_bytes(backend, decoder_, experience_of(options_)))
+                            .value()),
         numbers_(backend, 2 * comparisons()),
         steps_(backend, 2 * comparisons()),
         samples_(backend, 2 * comparisons()),
@@ -122,7 +125,7 @@ class trajectory_pairs {
   [[nodiscard]] std::size_t bytes() const {
     const saturated_size rows = 2 * comparisons();
     const index_t size = experience_.path().dimension();
-    return (rows * (sizeof(index_t) + 2 * sizeof(std::int32_t) + 3 * sizeof(float)) +
+    return (saturated_size(sampling_bytes_) + rows * (sizeof(index_t) + 2 * sizeof(std::int32_t) + 3 * sizeof(float)) +
             experience_type::bytes(table_.horizon(), experience_of(options_), size, decoder_.decoded_size(size)))
         .value();
   }
@@ -206,6 +209,7 @@ class trajectory_pairs {
   trajectory_pairs_options options_;
   step_table table_;
   experience_type experience_;
+  std::size_t sampling_bytes_;  // of the network's workspace, its outputs and the decoder
   // By row of the comparisons: row of the trajectory, its step, sample, time and scale.
   mirrored<index_t, Backend> numbers_;
   mirrored<std::int32_t, Backend> steps_, samples_;

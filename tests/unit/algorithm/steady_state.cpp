@@ -6,6 +6,9 @@
 #include "test.hpp"
 
 #include <fewstep/advantage/batch.hpp>
+#include <fewstep/algorithm/d3po.hpp>
+#include <fewstep/algorithm/ddim_inpo.hpp>
+#include <fewstep/algorithm/diffusion_dpo.hpp>
 #include <fewstep/algorithm/rlcm.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/generator/guided.hpp>
@@ -18,6 +21,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <new>
+#include <span>
 #include <vector>
 
 using fewstep::cpu_backend;
@@ -302,6 +306,71 @@ TEST_CASE("guidance keeps no copy of a large context but the one that asks for n
   fewstep::guided model(backend, network, {.scale = 3});
   CHECK(model.workspace_bytes(backend, 1000) < sizeof(text_states));
   check_one_context_a_sample(backend, model, before, 1, optimizer_steps);
+}
+
+namespace {
+
+struct constant_pairs {
+  template <class Context>
+  void operator()(std::int64_t, fewstep::matrix<float> winners, fewstep::matrix<float> losers,
+                  std::span<Context>) const {
+    std::fill(winners.begin(), winners.end(), 0.3f);
+    std::fill(losers.begin(), losers.end(), -0.3f);
+  }
+};
+
+template <class Case, class Use>
+void each_preference_trainer(cpu_backend& backend, typename Case::generator_type& model,
+                             typename Case::generator_type& reference, std::size_t budget, const Use& use) {
+  const fewstep::preference_parts parts{.optimizer = fewstep::adam{.learning_rate = 1e-3f},
+                                        .reference = fewstep::frozen_reference(reference)};
+  const fewstep::preference_optimization_options update{.training = {.ema_decay = 0.9f, .memory_budget = budget}};
+  const auto contexts = Case::contexts();
+  use(fewstep::diffusion_dpo(backend, model, constant_pairs{}, parts, {.pairs = {.comparisons = 37}, .update = update}),
+      [](auto& trainer) { trainer.update(); });
+  use(fewstep::ddim_inpo(backend, model, reference, constant_pairs{}, parts,
+                         {.pairs = {.steps = 3, .pairs = {.comparisons = 37}}, .update = update}),
+      [](auto& trainer) { trainer.update(); });
+  use(fewstep::d3po(backend, model, fewstep::per_sample(first_value{}), parts,
+                    {.pairs = {.horizon = 3, .batch = {.prompts = 4, .samples_per_prompt = 3}}, .update = update}),
+      [&](auto& trainer) { trainer.update(contexts); });
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("after its first update a trainer on preferences allocates nothing", "", mlp_case, unet_case) {
+  const int threads = GENERATE(1, 2);
+  cpu_backend backend({.threads = threads});
+  auto model = TestType::make(backend), reference = TestType::make(backend);
+  each_preference_trainer<TestType>(backend, model, reference, std::size_t{1} << 30, [&](auto trainer, auto update) {
+    update(trainer);
+    for (int k = 0; k < 3; ++k) {
+      const std::size_t before = allocations;
+      update(trainer);
+      const std::size_t made = allocations - before;
+      CAPTURE(threads, k, made);
+      CHECK(made == 0);
+    }
+  });
+}
+
+TEMPLATE_TEST_CASE("what a trainer on preferences holds is what its memory plan says", "", mlp_case, unet_case) {
+  cpu_backend backend({.threads = 1});
+  auto model = TestType::make(backend), reference = TestType::make(backend);
+  // The backend's scratch and the forms of parameters that kernels want are there, then.
+  each_preference_trainer<TestType>(backend, model, reference, std::size_t{1} << 30,
+                                    [&](auto trainer, auto update) { update(trainer); });
+  const auto before = live_bytes.load();
+  each_preference_trainer<TestType>(backend, model, reference, std::size_t{1} << 30, [&](auto trainer, auto update) {
+    update(trainer);
+    const auto held = static_cast<double>(live_bytes.load() - before);
+    // the model is there already, and gradients with it
+    const double model_bytes = 2.0 * sizeof(float) * static_cast<double>(model.parameters().size());
+    const double planned = static_cast<double>(trainer.memory().total()) - model_bytes;
+    CAPTURE(held, planned);
+    CHECK(held <= planned + 4096);
+    CHECK(held >= 0.6 * planned);  // forms of parameters are planned, and there already
+  });
 }
 
 #endif

@@ -196,6 +196,25 @@ TEST_CASE("settings: no member of a struct that is set is forgotten") {
   names_all_of<plot_settings>(3);  // texts
   names_all_of<policy_gradient_parts<>>();
   names_all_of<direct_reward_gradient_parts<>>();
+  names_all_of<logistic_link>();
+  names_all_of<hinge_link>();
+  names_all_of<squared_link>();
+  names_all_of<identity_link>();
+  names_all_of<utility_link>();
+  names_all_of<odds_ratio_link>();
+  names_all_of<clipped_link<logistic_link>>();
+  names_all_of<winner_safeguard>();
+  names_all_of<segment_map>();
+  names_all_of<uniform_times>();
+  names_all_of<logit_normal_times>();
+  names_all_of<listed_times>();
+  names_all_of<corrupted_pairs_options>();
+  names_all_of<inverted_pairs_options>();
+  names_all_of<trajectory_pairs_options>();
+  names_all_of<regenerated_pairs_options>();
+  names_all_of<preference_optimization_options>();
+  names_all_of<preference_parts<>>();
+  names_all_of<moving_reference<small_model>::options>();
   // Not the row's: a state may be anywhere.
   names_all_of<step_row>();
   names_all_of<external_reward_settings>(2);  // texts
@@ -259,6 +278,23 @@ TEST_CASE("settings: NaN and infinity and what is out of range are refused in ev
   refuses_in(check_generator_options{});
   refuses_in(plot_settings{});
   refuses_in(external_reward_settings{.command = {"judge"}});
+  refuses_in(logistic_link{});
+  refuses_in(hinge_link{});
+  refuses_in(squared_link{});
+  refuses_in(identity_link{});
+  refuses_in(utility_link{});
+  refuses_in(odds_ratio_link{});
+  refuses_in(clipped_link<logistic_link>{});
+  refuses_in(winner_safeguard{});
+  refuses_in(segment_map{});
+  refuses_in(logit_normal_times{});
+  refuses_in(listed_times{{1, 2}});
+  refuses_in(corrupted_pairs_options{.comparisons = 8, .scale = 0.5f});
+  refuses_in(inverted_pairs_options{});
+  refuses_in(trajectory_pairs_options{.horizon = 4});
+  refuses_in(regenerated_pairs_options{});
+  refuses_in(preference_optimization_options{.optimizer_steps = 2});
+  refuses_in(moving_reference<small_model>::options{});
 }
 
 TEST_CASE("settings: a checkpoint compares vectors by length and by element") {
