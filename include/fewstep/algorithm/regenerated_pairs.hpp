@@ -131,7 +131,7 @@ class regenerated_pairs {
     const auto step_of = [&](index_t pair) { return first_step(first_number + static_cast<std::uint64_t>(pair)); };
     order_.resize(static_cast<std::size_t>(p));
     std::iota(order_.begin(), order_.end(), index_t{0});
-    std::ranges::stable_sort(order_, {}, step_of);
+    std::ranges::sort(order_, {}, [&](index_t pair) { return std::pair(step_of(pair), pair); });
     for (index_t row = 0; row < 2 * p; ++row) {
       const index_t pair = order_[static_cast<std::size_t>(row % p)];
       path_.set_context(row, contexts[static_cast<std::size_t>(pair)]);

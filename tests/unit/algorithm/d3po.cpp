@@ -175,12 +175,13 @@ TEST_CASE("the clip of D3PO's code leaves a winner that has been lost without a 
         preference_parts{.optimizer = sgd{.learning_rate = 0}, .reference = frozen_reference(reference), .link = link},
         {.pairs = {.horizon = 4, .batch = {.prompts = 16}}, .update = {.optimizer_steps = 1}});
     const preference_report report = trainer.update(prompts);
-    int outside = 0, below = 0;
+    int outside = 0, lost = 0;
     for (const preference_score& s : trainer.scores()) {
       outside += (s.winner > std::log(1.1) || s.winner < std::log(0.9)) &&
                  (s.loser > std::log(1.1) || s.loser < std::log(0.9));
-      below += s.winner < std::log(0.9);
+      lost += s.winner < std::log(0.9);
     }
+    CHECK(lost > 0);
     return std::pair(report.gradient_norm, static_cast<double>(outside) / static_cast<double>(trainer.scores().size()));
   };
   const auto [two_sided, outside] = report_with(d3po_code_link);
