@@ -161,9 +161,10 @@ TEST_CASE("the minimum of the loss on Bradley-Terry labels is the reference tilt
   CHECK(std::abs(low - static_cast<double>(sigma * sigma * k / beta)) < 0.1);
 }
 
-// The published code clips both ratios to [.9, 1.1]: a policy that has moved beyond has no gradient, and what has been
-// lost is not won back. The reference here is far from the model, so that all ratios are.
-TEST_CASE("the clip of D3PO's code leaves a winner that has been lost without a gradient, the one by label does not") {
+// The published code clips both ratios to [.9, 1.1], whichever is preferred: beyond that nothing is learned any more
+// (that a winner which has been lost is not won back is tested with the link). The reference here is far from the
+// model, so that all ratios are beyond.
+TEST_CASE("beyond its range the clip of D3PO's code leaves no gradient, the one by label still lowers likely losers") {
   cpu_backend backend({.threads = 1});
   small_model model = make_mlp(backend), reference(backend, {.network = {.dimension = 5, .classes = 2}, .seed = 99});
   const auto gradient = test::normals<float>(reference.parameters().size(), 5, 3);
@@ -175,13 +176,11 @@ TEST_CASE("the clip of D3PO's code leaves a winner that has been lost without a 
         preference_parts{.optimizer = sgd{.learning_rate = 0}, .reference = frozen_reference(reference), .link = link},
         {.pairs = {.horizon = 4, .batch = {.prompts = 16}}, .update = {.optimizer_steps = 1}});
     const preference_report report = trainer.update(prompts);
-    int outside = 0, lost = 0;
+    int outside = 0;
     for (const preference_score& s : trainer.scores()) {
       outside += (s.winner > std::log(1.1) || s.winner < std::log(0.9)) &&
                  (s.loser > std::log(1.1) || s.loser < std::log(0.9));
-      lost += s.winner < std::log(0.9);
     }
-    CHECK(lost > 0);
     return std::pair(report.gradient_norm, static_cast<double>(outside) / static_cast<double>(trainer.scores().size()));
   };
   const auto [two_sided, outside] = report_with(d3po_code_link);
