@@ -172,3 +172,25 @@ TEST_CASE("Diffusion-KTO at the reference: a loss of a half, and a quarter of be
   linear.update();
   for (std::size_t i = 0; i < of_kto.size(); ++i) CHECK(of_kto[i] == model.gradients()[static_cast<index_t>(i)]);
 }
+
+// A public implementation of DenseDPO pairs a sample of the policy with one of the reference, from one start, and
+// noises both alike. While adapters do nothing the two are one sample, and its loss can never begin to move them.
+TEST_CASE("pairs whose members are one sample, noised alike, have no gradient at all; noised apart they have") {
+  cpu_backend backend({.threads = 1});
+  model_type model = make_model(0.3f), reference = make_model();
+  const auto equal = [](std::int64_t update, samples a, samples b, contexts) {
+    fill(a, static_cast<std::uint64_t>(update));
+    fill(b, static_cast<std::uint64_t>(update));
+  };
+  const auto norm = [&](noise_sharing sharing) {
+    auto trainer =
+        dense_dpo(backend, model, equal,
+                  preference_parts{.optimizer = sgd{.learning_rate = 0}, .reference = frozen_reference(reference)},
+                  {.pairs = {.comparisons = 8, .sharing = sharing}});
+    const preference_report report = trainer.update();
+    CHECK((report.margin == 0) == (sharing == noise_sharing::shared));
+    return report.gradient_norm;
+  };
+  CHECK(norm(noise_sharing::shared) == 0);
+  CHECK(norm(noise_sharing::own) > 0);
+}
