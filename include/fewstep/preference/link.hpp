@@ -71,7 +71,7 @@ consteval bool require_preference_link() {
 [[nodiscard]] FEWSTEP_HD inline double softplus(double x) {
   return (x > 0 ? x : 0.0) + std::log1p(std::exp(x > 0 ? -x : x));
 }
-[[nodiscard]] FEWSTEP_HD inline double sigmoid(double x) {
+[[nodiscard]] FEWSTEP_HD inline double logistic(double x) {
   const double e = std::exp(x > 0 ? -x : x);
   return (x > 0 ? 1.0 : e) / (1.0 + e);
 }

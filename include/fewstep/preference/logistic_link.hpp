@@ -26,7 +26,7 @@ struct logistic_link {
   [[nodiscard]] FEWSTEP_HD link_value operator()(const member_log_ratios& r) const {
     const double b = static_cast<double>(beta), e = static_cast<double>(label_smoothing);
     const double z = b * (r.winner - r.loser);
-    const double slope = -(1 - e) * b * detail::sigmoid(-z) + e * b * detail::sigmoid(z);
+    const double slope = -(1 - e) * b * detail::logistic(-z) + e * b * detail::logistic(z);
     return {(1 - e) * detail::softplus(-z) + e * detail::softplus(z), slope, -slope};
   }
 };

@@ -29,7 +29,7 @@ struct odds_ratio_link {
     const double b = static_cast<double>(beta), t = static_cast<double>(timesteps);
     const double of_winner = -r.winner, of_loser = -r.loser;  // u: without a reference, log-ratios are -m / 2
     const double z = t * (odds(of_winner) - odds(of_loser));
-    const double slope = b * detail::sigmoid(-z) * t;
+    const double slope = b * detail::logistic(-z) * t;
     return {2 * of_winner + b * detail::softplus(-z), -2 + slope * odds_slope(of_winner),
             -slope * odds_slope(of_loser)};
   }

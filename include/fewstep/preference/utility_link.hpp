@@ -28,12 +28,12 @@ struct utility_link {
     const double members = r.has_winner && r.has_loser ? 2 : 1;
     link_value value{0, 0, 0};
     if (r.has_winner) {
-      const double missed = detail::sigmoid(q - b * r.winner);
+      const double missed = detail::logistic(q - b * r.winner);
       value.loss += missed / members;
       value.winner = -b * missed * (1 - missed) / members;
     }
     if (r.has_loser) {
-      const double missed = detail::sigmoid(b * r.loser - q);
+      const double missed = detail::logistic(b * r.loser - q);
       value.loss += missed / members;
       value.loser = b * missed * (1 - missed) / members;
     }

@@ -123,7 +123,7 @@ TEST_CASE("of a deterministic inversion nothing is drawn: only the times of an u
 TEST_CASE("DDIM-InPO: at the reference margins are exactly 0, in every micro-batch and on any threads") {
   std::vector<float> expected;
   for (const int threads : {1, 2})
-    for (const std::size_t budget : {std::size_t{1} << 30, std::size_t{640'000}}) {
+    for (const std::size_t budget : {std::size_t{1} << 30, std::size_t{720'000}}) {
       cpu_backend backend({.threads = threads});
       mlp_generator<cpu_backend> model(backend, {.network = {.dimension = 5}, .seed = 1}),
           reference(backend, {.network = {.dimension = 5}, .seed = 1});
