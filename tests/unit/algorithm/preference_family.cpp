@@ -175,7 +175,7 @@ TEST_CASE("Diffusion-KTO at the reference: a loss of a half, and a quarter of be
 
 // A public implementation of DenseDPO pairs a sample of the policy with one of the reference, from one start, and
 // noises both alike. While adapters do nothing the two are one sample, and its loss can never begin to move them.
-TEST_CASE("pairs whose members are one sample, noised alike, have no gradient at all; noised apart they have") {
+TEST_CASE("pairs whose members are one sample have no gradient at all where they are noised alike, and one where not") {
   cpu_backend backend({.threads = 1});
   model_type model = make_model(0.3f), reference = make_model();
   const auto equal = [](std::int64_t update, samples a, samples b, contexts) {
