@@ -20,6 +20,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <stdexcept>
 #include <string_view>
@@ -69,7 +70,8 @@ class corrupted_pairs {
                   corrupted_pairs_options o = {})
       : source_(std::move(source)),
         times_(checked_part(std::move(times))),
-        options_(checked(with_defaults(o, {.comparisons = 32, .sharing = noise_sharing::shared, .scale = 0.5f}))),
+        options_(
+            counted(checked(with_defaults(o, {.comparisons = 32, .sharing = noise_sharing::shared, .scale = 0.5f})))),
         size_(model.sample_size()),
         clean_(backend, length_product(rows(), size_)),
         contexts_(backend, comparisons()),
@@ -215,6 +217,15 @@ class corrupted_pairs {
                          "; leave such samples out of the source");
         });
       }
+  }
+
+  /// Rows have numbers of 32 bits; before an array of so many is made.
+  static corrupted_pairs_options counted(const corrupted_pairs_options& o) {
+    expects(o.comparisons <= std::numeric_limits<std::int32_t>::max() / members, [&] {
+      return message(name, ": comparisons is ", o.comparisons.value(),
+                     ", and their rows have numbers of 32 bits; use fewer");
+    });
+    return o;
   }
 
   Source source_;

@@ -2,13 +2,16 @@
 #pragma once
 
 #include <fewstep/algorithm/named_preference_algorithm.hpp>
+#include <fewstep/preference/corrupted_examples.hpp>
 #include <fewstep/preference/time_law.hpp>
 #include <fewstep/preference/utility_link.hpp>
 
 namespace fewstep {
 
 struct diffusion_kto_defaults {
-  [[nodiscard]] static preference_algorithm_options options() { return {.pairs = {.comparisons = 8, .scale = 1.0f}}; }
+  [[nodiscard]] static preference_algorithm_options options() {
+    return {.pairs = {.comparisons = 8, .sharing = noise_sharing::own, .scale = 1.0f}};
+  }
   [[nodiscard]] static auto link() { return utility_link{.beta = 1000}; }
   [[nodiscard]] static auto times() { return uniform_times{}; }
 };

@@ -28,7 +28,7 @@ struct dso_dro_defaults : dso_dpo_defaults {
 inline constexpr named_preference_algorithm<dso_dpo_defaults> dso_dpo{};
 
 /// The same by direct reward optimization (DRO), without a reference: M(w) - M(l), as the code has it. A judged_source
-/// gives what the paper's section 3 has: (1 - 2 o) M of samples with o = 1 for the good ones, in need of no pairs.
+/// gives what the paper's section 3 has: (2 o - 1) M of samples with o = 1 for the good ones, in need of no pairs.
 ///
 /// The loss has no least value: stop early, and train few parameters. At the reference its gradient is 4 / beta times
 /// that of dso_dpo.

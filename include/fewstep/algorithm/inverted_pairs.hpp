@@ -10,7 +10,10 @@
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/preference/inversion.hpp>
 #include <fewstep/preference/preference_rows.hpp>
+#include <fewstep/preference/time_law.hpp>
+#include <fewstep/regularizer/frozen_reference.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <optional>
@@ -64,6 +67,7 @@ class inverted_pairs : public corrupted_pairs<Backend, Generator, Source, Times>
   void settings(Visitor& visit) const {
     visit("steps", options_.steps, at_least(1));
     base::settings(visit);
+    visit.part("inverter", *inverter_);
   }
 
   [[nodiscard]] std::size_t bytes() const {
@@ -77,6 +81,9 @@ class inverted_pairs : public corrupted_pairs<Backend, Generator, Source, Times>
   }
   void prepare(Backend& backend, Generator& model, index_t rows_at_once) {
     base::prepare(backend, model, 0);
+    const float least = detail::least_time(model.preconditioner()), most = model.preconditioner().max_time();
+    for (const float share : {0.0f, 0.5f, 1.0f})
+      frozen_reference<Inverter>(*inverter_).expect_same_output(model, least + share * (most - least), name);
     places_.upload(backend);
     states_ = {backend, {rows_at_once, this->size()}};
     outputs_ = {backend, {rows_at_once, this->size()}};
@@ -128,8 +135,9 @@ class inverted_pairs : public corrupted_pairs<Backend, Generator, Source, Times>
   template <class P>
   [[nodiscard]] float step_time(const P& p, float t, int k) const {
     if (k == options_.steps) return t;
-    const float low = p.min_time(), part = low + (t - low) * static_cast<float>(k) / static_cast<float>(options_.steps);
-    return discrete_preconditioning<P> ? std::round(part) : part;
+    const float low = std::min(detail::least_time(p), t);
+    const float part = low + (t - low) * static_cast<float>(k) / static_cast<float>(options_.steps);
+    return discrete_preconditioning<P> ? std::max(std::round(part), low) : part;
   }
 
   Inverter* inverter_;

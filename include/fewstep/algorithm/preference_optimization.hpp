@@ -86,6 +86,7 @@ class preference_optimization {
   /// its second or a later optimizer step.
   [[nodiscard]] bool is_whole() const { return is_whole_; }
   [[nodiscard]] const memory_plan& memory() const { return plan_; }
+  /// Settings of the link and the optimizer may be changed between updates; the reference stays.
   [[nodiscard]] parts_type& parts() { return parts_; }
   [[nodiscard]] Source& source() { return source_; }
   [[nodiscard]] const preference_optimization_options& options() const { return options_; }

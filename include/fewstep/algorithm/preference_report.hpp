@@ -13,8 +13,8 @@ namespace fewstep {
 /// is named; log-ratios are those of policy and reference before an optimizer step, and exactly 0 while they are one.
 struct preference_report {
   std::int64_t index = 0;
-  double loss = 0;              ///< over all comparisons; exactly log 2 at the reference with a logistic link
-  double margin = 0;            ///< log-ratio of the winner less that of the loser
+  double loss = 0;    ///< over all comparisons; exactly log 2 at the reference with a logistic link (unsmoothed)
+  double margin = 0;  ///< log-ratio of the winner less that of the loser
   double winner_log_ratio = 0;  ///< falls below 0 where what is preferred is being lost
   double loser_log_ratio = 0;
   double accuracy = 0;          ///< share whose margin is above 0, of those with a winner and a loser

@@ -72,8 +72,7 @@ class regenerated_pairs {
         truth_(backend, length_product(path_.samples(), path_.dimension())),
         seen_(backend, truth_.size()),
         noise_(backend, 1),
-        workspace_(detail::make_workspace(backend, model, 0)),
-        contexts_(static_cast<std::size_t>(o.pairs)) {
+        workspace_(detail::make_workspace(backend, model, 0)) {
     static_assert(detail::require_example_source<Data, context_type>());
     expects(o.least <= o.most, [&] {
       return message(name, ": least is ", o.least, " and most ", o.most, "; a pair's level is drawn between them");
@@ -84,6 +83,7 @@ class regenerated_pairs {
   template <class Visitor>
   void settings(Visitor& visit) const {
     options_.settings(visit);
+    visit.part("model", *model_);
     visit.part("data", data_);
     visit.part("judge", judge_);
   }
@@ -137,6 +137,8 @@ class regenerated_pairs {
       path_.set_context(row, contexts[static_cast<std::size_t>(pair)]);
       std::copy(truth.row(pair), truth.row(pair) + size, truth_.host().begin() + row * size);
     }
+    if constexpr (!on_host<Backend> && requires { model_->expect_known(path_.contexts()); })
+      model_->expect_known(path_.contexts());
     truth_.upload(*backend_);
     noise_.host()[0] = {options_.seed, 2 * first_number};
     noise_.upload(*backend_);
@@ -164,7 +166,6 @@ class regenerated_pairs {
   fetched<float, Backend> seen_;
   mirrored<rollout_noise, Backend> noise_;
   workspace_of<Generator> workspace_;
-  std::vector<context_type> contexts_;
   std::vector<index_t> order_;
 };
 

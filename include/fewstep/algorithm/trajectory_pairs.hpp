@@ -24,6 +24,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -176,6 +177,12 @@ class trajectory_pairs {
     expects(o.batch.samples_per_prompt >= 2, [&] {
       return message(name, ": batch.samples_per_prompt is ", o.batch.samples_per_prompt.value(),
                      ", but samples of a prompt are compared; use at least 2");
+    });
+    const double m = o.batch.samples_per_prompt.value(),
+                 rows = o.batch.prompts.value() * m * (m - 1) * o.horizon.value();
+    expects(rows <= std::numeric_limits<std::int32_t>::max(), [&] {
+      return message(name, ": all pairs of ", m, " samples of a prompt make ", rows,
+                     " rows, which have numbers of 32 bits; use fewer samples_per_prompt");
     });
     return o;
   }

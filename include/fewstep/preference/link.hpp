@@ -15,7 +15,8 @@ namespace fewstep {
 struct member_log_ratios {
   double winner = 0, loser = 0;
   bool has_winner = true, has_loser = true;
-  double batch_mean = 0;  ///< of the log-ratios of all rows of the update, for links that need_batch_mean
+  double batch_mean =
+      0;  ///< of the log-ratios of an optimizer step's rows but for ties, for links that need_batch_mean
 };
 
 /// The loss of a comparison and its derivatives by the two log-ratios.

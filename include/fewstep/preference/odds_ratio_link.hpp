@@ -41,8 +41,8 @@ struct odds_ratio_link {
   }
   [[nodiscard]] FEWSTEP_HD static double odds_slope(double u) {
     if (std::abs(u) < 1e-3) return -0.5 + u / 6;
-    const double e = std::expm1(u);
-    return (e - u * (e + 1)) / (e * e);
+    const double q = std::exp(-u), rest = -std::expm1(-u);  // e^u would overflow
+    return q * (rest - u) / (rest * rest);
   }
 };
 

@@ -30,7 +30,9 @@ struct segment_map {
     visit("length", length, at_least(1));
   }
 
-  [[nodiscard]] FEWSTEP_HD index_t count() const { return inner == 0 ? 1 : (extent + length - 1) / length; }
+  [[nodiscard]] FEWSTEP_HD index_t count() const {
+    return inner == 0 ? 1 : extent / length + (extent % length != 0 ? 1 : 0);
+  }
   /// The segment of coordinate d.
   [[nodiscard]] FEWSTEP_HD index_t operator()(index_t d) const { return inner == 0 ? 0 : d / inner % extent / length; }
   /// Coordinates from a multiple of it on that are of one segment.

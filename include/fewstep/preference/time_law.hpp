@@ -39,11 +39,17 @@ consteval bool require_time_law() {
   return time_law<L, P>;
 }
 
-/// The least time at which a network's output is asked for in good proportion: at the floor of a consistency function
-/// the sample does not depend on it.
+/// The least time at which a network's output is asked for: at the floor of a consistency function, and wherever `out`
+/// is 0, the clean prediction does not depend on it.
 template <preconditioning P>
 [[nodiscard]] float least_time(const P& p) {
-  return p.noise_floor() > 0 ? std::min(2 * p.min_time(), p.max_time()) : p.min_time();
+  const float low = p.min_time(), high = p.max_time();
+  if (p.noise_floor() > 0) return std::min(2 * low, high);
+  if (p(low).out != 0) return low;
+  if constexpr (timestep_preconditioning<P>)
+    return time_of_timestep(p, 1);
+  else
+    return low + 1e-3f * (high - low);
 }
 
 }  // namespace detail
@@ -59,7 +65,8 @@ struct uniform_times {
   [[nodiscard]] float operator()(const P& p, const random_stream& random, std::uint64_t number) const {
     if constexpr (timestep_preconditioning<P>) {
       const auto steps = static_cast<std::uint32_t>(p.training_steps());
-      return std::clamp(time_of_timestep(p, static_cast<int>(random.below(steps, number))), p.min_time(), p.max_time());
+      return std::clamp(time_of_timestep(p, static_cast<int>(random.below(steps, number))), detail::least_time(p),
+                        p.max_time());
     } else {
       const float low = detail::least_time(p), high = p.max_time(), u = random.uniform(number);
       const float t = p.level(high).signal == 1.0f ? low * std::pow(high / low, u) : low + (high - low) * u;
@@ -105,6 +112,11 @@ struct listed_times {
     expects(times[i] >= p.min_time() && times[i] <= p.max_time(), [&] {
       return message("listed_times: time ", times[i], " is not among the model's, [", p.min_time(), ", ", p.max_time(),
                      "]");
+    });
+    expects(p(times[i]).out != 0, [&] {
+      return message(
+          "listed_times: at time ", times[i],
+          " the clean prediction does not depend on the network, so there is nothing to learn; leave it out");
     });
     return times[i];
   }

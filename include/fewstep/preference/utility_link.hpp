@@ -10,8 +10,8 @@ namespace fewstep {
 
 /// 1 - sigmoid(w (beta log-ratio - q)) of every member, w = 1 for what is desirable and -1 for what is not, and the
 /// mean over the members of a comparison: human utility as Kahneman and Tversky have it, for samples that were judged
-/// one by one. q = max(0, beta mean log-ratio of the update's rows) estimates the KL to the reference and is not
-/// differentiated. Source: Li et al. 2024, Diffusion-KTO, arXiv:2404.04465, equation 8 (there the mean is over
+/// one by one. q = max(0, beta mean log-ratio of the optimizer step's rows) estimates the KL to the reference and is
+/// not differentiated. Source: Li et al. 2024, Diffusion-KTO, arXiv:2404.04465, equation 8 (there the mean is over
 /// mismatched prompts and samples, which would cost as many network calls again).
 struct utility_link {
   float beta = 1;

@@ -13,9 +13,9 @@ namespace fewstep {
 ///
 ///   lambda = min(1, (1 - mu) |g_w|^2 / <g_w, g_l>)   where <g_w, g_l> > 0, else 1,
 ///
-/// g_w and g_l being the two parts at the outputs of the network, so that to first order in its output the winner's
-/// error falls by at least mu of what it would fall without a loser. Source: Fu et al. 2025, Diffusion-SDPO,
-/// arXiv:2511.03317; its code takes one lambda for the pairs of a batch together.
+/// g_w being the winner's part at the outputs of the network and g_l the loser's turned round, so that to first order
+/// in its output the winner's error falls by at least mu of what it would fall without a loser. Source: Fu et al. 2025,
+/// Diffusion-SDPO, arXiv:2511.03317; its code takes one lambda for the pairs of a batch together.
 struct winner_safeguard {
   bool is_on = false;
   float mu = 0;  ///< 0: the winner's error does not rise; 1: a loser that pulls at the winner counts for nothing

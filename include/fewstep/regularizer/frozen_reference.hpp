@@ -79,6 +79,8 @@ class frozen_reference {
   }
   template <class Backend>
   void output(Backend& backend, const batch<typename Reference::context_type>& rows, matrix<float> o) {
+    expects(workspace_.has_value(),
+            "frozen_reference: it has not been prepared; give it to a trainer when that is made");
     detail::predict(backend, *reference_, rows, o, *workspace_);
   }
   /// The model has been updated `updates` times.

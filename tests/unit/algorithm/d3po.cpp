@@ -215,6 +215,9 @@ TEST_CASE("D3PO refuses what cannot be compared") {
   small_model model = make_mlp(backend), reference = make_mlp(backend);
   const preference_parts parts{.optimizer = sgd{}, .reference = frozen_reference(reference)};
   CHECK_THROWS_WITH(d3po(backend, model, per_sample(first_value{}), parts,
+                         {.pairs = {.horizon = 4, .batch = {.prompts = 1, .samples_per_prompt = 50000}}}),
+                    contains("use fewer samples_per_prompt"));
+  CHECK_THROWS_WITH(d3po(backend, model, per_sample(first_value{}), parts,
                          {.pairs = {.horizon = 4, .batch = {.samples_per_prompt = 1}}}),
                     contains("batch.samples_per_prompt is 1"));
   CHECK_THROWS_WITH(

@@ -343,6 +343,8 @@ TEST_CASE("what cannot be learned from is refused by name") {
   CHECK_THROWS_WITH(with(shifted_pairs{}, {.pairs = {.comparisons = 4}, .update = {.optimizer_steps = 5}}),
                     contains("5 optimizer steps on 4 comparisons"));
   CHECK_THROWS_WITH(with(shifted_pairs{}, {.pairs = {.comparisons = 0}}), contains("comparisons is 0"));
+  CHECK_THROWS_WITH(with(shifted_pairs{}, {.pairs = {.comparisons = index_t{1} << 62}}),
+                    contains("rows have numbers of 32 bits"));
   CHECK_THROWS_WITH(diffusion_dpo(backend, model, shifted_pairs{},
                                   preference_parts{.optimizer = sgd{}, .reference = frozen_reference(model)}),
                     contains("every margin would be 0 for ever"));

@@ -6,13 +6,16 @@
 #include <fewstep/generator/edm.hpp>
 #include <fewstep/generator/epsilon_prediction.hpp>
 #include <fewstep/generator/flow_matching.hpp>
+#include <fewstep/generator/lcm.hpp>
 #include <fewstep/generator/velocity_prediction.hpp>
 #include <fewstep/preference/corrupted_examples.hpp>
+#include <fewstep/preference/segment_map.hpp>
 #include <fewstep/preference/time_law.hpp>
 
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 using namespace fewstep;
@@ -163,4 +166,20 @@ TEST_CASE("a listed time that the model has not is refused, and so is an empty l
   const random_stream random{1, stream::preference_times};
   CHECK_THROWS_WITH(listed_times{{1200}}(epsilon_prediction{}, random, 0), contains("time 1200"));
   CHECK_THROWS_WITH(listed_times{}(epsilon_prediction{}, random, 0), contains("there are none"));
+}
+
+// At timestep 0 the function of a latent consistency model is its state, whatever the network says.
+TEST_CASE("times at which the network has no say are not drawn, and refused where they are listed") {
+  const random_stream random{3, stream::preference_times};
+  for (std::uint64_t i = 0; i < 20000; ++i) {
+    REQUIRE(lcm{}(uniform_times{}(lcm{}, random, i)).out != 0);
+    REQUIRE(flow_matching{}(logit_normal_times{.deviation = 100}(flow_matching{}, random, i)).out != 0);
+  }
+  CHECK_THROWS_WITH(listed_times{{0}}(lcm{}, random, 0), contains("does not depend on the network"));
+}
+
+TEST_CASE("a segment as long as numbers go is one") {
+  const segment_map map{.inner = 1, .extent = 4, .length = std::numeric_limits<index_t>::max()};
+  CHECK(map.count() == 1);
+  CHECK(map(3) == 0);
 }

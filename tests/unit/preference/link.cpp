@@ -123,6 +123,15 @@ TEST_CASE("the odds ratio link fits the winner alone where beta is 0") {
   CHECK(value.loser == 0);
 }
 
+TEST_CASE("the odds ratio link has finite slopes for any error") {
+  for (const double u : {1.0, 100.0, 720.0, 1e6}) {
+    const link_value value = odds_ratio_link{}({-u, -1.1 * u});
+    CHECK(std::isfinite(value.loss));
+    CHECK(std::isfinite(value.winner));
+    CHECK(std::isfinite(value.loser));
+  }
+}
+
 TEST_CASE("the odds ratio link's values go on smoothly where its formula would divide by 0") {
   const odds_ratio_link link{.beta = 1, .timesteps = 1};
   for (const double u : {1e-5, 1e-3}) {
