@@ -5,6 +5,7 @@
 #include <fewstep/backend/row_ranges.hpp>
 #include <fewstep/core/elementary.hpp>
 #include <fewstep/core/error.hpp>
+#include <fewstep/core/lane_sum.hpp>
 #include <fewstep/core/reduction.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/mdp/log_probability.hpp>
@@ -45,21 +46,12 @@ inline double squared_distance(const float* x, const float* y, index_t n) {
 
 /// The sum that gaussian_log_ratio is made of, added up alike.
 inline double log_ratio_sum(const scored_transition& t, const float* o, const float* other, index_t n) {
-  constexpr index_t lanes = 16;
-  const index_t whole = n / lanes * lanes;
   const float a = t.row->a, b = t.row->b;
   const float *x = t.x, *next = t.next;
-  const auto term = [=](index_t i) {
+  return lane_sum<float>(n, [=](index_t i) {
     const float difference = o[i] - other[i], residual = next[i] - a * x[i] - b * o[i];
     return difference * (2.0f * residual + b * difference);
-  };
-  float partial[lanes] = {};
-  for (index_t first = 0; first < whole; first += lanes)
-    for (index_t lane = 0; lane < lanes; ++lane) partial[lane] += term(first + lane);
-  double total = 0;
-  for (const float sum : partial) total += static_cast<double>(sum);
-  for (index_t i = whole; i < n; ++i) total += static_cast<double>(term(i));
-  return total;
+  });
 }
 
 }  // namespace detail

@@ -4,6 +4,7 @@
 #include <fewstep/backend/backend.hpp>
 #include <fewstep/backend/row_ranges.hpp>
 #include <fewstep/core/config.hpp>
+#include <fewstep/core/lane_sum.hpp>
 #include <fewstep/core/reduction.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/preference/link.hpp>
@@ -96,51 +97,15 @@ template <preference_link Link>
   return made;
 }
 
-/// Over n values: of |t - r|^2 - |t - o|^2 = (o - r) (2 t - r - o), which is 0 where o is r, and of |o - r|^2; in
-/// sixteen sums each that are added in double.
-struct output_sums {
-  double difference, divergence;
-};
+/// |t - r|^2 - |t - o|^2 = <o - r, 2 t - r - o> over n values, which is 0 where o is r.
 template <class Real>
-[[nodiscard]] output_sums compare_outputs(const Real* o, const Real* r, const Real* t, index_t n) {
-  constexpr index_t lanes = 16;
-  const index_t whole = n / lanes * lanes;
-  Real difference[lanes] = {}, divergence[lanes] = {};
-  for (index_t first = 0; first < whole; first += lanes)
-    for (index_t lane = 0; lane < lanes; ++lane) {
-      const index_t i = first + lane;
-      const Real moved = o[i] - r[i];
-      difference[lane] += moved * ((t[i] - r[i]) + (t[i] - o[i]));
-      divergence[lane] += moved * moved;
-    }
-  output_sums sums{0, 0};
-  for (index_t lane = 0; lane < lanes; ++lane) {
-    sums.difference += static_cast<double>(difference[lane]);
-    sums.divergence += static_cast<double>(divergence[lane]);
-  }
-  for (index_t i = whole; i < n; ++i) {
-    const Real moved = o[i] - r[i];
-    sums.difference += static_cast<double>(moved * ((t[i] - r[i]) + (t[i] - o[i])));
-    sums.divergence += static_cast<double>(moved * moved);
-  }
-  return sums;
+[[nodiscard]] double error_difference(const Real* o, const Real* r, const Real* t, index_t n) {
+  return lane_sum<Real>(n, [=](index_t i) { return (o[i] - r[i]) * ((t[i] - r[i]) + (t[i] - o[i])); });
 }
-
-/// Of (t - o) (t2 - o2), added up alike.
+/// <x - y, x2 - y2> over n values.
 template <class Real>
-[[nodiscard]] double residual_product(const Real* t, const Real* o, const Real* t2, const Real* o2, index_t n) {
-  constexpr index_t lanes = 16;
-  const index_t whole = n / lanes * lanes;
-  Real partial[lanes] = {};
-  for (index_t first = 0; first < whole; first += lanes)
-    for (index_t lane = 0; lane < lanes; ++lane) {
-      const index_t i = first + lane;
-      partial[lane] += (t[i] - o[i]) * (t2[i] - o2[i]);
-    }
-  double sum = 0;
-  for (const Real lane : partial) sum += static_cast<double>(lane);
-  for (index_t i = whole; i < n; ++i) sum += static_cast<double>((t[i] - o[i]) * (t2[i] - o2[i]));
-  return sum;
+[[nodiscard]] double difference_product(const Real* x, const Real* y, const Real* x2, const Real* y2, index_t n) {
+  return lane_sum<Real>(n, [=](index_t i) { return (x[i] - y[i]) * (x2[i] - y2[i]); });
 }
 
 /// The sums of comparison c.
@@ -156,20 +121,21 @@ template <preference_link Link>
     const double scale = static_cast<double>(a.scale[row]);
     for (index_t first = 0; first < dimension; first += run) {
       const float label = a.labels(row, a.segments(first));
-      const output_sums part = compare_outputs(o + first, reference + first, t + first, run);
-      if (has_reference) sums.divergence += scale * part.divergence;
+      const float *from = o + first, *to = reference + first;
+      if (has_reference) sums.divergence += scale * difference_product(from, to, from, to, run);
+      const double difference = scale * error_difference(from, to, t + first, run);
       if (label > 0) {
-        sums.winner += scale * part.difference;
+        sums.winner += difference;
         sums.winners += static_cast<double>(run);
       } else if (label < 0) {
-        sums.loser += scale * part.difference;
+        sums.loser += difference;
         sums.losers += static_cast<double>(run);
       }
       if (!safeguarded || !(label > 0)) continue;
       const index_t other = row ^ 1;
       const auto product = [&](index_t with) {
         return scale * static_cast<double>(a.scale[with]) *
-               residual_product(t + first, o + first, a.target.row(with) + first, a.o.row(with) + first, run);
+               difference_product(t + first, o + first, a.target.row(with) + first, a.o.row(with) + first, run);
       };
       sums.winner_squared += product(row);
       sums.along += product(other);

@@ -163,7 +163,7 @@ TEST_CASE("where policy and reference are one, margins are exactly 0 and losses 
   }
 }
 
-// Wang et al. 2025, DenseDPO, arXiv:2506.03517, equation 7: ties are no part of the sum.
+// Wu et al. 2025, DenseDPO, arXiv:2506.03517, equation 7: ties are no part of the sum.
 TEST_CASE("tied segments have exactly no gradient, and labels that are turned round turn it round at the reference") {
   comparisons pairs(2, 24, clip, {1, 0, -1, 1});
   std::vector<float> gradient, turned;
@@ -273,8 +273,7 @@ void check_identity(const step_table& table) {
       densities += 0.5 * (theirs * theirs - mine * mine);
       size += 0.5 * (theirs * theirs + mine * mine);
     }
-    const double errors =
-        transition_scale(row) * detail::compare_outputs(o.data(), ref.data(), target.data(), n).difference;
+    const double errors = transition_scale(row) * detail::error_difference(o.data(), ref.data(), target.data(), n);
     INFO("step " << k << " of " << table.horizon());
     CHECK(std::abs(densities - errors) <= 1e-12 * size);
   }
