@@ -3,6 +3,7 @@
 
 #include <fewstep/algorithm/memory_plan.hpp>
 #include <fewstep/algorithm/part_of.hpp>
+#include <fewstep/algorithm/preference_means.hpp>
 #include <fewstep/algorithm/preference_optimization_options.hpp>
 #include <fewstep/algorithm/preference_parts.hpp>
 #include <fewstep/algorithm/preference_report.hpp>
