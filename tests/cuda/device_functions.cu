@@ -80,6 +80,11 @@ void step(fewstep::cuda_backend& backend, const Optimizer& optimizer) {
   optimizer_step(optimizer, backend, state, {}, {});
 }
 
+template <class... Links>
+void score_by(fewstep::cuda_backend& backend) {
+  (score_preferences(backend, fewstep::scored_preferences<Links>{}), ...);
+}
+
 template <class Module>
 void activate(pass_type& p) {
   typename Module::tape kept;
@@ -96,6 +101,11 @@ int main() {
   step(backend, fewstep::sgd{});
   step(backend, fewstep::adam{});
   step(backend, fewstep::adamw{});
+  score_by<fewstep::logistic_link, fewstep::hinge_link, fewstep::squared_link, fewstep::identity_link,
+           fewstep::utility_link, fewstep::odds_ratio_link, fewstep::clipped_link<fewstep::logistic_link>>(backend);
+  corrupt_examples(backend, fewstep::corrupted_examples<fewstep::epsilon_prediction>{});
+  backend.for_each(1, fewstep::detail::take_inversion_step{});
+  backend.for_each(1, fewstep::detail::inversion_targets{});
   (void)fewstep::gradient_norm(backend, vec<const float>{});
 
   fewstep::arena memory;

@@ -201,13 +201,8 @@ class corrupted_pairs {
   void check() {
     const index_t segments = options_.segments.count();
     for (index_t i = 0; i < comparisons(); ++i)
-      for (index_t f = 0; f < segments; ++f) {
-        const float label = given_[static_cast<std::size_t>(i * segments + f)];
-        expects(label == 1 || label == -1 || label == 0, [&] {
-          return message(name, ": label ", f, " of comparison ", i, " is ", label,
-                         "; it must be 1 (the first is better), -1 (the second) or 0 (a tie)");
-        });
-      }
+      for (index_t f = 0; f < segments; ++f)
+        detail::expect_label(name, given_[static_cast<std::size_t>(i * segments + f)], f, "comparison", i);
     for (int m = 0; m < members; ++m)
       for (index_t i = 0; i < comparisons(); ++i) {
         const float* x = samples(m).row(i);

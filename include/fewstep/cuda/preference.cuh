@@ -5,8 +5,10 @@
 #error "fewstep: headers that end in .cuh need nvcc; a plain C++ program includes <fewstep/fewstep.hpp>"
 #endif
 
+#include <fewstep/core/packet.hpp>
 #include <fewstep/cuda/backend.cuh>
 #include <fewstep/cuda/row_segments.cuh>
+#include <fewstep/cuda/transition.cuh>
 #include <fewstep/preference/corrupted_examples.hpp>
 #include <fewstep/preference/score_preferences.hpp>
 
@@ -26,14 +28,13 @@ struct corrupt_examples_element {
 
   [[nodiscard]] FEWSTEP_HD index_t columns() const { return (a.clean.cols() + 3) / 4; }
   FEWSTEP_HD void operator()(index_t i, index_t group) const {
-    const random_stream source{a.noise->seed, stream::preference_noise};
-    const normal_block z = source.normals(a.number(i), a.drawn_as(i), static_cast<std::uint32_t>(group));
-    const float four[4] = {z.z0, z.z1, z.z2, z.z3};
+    const float_packet four =
+        normals_at(*a.noise, stream::preference_noise, a.comparison(i), a.drawn_as(i), static_cast<int>(group));
     const float t = a.times[a.comparison(i)];
     const noise_level level = a.preconditioner.level(t);
     const output_target to = output_target::at(a.preconditioner, t);
     const float* x = a.clean_row(i);
-    for (index_t k = 0; k < 4; ++k) {
+    for (int k = 0; k < 4; ++k) {
       const index_t d = 4 * group + k;
       if (d >= a.clean.cols()) return;
       a.noised(i, d) = level.signal * x[d] + level.noise * four[k];

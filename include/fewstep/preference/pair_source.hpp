@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/error.hpp>
 #include <fewstep/core/view.hpp>
 #include <fewstep/preference/preference_source.hpp>
 
 #include <concepts>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 namespace fewstep {
 
@@ -35,6 +37,14 @@ concept judged_source = requires(S& source, std::int64_t update, matrix<float> x
 };
 
 namespace detail {
+
+/// Throws std::invalid_argument, in the name of `who`, unless the label of a segment of unit `number` is one.
+inline void expect_label(std::string_view who, float label, index_t segment, std::string_view unit, index_t number) {
+  expects(label == 1 || label == -1 || label == 0, [&] {
+    return message(who, ": label ", segment, " of ", unit, " ", number, " is ", label,
+                   "; it must be 1 (the first is better, or it is good), -1 (the second, or it is not) or 0 (a tie)");
+  });
+}
 
 template <class S, class Context>
 consteval bool require_labelled_source() {

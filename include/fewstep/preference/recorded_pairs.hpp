@@ -5,6 +5,7 @@
 #include <fewstep/core/random.hpp>
 #include <fewstep/core/sizes.hpp>
 #include <fewstep/core/view.hpp>
+#include <fewstep/preference/pair_source.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -68,13 +69,8 @@ class recorded_pairs {
       return message(name, ": there are ", labels, " labels for ", n, " pairs; give one for each segment of each pair");
     });
     segments_ = labels / n;
-    for (index_t i = 0; i < labels; ++i) {
-      const float label = records_.labels[static_cast<std::size_t>(i)];
-      expects(label == 1 || label == -1 || label == 0, [&] {
-        return message(name, ": label ", i % segments_, " of pair ", i / segments_, " is ", label,
-                       "; it must be 1 (the first is better), -1 (the second) or 0 (a tie)");
-      });
-    }
+    for (index_t i = 0; i < labels; ++i)
+      detail::expect_label(name, records_.labels[static_cast<std::size_t>(i)], i % segments_, "pair", i / segments_);
     expects(std::ranges::any_of(records_.labels, [](float label) { return label != 0; }),
             [&] { return message(name, ": all ", labels, " labels are ties, so there is nothing to learn"); });
   }
