@@ -45,7 +45,9 @@ class script {
 
  private:
   [[nodiscard]] ending in_environment(const std::vector<std::string>& command) const {
-    std::vector<std::string> all{"--unset=CI", "PATH=" + (here / "bin").string() + ":" + std::getenv("PATH")};
+    // What the tests themselves may have been started with.
+    std::vector<std::string> all{"--unset=CI", "--unset=RUN_YES",
+                                 "PATH=" + (here / "bin").string() + ":" + std::getenv("PATH")};
     all.insert(all.end(), command.begin(), command.end());
     return application(all, here.log(), 0, "/usr/bin/env").wait();
   }
