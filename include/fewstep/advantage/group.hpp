@@ -49,11 +49,12 @@ struct group_advantage {
     grouped.resize(n);
     std::iota(order.begin(), order.end(), std::int32_t{0});
     const auto prompt_of = [&](std::int32_t sample) { return prompts[static_cast<std::size_t>(sample)]; };
-    std::sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
-      return prompt_of(a) != prompt_of(b) ? prompt_of(a) < prompt_of(b) : a < b;
-    });
+    if (!std::is_sorted(prompts.begin(), prompts.end()))
+      std::sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
+        return prompt_of(a) != prompt_of(b) ? prompt_of(a) < prompt_of(b) : a < b;
+      });
     for (std::size_t i = 0; i < n; ++i) grouped[i] = rewards[static_cast<std::size_t>(order[i])];
-    const double of_batch = detail::statistics(rewards).deviation;
+    const double fixed_deviation = scale == group_scale::batch_std ? detail::statistics(rewards).deviation : 1.0;
 
     for (std::size_t first = 0, last = 0; first < n; first = last) {
       while (last < n && prompt_of(order[last]) == prompt_of(order[first])) ++last;
@@ -63,8 +64,7 @@ struct group_advantage {
                        "samples per prompt, or use prompt_buffer_advantage");
       });
       auto of_group = detail::statistics(std::span<const float>(grouped).subspan(first, last - first));
-      if (scale == group_scale::batch_std) of_group.deviation = of_batch;
-      if (scale == group_scale::none) of_group.deviation = 1.0;
+      if (scale != group_scale::group_std) of_group.deviation = fixed_deviation;
       for (std::size_t i = first; i < last; ++i)
         out[static_cast<std::size_t>(order[i])] =
             detail::standardized(grouped[i], of_group, scale == group_scale::none ? 0.0f : epsilon, clip);

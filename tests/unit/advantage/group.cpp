@@ -48,6 +48,16 @@ TEST_CASE("group_advantage divides by the batch's deviation, or by nothing") {
   }
 }
 
+TEST_CASE("group_advantage gives samples that stand prompt by prompt what it gives them elsewhere") {
+  const std::vector<float> sorted_rewards = {10.0f, 14.0f, 12.0f, 1.0f, 3.0f, 8.0f};
+  const std::vector<std::int32_t> sorted_prompts = {-4, -4, -4, 9, 9, 9};
+  const std::size_t stands_at[] = {3, 0, 4, 1, 5, 2};
+  const auto mixed = advantages_of({});
+  std::vector<float> sorted(6);
+  group_advantage{}(sorted_rewards, sorted_prompts, sorted);
+  for (std::size_t i = 0; i < rewards.size(); ++i) CHECK(sorted[stands_at[i]] == mixed[i]);
+}
+
 TEST_CASE("group_advantage clips and refuses a group of one") {
   CHECK(advantages_of({.scale = group_scale::none, .clip = 2.5f})[0] == -2.5f);
   group_advantage advantages;
