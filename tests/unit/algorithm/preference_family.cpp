@@ -175,7 +175,7 @@ TEST_CASE("Diffusion-KTO at the reference: a loss of a half, and a quarter of be
 
 // A public implementation of DenseDPO pairs a sample of the policy with one of the reference, from one start, and
 // noises both alike. While adapters do nothing the two are one sample, and its loss can never begin to move them.
-TEST_CASE("pairs whose members are one sample have no gradient at all where they are noised alike, and one where not") {
+TEST_CASE("pairs whose members are one sample have no gradient where they are noised alike, and one where not") {
   cpu_backend backend({.threads = 1});
   model_type model = make_model(0.3f), reference = make_model();
   const auto equal = [](std::int64_t update, samples a, samples b, contexts) {
@@ -191,6 +191,8 @@ TEST_CASE("pairs whose members are one sample have no gradient at all where they
     CHECK((report.margin == 0) == (sharing == noise_sharing::shared));
     return report.gradient_norm;
   };
-  CHECK(norm(noise_sharing::shared) == 0);
-  CHECK(norm(noise_sharing::own) > 0);
+  // The gradients of the members are each other's negative to the bit; their sum has the rounding of fused products.
+  const double alike = norm(noise_sharing::shared), own = norm(noise_sharing::own);
+  CHECK(own > 0);
+  CHECK(alike < 1e-5 * own);
 }
