@@ -4,7 +4,7 @@
 #   fewstep::threads     OpenMP, or one thread with FEWSTEP_NO_OPENMP=ON; or with AUTO, where there is no OpenMP
 # and ${fewstep_missing} says what it lacks. The components are fewstep::fewstep plus what some of the headers include:
 #   fewstep::io          fewstep/io, model_file           nlohmann_json
-#   fewstep::image       fewstep/image                    libjpeg, libpng
+#   fewstep::image       fewstep/image                    libjpeg, libpng; with fewstep::io, fewstep/pair_file
 #   fewstep::eigen       fewstep/eigen.hpp                Eigen 3.4 or newer
 #   fewstep::benchmark   fewstep/testing/benchmark.hpp    Google Benchmark
 #   fewstep::cuda        fewstep/cuda                     CUDA's nvcc, libraries and headers

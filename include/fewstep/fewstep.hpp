@@ -2,7 +2,8 @@
 #pragma once
 
 /// Everything that needs a C++20 compiler, OpenMP (or FEWSTEP_NO_OPENMP) and nothing else. Components of their own are
-/// fewstep/{io,model_file}/*.hpp (nlohmann_json), fewstep/image/*.hpp (libjpeg, libpng) and fewstep/eigen.hpp (Eigen).
+/// fewstep/{io,model_file}/*.hpp (nlohmann_json), fewstep/image/*.hpp (libjpeg, libpng), fewstep/pair_file/*.hpp (these
+/// three) and fewstep/eigen.hpp (Eigen).
 
 // The concepts.
 #include <fewstep/advantage/advantage.hpp>
@@ -16,6 +17,7 @@
 #include <fewstep/optimizer/optimizer.hpp>
 #include <fewstep/preference/comparison_source.hpp>
 #include <fewstep/preference/link.hpp>
+#include <fewstep/preference/pair_judge.hpp>
 #include <fewstep/preference/pair_source.hpp>
 #include <fewstep/preference/preference_source.hpp>
 #include <fewstep/preference/time_law.hpp>
@@ -50,6 +52,7 @@
 #include <fewstep/algorithm/regenerated_pairs.hpp>
 #include <fewstep/algorithm/rlcm.hpp>
 #include <fewstep/algorithm/rlcm_hybrid.hpp>
+#include <fewstep/algorithm/sampled_pairs.hpp>
 #include <fewstep/backend/cpu/backend.hpp>
 #include <fewstep/core/parameter_kind.hpp>
 #include <fewstep/generator/guided.hpp>
@@ -83,6 +86,8 @@
 #include <fewstep/optimizer/sgd.hpp>
 #include <fewstep/preference/hinge_link.hpp>
 #include <fewstep/preference/identity_link.hpp>
+#include <fewstep/preference/labelled_pairs.hpp>
+#include <fewstep/preference/mixed_pairs.hpp>
 #include <fewstep/preference/odds_ratio_link.hpp>
 #include <fewstep/preference/recorded_pairs.hpp>
 #include <fewstep/preference/squared_link.hpp>

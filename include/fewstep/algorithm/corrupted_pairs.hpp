@@ -183,14 +183,10 @@ class corrupted_pairs {
   }
   void ask(std::int64_t update) {
     const matrix<float> labels{given_.data(), {comparisons(), options_.segments.count()}};
-    if constexpr (preference_source<Source, context_type>) {
-      source_(update, samples(0), samples(1), contexts_.host());
-      std::fill(given_.begin(), given_.end(), 1.0f);
-    } else if constexpr (is_pairs) {
-      source_(update, samples(0), samples(1), contexts_.host(), labels);
-    } else {
+    if constexpr (is_pairs)
+      detail::ask_for_pairs(source_, update, samples(0), samples(1), contexts_.host(), labels);
+    else
       source_(update, samples(0), contexts_.host(), labels);
-    }
     const index_t segments = options_.segments.count();
     for (index_t i = 0; i < comparisons(); ++i)
       for (int m = 0; m < members; ++m)

@@ -5,6 +5,7 @@
 #include <fewstep/core/view.hpp>
 #include <fewstep/preference/preference_source.hpp>
 
+#include <algorithm>
 #include <concepts>
 #include <cstdint>
 #include <span>
@@ -44,6 +45,18 @@ inline void expect_label(std::string_view who, float label, index_t segment, std
     return message(who, ": label ", segment, " of ", unit, " ", number, " is ", label,
                    "; it must be 1 (the first is better, or it is good), -1 (the second, or it is not) or 0 (a tie)");
   });
+}
+
+/// The pairs of an update; those of a preference_source are labelled 1.
+template <class Source, class Context>
+void ask_for_pairs(Source& source, std::int64_t update, matrix<float> first, matrix<float> second,
+                   std::span<Context> contexts, matrix<float> labels) {
+  if constexpr (preference_source<Source, Context>) {
+    source(update, first, second, contexts);
+    std::fill(labels.begin(), labels.end(), 1.0f);
+  } else {
+    source(update, first, second, contexts, labels);
+  }
 }
 
 template <class S, class Context>

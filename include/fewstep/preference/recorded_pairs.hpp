@@ -3,12 +3,10 @@
 
 #include <fewstep/core/error.hpp>
 #include <fewstep/core/random.hpp>
-#include <fewstep/core/sizes.hpp>
 #include <fewstep/core/view.hpp>
-#include <fewstep/preference/pair_source.hpp>
+#include <fewstep/preference/pair_records.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -17,15 +15,6 @@
 #include <vector>
 
 namespace fewstep {
-
-/// Pairs that were judged before, N of them.
-template <class Context>
-struct pair_records {
-  std::vector<float> first, second;  ///< [N, D]
-  std::vector<Context> contexts;     ///< [N]
-  /// [N, F] by segment: 1 where the first is the better one, -1 where the second is, 0 for a tie. Empty: all are 1.
-  std::vector<float> labels{};
-};
 
 /// A pair_source of recorded pairs: each update draws its own, uniformly and with replacement, as a function of the
 /// seed and the update.
@@ -46,44 +35,24 @@ class recorded_pairs {
   /// are ties.
   recorded_pairs(pair_records<Context> records, index_t sample_size, std::uint64_t seed = 0)
       : records_(std::move(records)), size_(sample_size), seed_(seed) {
-    const auto n = static_cast<index_t>(records_.contexts.size());
-    expects(n > 0, "recorded_pairs: there are no pairs; give at least one");
-    expects(std::in_range<std::uint32_t>(n), [&] {
-      return message(name, ": there are ", n, " pairs, which are drawn by numbers of 32 bits; give a part of them");
-    });
-    for (const auto& [member, values] : {std::pair{"first", &records_.first}, std::pair{"second", &records_.second}}) {
-      expects(static_cast<index_t>(values->size()) == length_product(n, size_), [&] {
-        return message(name, ": `", member, "` has ", values->size(), " values, but ", n, " contexts of samples of ",
-                       size_, " values want ", n * size_);
-      });
-      const auto bad = std::ranges::find_if(*values, [](float v) { return !std::isfinite(v); });
-      expects(bad == values->end(), [&] {
-        const auto at = static_cast<index_t>(bad - values->begin());
-        return message(name, ": value ", at % size_, " of `", member, "` of pair ", at / size_, " is ", *bad,
-                       "; leave the pair out");
-      });
-    }
+    records_.expect_whole(name, size_);
     if (records_.labels.empty()) records_.labels.assign(records_.contexts.size(), 1.0f);
-    const auto labels = static_cast<index_t>(records_.labels.size());
-    expects(labels % n == 0, [&] {
-      return message(name, ": there are ", labels, " labels for ", n, " pairs; give one for each segment of each pair");
-    });
-    segments_ = labels / n;
-    for (index_t i = 0; i < labels; ++i)
-      detail::expect_label(name, records_.labels[static_cast<std::size_t>(i)], i % segments_, "pair", i / segments_);
-    expects(std::ranges::any_of(records_.labels, [](float label) { return label != 0; }),
-            [&] { return message(name, ": all ", labels, " labels are ties, so there is nothing to learn"); });
+    segments_ = records_.segments();
   }
 
-  [[nodiscard]] index_t size() const { return static_cast<index_t>(records_.contexts.size()); }
+  [[nodiscard]] index_t size() const { return records_.size(); }
   [[nodiscard]] index_t segments() const { return segments_; }
 
-  /// Throws std::invalid_argument where labels of other segments are asked for.
+  /// Throws std::invalid_argument where samples of another size or labels of other segments are asked for.
   void operator()(std::int64_t update, matrix<float> first, matrix<float> second, std::span<Context> contexts,
                   matrix<float> labels) const {
     expects(labels.cols() == segments_, [&] {
       return message(name, ": labels of ", labels.cols(), " segments are asked for, but there are ", segments_,
                      "; set options.pairs.segments to what was judged");
+    });
+    expects(first.cols() == size_, [&] {
+      return message(name, ": samples of ", first.cols(), " values are asked for, but those recorded have ", size_,
+                     "; record pairs of the model that is trained");
     });
     const random_stream random{seed_, stream::data};
     const auto n = static_cast<std::uint32_t>(size());

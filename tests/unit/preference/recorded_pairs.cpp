@@ -89,4 +89,8 @@ TEST_CASE("records that do not go together are refused, and the pair is named") 
   CHECK_THROWS_WITH(with([](records& r) { r.labels = {0, 0, 0, 0}; }), contains("all 4 labels are ties"));
   const recorded_pairs source(numbered(4), 2);
   CHECK_THROWS_WITH(drawn(source, 0, 3, 2), contains("labels of 2 segments are asked for, but there are 1"));
+  std::vector<float> values(6), labels(2);
+  std::vector<int> contexts(2);
+  CHECK_THROWS_WITH(source(0, {values.data(), {2, 3}}, {values.data(), {2, 3}}, contexts, {labels.data(), {2, 1}}),
+                    contains("samples of 3 values are asked for, but those recorded have 2"));
 }
