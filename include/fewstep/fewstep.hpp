@@ -73,6 +73,7 @@
 #include <fewstep/monitor/gradient_variance.hpp>
 #include <fewstep/monitor/held_out_samples.hpp>
 #include <fewstep/monitor/learning_curves.hpp>
+#include <fewstep/monitor/win_rate.hpp>
 #include <fewstep/objective/clipped_surrogate.hpp>
 #include <fewstep/objective/divergence_mask.hpp>
 #include <fewstep/objective/guarded_surrogate.hpp>

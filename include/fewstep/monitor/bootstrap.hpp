@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <numbers>
 #include <span>
 #include <string_view>
@@ -140,6 +141,29 @@ namespace detail {
   for (const double value : values) squares += (value - mean) * (value - mean);
   const double half =
       student_quantile(static_cast<int>(values.size()) - 1, confidence) * std::sqrt(squares / (n - 1) / n);
+  return {mean, mean - half, mean + half};
+}
+
+/// Mean of values that are alike within a cluster, such as those of one prompt, and Student's interval of it with the
+/// clusters as the independent units: the cluster-robust variance (Liang and Zeger 1986) with its factor n / (n - 1) of
+/// n clusters. cluster[i] is any number that the values of a cluster share. With as many values in each it is
+/// student_mean of the clusters' means; of a single cluster it is infinite.
+[[nodiscard]] inline mean_interval clustered_mean(std::span<const double> values, std::span<const std::int32_t> cluster,
+                                                  double confidence = 0.95) {
+  expects(!values.empty() && values.size() == cluster.size(), [&] {
+    return message("clustered_mean: ", values.size(), " values of ", cluster.size(),
+                   " clusters; give values, and the cluster of each");
+  });
+  const double mean = detail::mean_of(values);
+  std::map<std::int32_t, double> of_cluster;  // sum of what differs from the mean
+  for (std::size_t i = 0; i < values.size(); ++i) of_cluster[cluster[i]] += values[i] - mean;
+  const auto n = static_cast<double>(of_cluster.size());
+  if (of_cluster.size() == 1)
+    return {mean, -std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()};
+  double squares = 0;
+  for (const auto& [number, sum] : of_cluster) squares += sum * sum;
+  const double half = student_quantile(static_cast<int>(of_cluster.size()) - 1, confidence) *
+                      std::sqrt(squares * n / (n - 1)) / static_cast<double>(values.size());
   return {mean, mean - half, mean + half};
 }
 
