@@ -27,7 +27,7 @@ case ${1:-} in
     make_ready "fewstep_$1"
     exec "$build/fewstep_$1" "${@:2}"
     ;;
-  --peer)
+  --peer | --memory)
     # A PyTorch of the user's own is newer than the distribution's, and faster.
     python=${PYTHON:-python3}
     if ! "$python" -c "import torch" 2> /dev/null; then
@@ -35,9 +35,11 @@ case ${1:-} in
       install_packages pytorch
       python=/usr/bin/python3
     fi
-    make_ready fewstep_peer
+    program=fewstep_peer script=peer.py
+    [[ $1 == --peer ]] || program=fewstep_peer_memory script=memory.py
+    make_ready $program
     export PYTHONDONTWRITEBYTECODE=1
-    exec "$python" benchmarks/pytorch_peer/peer.py --fewstep "$build/fewstep_peer" "${@:2}"
+    exec "$python" benchmarks/pytorch_peer/$script --fewstep "$build/$program" "${@:2}"
     ;;
   --compare)
     (($# >= 2)) || die "bench --compare OTHER_BUILD [FILTER [PAIRS]]: which build?"

@@ -5,6 +5,7 @@
 // Then it serves requests from standard input, one a line, each with one line of numbers:
 //   run NAME COUNT   seconds of each of COUNT runs of a workload
 //   copy NAME        seconds of a copy that touches as many bytes; 0 where that is no measure
+#include "preference_workloads.hpp"
 #include "workloads.hpp"
 
 #include <fewstep/backend/cpu/backend.hpp>
@@ -130,6 +131,10 @@ void run_peer(const fs::path& folder, int threads) {
   optimizer_steps<cpu_backend, adamw> adamw_small(backend, 1'000'000), adamw_large(backend, 10'000'000),
       adamw_network(backend, parameters);
   auto trainer = make_trainer(backend, trained);
+  text_unet<cpu_backend> reference = make_reference(backend), by_pairs = make_model(backend),
+                         by_trajectories = make_model(backend);
+  auto denoising = make_diffusion_dpo(backend, by_pairs, reference);
+  auto comparing = make_d3po(backend, by_trajectories, reference);
   single_prediction prediction(backend);
 
   exchange<cpu_backend> to{.backend = backend, .folder = folder};
@@ -142,6 +147,9 @@ void run_peer(const fs::path& folder, int threads) {
   adam_network.write(to, "adam", model);
   adamw_network.write(to, "adamw", model);
   write_update(to, trainer, trained, texts);
+  to.add_model("reference", reference, reference.parameters());
+  write_preference_update(to, "diffusion_dpo", denoising, by_pairs, denoising.update());
+  write_preference_update(to, "d3po", comparing, by_trajectories, comparing.update(texts));
   prediction.write(to);
   to.arrays.metadata("compiler", FEWSTEP_PEER_COMPILER);
   to.arrays.metadata("flags", FEWSTEP_PEER_FLAGS);
@@ -166,6 +174,8 @@ void run_peer(const fs::path& folder, int threads) {
                   {"adamw_10M", stepped(adamw_large)},
                   {"adamw_network", stepped(adamw_network)},
                   {"update", {[&] { trainer.update(texts); }}},
+                  {"diffusion_dpo", {[&] { denoising.update(); }}},
+                  {"d3po", {[&] { comparing.update(texts); }}},
                   {"mlp", {[&] { prediction.run(); }}}});
 }
 

@@ -182,6 +182,7 @@ def print_end(differences: dict, failures: dict) -> None:
 def compare(arguments: argparse.Namespace, folder: Path) -> None:
     fewstep = fewstep_side(arguments.fewstep, folder, arguments.threads)
     import torch  # after the number of threads is set
+    from preference_workloads import PREFERENCE_WORKLOADS
     from workloads import WORKLOADS, exchange, forget_compiled
     torch.set_num_threads(arguments.threads)
     given, watch = exchange(folder), waiting(fewstep)
@@ -189,7 +190,7 @@ def compare(arguments: argparse.Namespace, folder: Path) -> None:
     print_about(about)
     if not arguments.check:
         print_head()
-    for work in WORKLOADS:
+    for work in WORKLOADS + PREFERENCE_WORKLOADS:
         if not re.search(arguments.only, f"{work.name} {work.title}"):
             continue
         torch.manual_seed(0)

@@ -73,7 +73,7 @@ class image_encoder {
   matrix<T> forward(Pass& p, images<const T> x, tape& kept) const {
     kept.blocks.resize(blocks_.size());
     kept.down.resize(down_.size());
-    images<T> h = in_.forward(p, pixel_unshuffle<T>(p, x, options_.patch), kept.in);
+    images<T> h = in_.forward(p, pixel_unshuffle<T>(p, x, options_.patch, p.weight_inputs()), kept.in);
     std::size_t next = 0;
     for (std::size_t i = 0; i <= down_.size(); ++i) {
       for (index_t b = 0; b < options_.blocks; ++b, ++next) h = blocks_[next].forward(p, h, kept.blocks[next]);

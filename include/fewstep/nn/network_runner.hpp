@@ -103,9 +103,10 @@ class network_runner : public network_parameters<Backend, Network> {
   void forward(Backend& backend, const rows_type& rows, matrix<float> y, workspace_type& w) const {
     w.expect_room(this->name(), "forward", rows.rows());
     const network_arrays<float> arrays = this->arrays(backend, false);
-    backend.parallel_for(parts_of(rows.rows(), groups_.rows), [&](auto& executor, int, index_t group) {
-      arena memory = w.activations(group);
-      evaluate(executor, arrays, part(rows, group, groups_.rows), part(y, group, groups_.rows), memory, w.tape(group));
+    backend.parallel_for(parts_of(rows.rows(), groups_.rows), [&](auto& executor, int thread, index_t group) {
+      arena memory = w.activations(group), passing = w.temporaries(thread);
+      evaluate(executor, arrays, part(rows, group, groups_.rows), part(y, group, groups_.rows), memory, w.tape(group),
+               this->lora() ? &passing : nullptr);
     });
   }
 
@@ -150,8 +151,8 @@ class network_runner : public network_parameters<Backend, Network> {
 
   template <class Executor>
   void evaluate(Executor& executor, const network_arrays<float>& arrays, const rows_type& rows, matrix<float> y,
-                arena& memory, tape& kept) const {
-    pass<float, Executor> p{executor, arrays, memory};
+                arena& memory, tape& kept, arena* passing = nullptr) const {
+    pass<float, Executor> p{executor, arrays, memory, passing};
     executor.for_each(y.size(), detail::copy<float>{this->network().forward(p, rows, kept).data, y.data});
   }
   template <class Executor, class Part, class Sink>
@@ -162,27 +163,28 @@ class network_runner : public network_parameters<Backend, Network> {
   }
 
   struct needed {
-    std::size_t forward, backward;
+    std::size_t forward, passing, backward;
   };
-  /// Dry run: the bytes that so many rows take on their way through the network, and back with their gradients.
+  /// Dry run: the bytes that so many rows take on their way through the network, of which those `passing` are not kept
+  /// for the way back, and there with their gradients.
   [[nodiscard]] needed measure(index_t count, tape& kept) const {
     dry_executor executor;
-    arena activations, temporaries;
-    pass<float, dry_executor> forward_pass{executor, {}, activations};
+    arena activations, passing, temporaries;
+    pass<float, dry_executor> forward_pass{executor, {}, activations, this->lora() ? &passing : nullptr};
     this->network().forward(forward_pass, this->network().dry_rows(count), kept);
     // Somewhere to write parameter gradients to, which a dry run does not do: paths without them take no more memory.
     float trains = 0;
     pass<float, dry_executor> backward_pass{executor, {.parameter_gradients = &trains}, temporaries};
     const matrix<float> gy = temporaries.template allocate<float, 2>({count, this->network().outputs()});
     this->network().backward(backward_pass, gy, kept);
-    return {activations.peak(), temporaries.peak()};
+    return {(saturated_size(activations.peak()) + passing.peak()).value(), passing.peak(), temporaries.peak()};
   }
   /// Any number of rows may be predicted, whatever `rows` is.
   [[nodiscard]] typename workspace_type::plan plan(index_t rows, tape& ready, bool with_gradient) const {
     const needed kept = measure(std::clamp<index_t>(rows, 1, groups_.rows), ready), most = measure(groups_.rows, ready);
     return {.rows = rows,
             .units = parts_of(rows, groups_.rows),
-            .activation_bytes = kept.forward,
+            .activation_bytes = kept.forward - kept.passing,
             .temporary_bytes = with_gradient ? (saturated_size(most.forward) + most.backward).value()
                                              : std::max(most.forward, kept.backward),
             .gradients = rows > 0 ? this->layout().size() : 0};

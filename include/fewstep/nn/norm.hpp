@@ -35,7 +35,12 @@ class group_norm {
 
   template <class Pass>
   images<T> forward(Pass& p, images<const T> x, tape& kept, const T* scale_shift = nullptr) const {
-    images<T> y = p.memory.template allocate<T, 4>(x.extents);
+    return forward(p, x, kept, scale_shift, p.memory);
+  }
+  /// The result from an arena of one's own.
+  template <class Pass>
+  images<T> forward(Pass& p, images<const T> x, tape& kept, const T* scale_shift, arena& result) const {
+    images<T> y = result.template allocate<T, 4>(x.extents);
     kept = {x, scale_shift, p.memory.template allocate<norm_statistics<T>>(x.extent(0) * groups_)};
     group_norm_forward(p.executor, shape(x), x.data, p.parameter(gamma_), p.parameter(beta_), scale_shift,
                        kept.statistics, y.data);

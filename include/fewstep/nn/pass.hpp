@@ -30,13 +30,17 @@ struct network_arrays {
 /// Modules are structs with
 ///   y  = forward(pass, x, tape)    keeps in `tape`, a struct of the module, what its backward needs;
 ///   gx = backward(pass, gy, tape)  adds parameter gradients and returns the gradient of x.
-/// Results live in the pass's arena; nothing is freed before the arena is rewound.
+/// Results live in the pass's arena; nothing is freed before the arena is rewound. What backward reads for nothing but
+/// the gradients of parameters lives in weight_inputs(), and is not kept where these are frozen.
 template <class T, class Executor>
 struct pass {
   Executor& executor;
   network_arrays<T> arrays;
   arena& memory;
+  arena* passing = nullptr;  ///< of a forward pass with frozen parameters: memory that lasts until its end
 
+  /// Memory of inputs that a layer's backward reads for the gradients of its parameters only.
+  [[nodiscard]] arena& weight_inputs() const { return passing == nullptr ? memory : *passing; }
   [[nodiscard]] const T* parameter(index_t offset) const { return at(arrays.parameters, offset); }
   [[nodiscard]] const T* adapter(index_t offset) const { return at(arrays.adapters, offset); }
   [[nodiscard]] T* gradient(index_t offset) const { return at(arrays.parameter_gradients, offset); }

@@ -28,9 +28,9 @@ class preactivation_block {
 
   template <class Pass>
   images<T> forward(Pass& p, images<const T> x, tape& kept) const {
-    const images<T> h1 = norm1_.forward(p, x, kept.norm1);
+    const images<T> h1 = norm1_.forward(p, x, kept.norm1, nullptr, p.weight_inputs());
     const images<T> h2 = conv1_.forward(p, h1, kept.conv1);
-    const images<T> h3 = norm2_.forward(p, h2, kept.norm2);
+    const images<T> h3 = norm2_.forward(p, h2, kept.norm2, nullptr, p.weight_inputs());
     return conv2_.forward(p, h3, kept.conv2, x.data);
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/core/arena.hpp>
 #include <fewstep/core/element_kernels.hpp>
 #include <fewstep/nn/conv2d.hpp>
 #include <fewstep/nn/pass.hpp>
@@ -114,11 +115,15 @@ struct copy_channels {
 
 /// x[N, H r, W r, C] to y[N, H, W, C r^2].
 template <class T, class Pass>
-images<T> pixel_unshuffle(Pass& p, images<const T> x, index_t factor) {
+images<T> pixel_unshuffle(Pass& p, images<const T> x, index_t factor, arena& result) {
   const index_t n = x.extent(0), h = x.extent(1) / factor, w = x.extent(2) / factor, c = x.extent(3);
-  images<T> y = p.memory.template allocate<T, 4>({n, h, w, c * factor * factor});
+  images<T> y = result.template allocate<T, 4>({n, h, w, c * factor * factor});
   p.executor.for_each(n * h * w, detail::pixel_rearrange<T>{x.data, y.data, h, w, c, factor, true});
   return y;
+}
+template <class T, class Pass>
+images<T> pixel_unshuffle(Pass& p, images<const T> x, index_t factor) {
+  return pixel_unshuffle<T>(p, x, factor, p.memory);
 }
 
 /// x[N, H, W, C r^2] to y[N, H r, W r, C]; also the gradient of pixel_unshuffle.
@@ -132,11 +137,15 @@ images<T> pixel_shuffle(Pass& p, images<const T> x, index_t factor) {
 
 /// Nearest-neighbour up-sampling by 2: x[N,H,W,C] to y[N,2H,2W,C].
 template <class T, class Pass>
-images<T> upsample_nearest(Pass& p, images<const T> x) {
+images<T> upsample_nearest(Pass& p, images<const T> x, arena& result) {
   const index_t n = x.extent(0), h = x.extent(1), w = x.extent(2), c = x.extent(3);
-  images<T> y = p.memory.template allocate<T, 4>({n, 2 * h, 2 * w, c});
+  images<T> y = result.template allocate<T, 4>({n, 2 * h, 2 * w, c});
   p.executor.for_each(n * h * w, detail::repeat_pixels<T>{x.data, y.data, h, w, c});
   return y;
+}
+template <class T, class Pass>
+images<T> upsample_nearest(Pass& p, images<const T> x) {
+  return upsample_nearest<T>(p, x, p.memory);
 }
 
 /// Gradient of upsample_nearest: gy[N,2H,2W,C] to gx[N,H,W,C].

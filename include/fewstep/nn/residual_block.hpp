@@ -45,10 +45,10 @@ class residual_block {
 
   template <class Pass>
   images<T> forward(Pass& p, images<const T> x, matrix<const T> condition, tape& kept) const {
-    const images<T> h1 = norm1_.forward(p, x, kept.norm1);
+    const images<T> h1 = norm1_.forward(p, x, kept.norm1, nullptr, p.weight_inputs());
     const images<T> h2 = conv1_.forward(p, h1, kept.conv1);
     const matrix<T> scale_shift = condition_.forward(p, condition, kept.condition);
-    const images<T> h3 = norm2_.forward(p, h2, kept.norm2, scale_shift.data);
+    const images<T> h3 = norm2_.forward(p, h2, kept.norm2, scale_shift.data, p.weight_inputs());
     const T* residual = skip_ ? skip_->forward(p, pixels(x), kept.skip).data : x.data;
     return conv2_.forward(p, h3, kept.conv2, residual);
   }

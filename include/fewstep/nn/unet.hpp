@@ -106,7 +106,7 @@ class unet {
   template <class Pass>
   images<T> forward(Pass& p, images<const T> x, matrix<const T> condition, tape& kept) const {
     prepare(kept);
-    images<T> h = in_.forward(p, pixel_unshuffle<T>(p, x, options_.patch), kept.in);
+    images<T> h = in_.forward(p, pixel_unshuffle<T>(p, x, options_.patch, p.weight_inputs()), kept.in);
     for (std::size_t i = 0; i < levels_.size(); ++i) {
       for (std::size_t b = 0; b < levels_[i].encoder.size(); ++b)
         h = levels_[i].encoder[b].forward(p, h, condition, kept.levels[i].encoder[b]);
@@ -118,12 +118,12 @@ class unet {
       if (b == 0 && options_.heads > 0) h = attention_.forward(p, h, kept.attention);
     }
     for (std::size_t i = levels_.size(); i-- > 0;) {
-      h = levels_[i].up.forward(p, upsample_nearest<T>(p, h), kept.levels[i].up);
+      h = levels_[i].up.forward(p, upsample_nearest<T>(p, h, p.weight_inputs()), kept.levels[i].up);
       h = concatenate<T>(p, h, kept.kept[i]);
       for (std::size_t b = 0; b < levels_[i].decoder.size(); ++b)
         h = levels_[i].decoder[b].forward(p, h, condition, kept.levels[i].decoder[b]);
     }
-    h = norm_.forward(p, h, kept.norm);
+    h = norm_.forward(p, h, kept.norm, nullptr, p.weight_inputs());
     return pixel_shuffle<T>(p, out_.forward(p, h, kept.out), options_.patch);
   }
 
