@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "archetype/comparison_source.hpp"
 #include "archetype/preference_link.hpp"
+#include "archetype/preference_source.hpp"
 #include "compile_fail/compose.hpp"
 
 using fewstep::cpu_backend;
@@ -38,3 +39,20 @@ using with_a_reference =
 using without_optimizer = trainer<source, fewstep::not_given>;  // error: there is no optimizer
 
 }  // namespace of_parts
+
+namespace of_update {
+
+using sampled = trainer<fewstep::trajectory_pairs<cpu_backend, model, compose::judge>, fewstep::sgd>;
+using of_its_own = trainer<
+    fewstep::corrupted_pairs<cpu_backend, model, preference_source_archetype::archetype<int>, fewstep::uniform_times>,
+    fewstep::sgd>;
+
+void complete(sampled& t, of_its_own& u, std::span<const std::int32_t> prompts) { t.update(prompts), u.update(); }
+void without_prompts(sampled& t) {
+  t.update();  // error: its source samples for prompts; call update.contexts
+}
+void with_prompts(of_its_own& t, std::span<const std::int32_t> prompts) {
+  t.update(prompts);  // error: its source has comparisons of its own; call update.
+}
+
+}  // namespace of_update

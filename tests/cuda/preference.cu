@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 using namespace fewstep;
@@ -146,7 +147,41 @@ std::vector<float> d3po_history(Backend& backend) {
                  std::vector<std::int32_t>{0, 1, 2});
 }
 
+/// Recorded pairs by the utility link, whose losses begin at a half and read the mean of a batch.
+template <class Backend>
+std::vector<float> recorded_history(Backend& backend) {
+  auto model = make_model(backend), copy = make_model(backend);
+  pair_records<std::int32_t> records{normals<float>(45, 3, 0.3, 0.5),
+                                     normals<float>(45, 4, 0.3, -0.5),
+                                     {0, 1, 2, 0, 1, 2, 0, 1, 2},
+                                     {1, -1, 0, 1, 1, 0, -1, 1, 1}};
+  auto trainer = diffusion_dpo(backend, model, recorded_pairs(std::move(records), 5, 6),
+                               preference_parts{.optimizer = adam{.learning_rate = 1e-2f},
+                                                .reference = frozen_reference(copy),
+                                                .link = utility_link{.beta = 5}},
+                               {.pairs = {.comparisons = 37}});
+  std::vector<float> figures;
+  for (int k = 0; k < 3; ++k) {
+    const preference_report r = trainer.update();
+    CHECK(r.gradient_norm > 0);
+    for (const double figure : {r.loss, r.ties, r.winner_log_ratio, r.loser_log_ratio})
+      figures.push_back(static_cast<float>(figure));
+  }
+  const auto p = to_host(backend, model.parameters().data, model.parameters().size());
+  figures.insert(figures.end(), p.begin(), p.end());
+  return figures;
+}
+
 }  // namespace
+
+TEMPLATE_LIST_TEST_CASE("recorded pairs are learned from on a device as on the CPU, by the utility link", "[cuda]",
+                        devices) {
+  cpu_backend cpu({.threads = 1});
+  TestType recorded({.graphs = true}), piece_by_piece({.graphs = false});
+  const auto on_device = recorded_history(recorded);
+  CHECK(relative_error(on_device, recorded_history(cpu)) < 1e-4);
+  CHECK(same_bits(on_device, recorded_history(piece_by_piece)));
+}
 
 TEMPLATE_LIST_TEST_CASE("Diffusion-DPO trains on a device as on the CPU", "[cuda]", devices) {
   cpu_backend cpu({.threads = 1});

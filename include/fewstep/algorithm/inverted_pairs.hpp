@@ -81,9 +81,11 @@ class inverted_pairs : public corrupted_pairs<Backend, Generator, Source, Times>
   }
   void prepare(Backend& backend, Generator& model, index_t rows_at_once) {
     base::prepare(backend, model, 0);
+    const frozen_reference<Inverter> inverter(*inverter_);
+    inverter.expect_same_samples(model, name);
     const float least = detail::least_time(model.preconditioner()), most = model.preconditioner().max_time();
     for (const float share : {0.0f, 0.5f, 1.0f})
-      frozen_reference<Inverter>(*inverter_).expect_same_output(model, least + share * (most - least), name);
+      inverter.expect_same_output(model, least + share * (most - least), name);
     places_.upload(backend);
     states_ = {backend, {rows_at_once, this->size()}};
     outputs_ = {backend, {rows_at_once, this->size()}};

@@ -100,11 +100,17 @@ class preference_optimization {
 
   /// One update on comparisons that the source has.
   report update() {
-    return learn([&] { source_.collect(backend_, model_, {options_.training.seed, index()}); });
+    if constexpr (detail::require_own_comparisons<Source, Backend, Generator>())
+      return learn([&] { source_.collect(backend_, model_, {options_.training.seed, index()}); });
+    else
+      return {};
   }
   /// One update on comparisons that the source makes of the model's own samples for prompts drawn from `contexts`.
   report update(std::span<const context_type> contexts) {
-    return learn([&] { source_.collect(backend_, model_, {options_.training.seed, index()}, contexts); });
+    if constexpr (detail::require_comparisons_of_prompts<Source, Backend, Generator>())
+      return learn([&] { source_.collect(backend_, model_, {options_.training.seed, index()}, contexts); });
+    else
+      return {};
   }
   report update(std::initializer_list<context_type> contexts) {
     return update(std::span(contexts.begin(), contexts.size()));

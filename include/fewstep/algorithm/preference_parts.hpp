@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fewstep/algorithm/experience_options.hpp>
 #include <fewstep/algorithm/not_given.hpp>
 #include <fewstep/backend/backend.hpp>
 #include <fewstep/core/view.hpp>
@@ -11,6 +12,7 @@
 #include <fewstep/regularizer/frozen_reference.hpp>
 
 #include <concepts>
+#include <span>
 #include <type_traits>
 #include <utility>
 
@@ -58,6 +60,26 @@ template <class R, class Backend, class Generator>
 concept is_reference = requires(R& r, Backend& backend, batch<typename Generator::context_type> rows, matrix<float> o) {
   requires !R::exists || requires { r.output(backend, rows, o); };
 };
+
+/// Whether a source of comparisons has its own; where it does not, the compiler says what to call.
+template <class S, class Backend, class Generator>
+consteval bool require_own_comparisons() {
+  constexpr bool collects = requires(S & s, Backend & backend, Generator & model, experience_key key) {
+    s.collect(backend, model, key);
+  };
+  static_assert(collects, "fewstep::preference_optimization: its source samples for prompts; call update(contexts)");
+  return collects;
+}
+/// Whether it makes them of samples for prompts that it is given.
+template <class S, class Backend, class Generator>
+consteval bool require_comparisons_of_prompts() {
+  constexpr bool collects = requires(S & s, Backend & backend, Generator & model, experience_key key,
+                                     std::span<const typename Generator::context_type> contexts) {
+    s.collect(backend, model, key, contexts);
+  };
+  static_assert(collects, "fewstep::preference_optimization: its source has comparisons of its own; call update()");
+  return collects;
+}
 
 /// Whether the parts model their concepts; where one does not, the compiler says what is missing.
 template <class Backend, class Generator, class Parts>

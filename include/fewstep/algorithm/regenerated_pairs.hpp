@@ -96,12 +96,16 @@ class regenerated_pairs {
     return steps - std::clamp(taken, 1, steps);
   }
 
-  /// Throws std::invalid_argument unless as many pairs are asked for as are made at a time.
+  /// Throws std::invalid_argument unless as many pairs of the model's samples are asked for as are made at a time.
   void operator()(std::int64_t update, matrix<float> first, matrix<float> second, std::span<context_type> contexts,
                   matrix<float> labels) {
     const index_t p = options_.pairs, size = path_.dimension();
     expects(first.rows() == p, [&] {
       return message(name, ": ", first.rows(), " pairs are asked for, but pairs is ", p, "; set one to the other");
+    });
+    expects(first.cols() == size, [&] {
+      return message(name, ": samples of ", first.cols(), " values are asked for, but those of the model are of ", size,
+                     "; regenerate by a model of the same samples");
     });
     data_(update, first, contexts);
     make(update, first, contexts);

@@ -57,6 +57,11 @@ class frozen_reference {
                      "; give a second generator with a copy of the parameters before training, or base() of one with "
                      "adapters");
     });
+    expect_same_samples(model, who);
+  }
+  /// Throws std::invalid_argument if its samples have another size than those of the model.
+  template <class Model>
+  void expect_same_samples(Model& model, std::string_view who) const {
     expects(reference_->sample_size() == model.sample_size(), [&] {
       return message(who, ": the reference has samples of ", reference_->sample_size(), " values, the model of ",
                      model.sample_size(), "; use a copy of the model before training");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/arrays.hpp"
+#include "support/temporary_directory.hpp"
 #include "test.hpp"
 
 #include <fewstep/algorithm/ddim_inpo.hpp>
@@ -7,7 +8,9 @@
 #include <fewstep/generator/edm.hpp>
 #include <fewstep/generator/epsilon_prediction.hpp>
 #include <fewstep/generator/flow_matching.hpp>
+#include <fewstep/generator/guided.hpp>
 #include <fewstep/generator/mlp_generator.hpp>
+#include <fewstep/io/checkpoint.hpp>
 #include <fewstep/optimizer/sgd.hpp>
 
 #include <cmath>
@@ -143,4 +146,26 @@ TEST_CASE("DDIM-InPO: at the reference margins are exactly 0, in every micro-bat
       if (expected.empty()) expected = gradient;
       CHECK(same_bits(gradient, expected));
     }
+}
+
+TEST_CASE("an inverter of other samples is refused, and a resumed run has the inverter that it had") {
+  const temporary_directory folder;
+  cpu_backend backend({.threads = 1});
+  using small_model = mlp_generator<cpu_backend>;
+  small_model model(backend, {}), base(backend, {}), larger(backend, {.network = {.dimension = 3}});
+  const preference_parts parts{.optimizer = sgd{}, .reference = frozen_reference(base)};
+  const auto with = [&](auto& inverter, int steps) {
+    return ddim_inpo(backend, model, inverter, opposite_pairs{}, parts,
+                     {.pairs = {.steps = steps, .pairs = {.comparisons = 2}}});
+  };
+  CHECK_THROWS_WITH(with(larger, 2), contains("inverted_pairs: the reference has samples of 3 values, the model of 2"));
+  auto twice = guided(backend, base, {.scale = 2}), thrice = guided(backend, base, {.scale = 3});
+  auto trainer = with(twice, 2);
+  save_checkpoint(folder / "run", trainer);
+  CHECK_NOTHROW(load_checkpoint(folder / "run", trainer));
+  auto of_another = with(thrice, 2), in_more_steps = with(twice, 3);
+  auto plain = with(base, 2);
+  CHECK_THROWS_WITH(load_checkpoint(folder / "run", of_another), contains("inverter.scale = 2, but this run has 3"));
+  CHECK_THROWS_WITH(load_checkpoint(folder / "run", in_more_steps), contains("steps = 2, but this run has 3"));
+  CHECK_THROWS_WITH(load_checkpoint(folder / "run", plain), contains("inverter"));
 }

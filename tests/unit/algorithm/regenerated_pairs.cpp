@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/arrays.hpp"
+#include "support/temporary_directory.hpp"
 #include "test.hpp"
 
 #include <fewstep/algorithm/dense_dpo.hpp>
+#include <fewstep/algorithm/diffusion_dpo.hpp>
 #include <fewstep/algorithm/regenerated_pairs.hpp>
 #include <fewstep/backend/cpu/backend.hpp>
 #include <fewstep/generator/flow_matching.hpp>
+#include <fewstep/generator/guided.hpp>
+#include <fewstep/generator/mlp_generator.hpp>
+#include <fewstep/io/checkpoint.hpp>
 #include <fewstep/optimizer/sgd.hpp>
 
 #include <cmath>
@@ -131,4 +136,29 @@ TEST_CASE("levels are drawn for each pair, both members have the same, and pairs
       contains("8 pairs are asked for, but pairs is 64"));
   CHECK_THROWS_WITH(regenerated_pairs(backend, model, standard_normal, first_is_better, {.least = 0.9f, .most = 0.8f}),
                     contains("least is 0.9 and most 0.8"));
+}
+
+TEST_CASE("a resumed run has the model that regenerates pairs that it had, and one of other samples is refused") {
+  const temporary_directory folder;
+  cpu_backend backend({.threads = 1});
+  using small_model = mlp_generator<cpu_backend>;
+  small_model model(backend, {}), base(backend, {}), larger(backend, {.network = {.dimension = 3}});
+  const auto with = [&](auto& regenerating, float least) {
+    return diffusion_dpo(backend, model,
+                         regenerated_pairs(backend, regenerating, standard_normal, first_is_better,
+                                           {.pairs = 2, .steps = 2, .least = least}),
+                         preference_parts{.optimizer = sgd{}, .reference = frozen_reference(base)},
+                         {.pairs = {.comparisons = 2}});
+  };
+  CHECK_THROWS_WITH(with(larger, 0.5f).update(), contains("samples of 2 values are asked for, but those of the model"));
+  auto twice = guided(backend, base, {.scale = 2}), thrice = guided(backend, base, {.scale = 3});
+  auto trainer = with(twice, 0.5f);
+  trainer.update();
+  save_checkpoint(folder / "run", trainer);
+  CHECK_NOTHROW(load_checkpoint(folder / "run", trainer));
+  auto of_another = with(thrice, 0.5f), from_others = with(twice, 0.6f);
+  auto plain = with(base, 0.5f);
+  CHECK_THROWS_WITH(load_checkpoint(folder / "run", of_another), contains("model.scale = 2, but this run has 3"));
+  CHECK_THROWS_WITH(load_checkpoint(folder / "run", from_others), contains("least = 0.5, but this run has 0.6"));
+  CHECK_THROWS_WITH(load_checkpoint(folder / "run", plain), contains("source.model"));
 }
