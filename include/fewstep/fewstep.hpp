@@ -48,11 +48,13 @@
 #include <fewstep/algorithm/grpo.hpp>
 #include <fewstep/algorithm/policy_gradient.hpp>
 #include <fewstep/algorithm/preference_optimization.hpp>
+#include <fewstep/algorithm/pso.hpp>
 #include <fewstep/algorithm/rebel.hpp>
 #include <fewstep/algorithm/regenerated_pairs.hpp>
 #include <fewstep/algorithm/rlcm.hpp>
 #include <fewstep/algorithm/rlcm_hybrid.hpp>
 #include <fewstep/algorithm/sampled_pairs.hpp>
+#include <fewstep/algorithm/spo.hpp>
 #include <fewstep/backend/cpu/backend.hpp>
 #include <fewstep/core/parameter_kind.hpp>
 #include <fewstep/generator/guided.hpp>
@@ -90,6 +92,7 @@
 #include <fewstep/preference/labelled_pairs.hpp>
 #include <fewstep/preference/mixed_pairs.hpp>
 #include <fewstep/preference/odds_ratio_link.hpp>
+#include <fewstep/preference/pareto_rewards.hpp>
 #include <fewstep/preference/recorded_pairs.hpp>
 #include <fewstep/preference/squared_link.hpp>
 #include <fewstep/preference/utility_link.hpp>

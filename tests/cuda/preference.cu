@@ -101,6 +101,13 @@ struct first_value {
   }
 };
 
+struct next_value {
+  template <class Context>
+  float operator()(int, vec<const float>, vec<const float> next, const Context&) const {
+    return 3 * next[0];
+  }
+};
+
 template <class Backend>
 mlp_generator<Backend> make_model(Backend& backend) {
   return {backend, {.network = {.dimension = 5, .classes = 3, .hidden = {16, 24}}, .seed = 1}};
@@ -145,6 +152,31 @@ std::vector<float> d3po_history(Backend& backend) {
                       {.pairs = {.horizon = 3, .batch = {.prompts = 4, .samples_per_prompt = 3}},
                        .update = {.optimizer_steps = 1}}),
                  std::vector<std::int32_t>{0, 1, 2});
+}
+
+template <class Backend>
+std::vector<float> spo_history(Backend& backend) {
+  auto model = make_model(backend), copy = make_model(backend);
+  return history(backend, model,
+                 spo(backend, model, per_step{next_value{}},
+                     preference_parts{.optimizer = adam{.learning_rate = 1e-2f}, .reference = frozen_reference(copy)},
+                     {.pairs = {.prompts = 5, .horizon = 6, .first_compared = 2, .least_gap = 0.1f},
+                      .update = {.optimizer_steps = 1}}),
+                 std::vector<std::int32_t>{0, 1, 2});
+}
+
+/// Pairs that the model samples and a reward labels.
+template <class Backend>
+std::vector<float> labelled_history(Backend& backend) {
+  auto model = make_model(backend), copy = make_model(backend);
+  return history(
+      backend, model,
+      diffusion_dpo(backend, model,
+                    labelled_pairs(sampled_pairs(backend, model, consistency_sampler{},
+                                                 std::vector<std::int32_t>{0, 1, 2}, {.pairs = 20}),
+                                   reward_judge(per_sample(first_value{}))),
+                    preference_parts{.optimizer = adam{.learning_rate = 1e-2f}, .reference = frozen_reference(copy)},
+                    {.pairs = {.comparisons = 20}}));
 }
 
 /// Recorded pairs by the utility link, whose losses begin at a half and read the mean of a batch.
@@ -197,4 +229,20 @@ TEMPLATE_LIST_TEST_CASE("D3PO trains on a device as on the CPU", "[cuda]", devic
   const auto on_device = d3po_history(recorded);
   CHECK(relative_error(on_device, d3po_history(cpu)) < 1e-4);
   CHECK(same_bits(on_device, d3po_history(piece_by_piece)));
+}
+
+TEMPLATE_LIST_TEST_CASE("SPO trains on a device as on the CPU", "[cuda]", devices) {
+  cpu_backend cpu({.threads = 1});
+  TestType recorded({.graphs = true}), piece_by_piece({.graphs = false});
+  const auto on_device = spo_history(recorded);
+  CHECK(relative_error(on_device, spo_history(cpu)) < 1e-4);
+  CHECK(same_bits(on_device, spo_history(piece_by_piece)));
+}
+
+TEMPLATE_LIST_TEST_CASE("pairs are sampled and labelled on a device as on the CPU", "[cuda]", devices) {
+  cpu_backend cpu({.threads = 1});
+  TestType recorded({.graphs = true}), piece_by_piece({.graphs = false});
+  const auto on_device = labelled_history(recorded);
+  CHECK(relative_error(on_device, labelled_history(cpu)) < 1e-4);
+  CHECK(same_bits(on_device, labelled_history(piece_by_piece)));
 }

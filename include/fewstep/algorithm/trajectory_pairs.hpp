@@ -24,6 +24,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <span>
 #include <string_view>
@@ -55,8 +56,8 @@ struct trajectory_pairs_options {
 
 /// Comparisons of the model's own trajectories: for prompts that are drawn, samples from a shared initial state are
 /// rated, and every two of a prompt are a pair, of which the one with the higher reward is preferred at each of its
-/// trained steps. The reward counts by its order only. Source: Yang et al. 2023, D3PO, arXiv:2311.13231, equation 14
-/// and section 5.2.
+/// trained steps. The reward counts by its order only; of pareto_rewards, by theirs. Source: Yang et al. 2023, D3PO,
+/// arXiv:2311.13231, equation 14 and section 5.2.
 ///
 ///   preference_optimization trainer(backend, model, trajectory_pairs(backend, model, reward, ddim_sampler{}), parts);
 ///   trainer.update(contexts);
@@ -206,6 +207,8 @@ class trajectory_pairs {
   [[nodiscard]] float label_of(index_t first, index_t second) const {
     const auto& path = experience_.path();
     if (path.is_left_out(first) || path.is_left_out(second)) return 0;
+    if constexpr (requires(std::unwrap_reference_t<Reward> & r) { r.label(first, second, options_.tie); })
+      return static_cast<const std::unwrap_reference_t<Reward>&>(reward_).label(first, second, options_.tie);
     const std::span<const float> rewards = experience_.rewards();
     const float more = rewards[static_cast<std::size_t>(first)] - rewards[static_cast<std::size_t>(second)];
     return std::abs(more) <= options_.tie ? 0.0f : more > 0 ? 1.0f : -1.0f;
