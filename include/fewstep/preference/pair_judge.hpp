@@ -82,19 +82,18 @@ class reward_judge {
     detail::expect_one_segment(name, labels);
     const std::size_t pairs = contexts.size();
     constexpr std::size_t count = sizeof...(Rewards);
-    std::array<std::vector<float>, 2> all;  // [rewards, pairs] of each member
     for (std::size_t m = 0; m < 2; ++m) {
-      all[m].resize(count * pairs);
+      values_[m].resize(count * pairs);
       std::size_t k = 0;
       const auto rate = [&](auto& each) {
-        each(m == 0 ? first : second, contexts, std::span(all[m]).subspan(k++ * pairs, pairs));
+        each(m == 0 ? first : second, contexts, std::span(values_[m]).subspan(k++ * pairs, pairs));
       };
       std::apply([&](auto&... each) { (rate(each), ...); }, rewards_);
     }
     for (std::size_t i = 0; i < pairs; ++i) {
       std::array<std::array<float, count>, 2> of_pair;
       for (std::size_t m = 0; m < 2; ++m)
-        for (std::size_t k = 0; k < count; ++k) of_pair[m][k] = all[m][k * pairs + i];
+        for (std::size_t k = 0; k < count; ++k) of_pair[m][k] = values_[m][k * pairs + i];
       try {
         labels(static_cast<index_t>(i), 0) = pareto_label(of_pair[0], of_pair[1], options_.tie);
       } catch (const std::exception& error) {
@@ -112,6 +111,7 @@ class reward_judge {
  private:
   reward_judge_options options_;
   std::tuple<Rewards...> rewards_;
+  std::array<std::vector<float>, 2> values_;  // [rewards, pairs] of each member
 };
 template <class... Rewards>
 reward_judge(reward_judge_options, Rewards...) -> reward_judge<Rewards...>;

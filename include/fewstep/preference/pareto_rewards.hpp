@@ -41,13 +41,13 @@ class pareto_rewards {
   requires(reward<Rewards, Context>&&...) void operator()(matrix<const float> samples,
                                                           std::span<const Context> contexts, std::span<float> out) {
     const std::size_t n = out.size();
-    std::vector<float> of_all(n);
+    of_one_.resize(n);
     values_.resize(n * sizeof...(Rewards));
     std::fill(out.begin(), out.end(), 0.0f);
     std::size_t k = 0;
     const auto rate = [&](auto& each) {
-      each(samples, contexts, std::span(of_all));
-      for (std::size_t i = 0; i < n; ++i) out[i] += values_[i * sizeof...(Rewards) + k] = of_all[i];
+      each(samples, contexts, std::span(of_one_));
+      for (std::size_t i = 0; i < n; ++i) out[i] += values_[i * sizeof...(Rewards) + k] = of_one_[i];
       ++k;
     };
     std::apply([&](auto&... each) { (rate(each), ...); }, rewards_);
@@ -66,6 +66,7 @@ class pareto_rewards {
 
   std::tuple<Rewards...> rewards_;
   std::vector<float> values_;  // [samples, rewards]
+  std::vector<float> of_one_;
 };
 
 }  // namespace fewstep

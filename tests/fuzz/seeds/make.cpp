@@ -4,6 +4,7 @@
 #include "../tiny_models.hpp"
 
 #include <fewstep/io/checkpoint.hpp>
+#include <fewstep/pair_file/latent_pairs.hpp>
 
 #include <cstddef>
 #include <cstdio>
@@ -41,6 +42,15 @@ void write_safetensors(const fs::path& folder) {
   file.metadata("key", "value");
   file.write(folder / "types");
   copy_unchecked(folder / "types");
+}
+
+void write_latent_pairs(const fs::path& folder) {
+  const std::vector<float> first(12, 1.0f), second(12, -1.0f);
+  fewstep::save_latent_pairs(folder / "prompts", fewstep::pair_records<std::string>{first, second, {"a", "", "b c"}},
+                             {2, 2});
+  fewstep::save_latent_pairs(folder / "numbers",
+                             fewstep::pair_records<std::int32_t>{first, second, {1, 2}, {1, 0, -1, 1}}, {6});
+  for (const auto* name : {"prompts", "numbers"}) copy_unchecked(folder / name);
 }
 
 void write_checkpoint(const fs::path& folder) {
@@ -88,6 +98,7 @@ int main(int count, char** argument) try {
   const fs::path all = argument[1];
   fewstep::cpu_backend backend({.threads = 1});
   write_safetensors(folder_of(all, "safetensors"));
+  write_latent_pairs(folder_of(all, "latent_pairs"));
   write_checkpoint(folder_of(all, "checkpoint"));
   write_text_unets(folder_of(all, "text_unet_file"), backend);
   write_reward_models(folder_of(all, "reward_model_file"), backend);

@@ -9,11 +9,19 @@
 #include <fewstep/algorithm/d3po.hpp>
 #include <fewstep/algorithm/ddim_inpo.hpp>
 #include <fewstep/algorithm/diffusion_dpo.hpp>
+#include <fewstep/algorithm/pso.hpp>
 #include <fewstep/algorithm/rlcm.hpp>
+#include <fewstep/algorithm/sampled_pairs.hpp>
+#include <fewstep/algorithm/spo.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/generator/guided.hpp>
 #include <fewstep/generator/mlp_generator.hpp>
 #include <fewstep/optimizer/adam.hpp>
+#include <fewstep/optimizer/sgd.hpp>
+#include <fewstep/preference/labelled_pairs.hpp>
+#include <fewstep/preference/mixed_pairs.hpp>
+#include <fewstep/preference/pair_judge.hpp>
+#include <fewstep/preference/pareto_rewards.hpp>
 #include <fewstep/regularizer/kl_to_reference.hpp>
 #include <fewstep/reward/per_sample.hpp>
 
@@ -22,6 +30,7 @@
 #include <cstdlib>
 #include <new>
 #include <span>
+#include <utility>
 #include <vector>
 
 using fewstep::cpu_backend;
@@ -319,6 +328,13 @@ struct constant_pairs {
   }
 };
 
+struct first_of_next {
+  template <class Context>
+  float operator()(int, fewstep::vec<const float>, fewstep::vec<const float> next, const Context&) const {
+    return next[0];
+  }
+};
+
 template <class Case, class Use>
 void each_preference_trainer(cpu_backend& backend, typename Case::generator_type& model,
                              typename Case::generator_type& reference, std::size_t budget, const Use& use) {
@@ -333,6 +349,9 @@ void each_preference_trainer(cpu_backend& backend, typename Case::generator_type
       [](auto& trainer) { trainer.update(); });
   use(fewstep::d3po(backend, model, fewstep::per_sample(first_value{}), parts,
                     {.pairs = {.horizon = 3, .batch = {.prompts = 4, .samples_per_prompt = 3}}, .update = update}),
+      [&](auto& trainer) { trainer.update(contexts); });
+  use(fewstep::spo(backend, model, fewstep::per_step{first_of_next{}}, parts,
+                   {.pairs = {.prompts = 8, .horizon = 6, .first_compared = 1}, .update = update}),
       [&](auto& trainer) { trainer.update(contexts); });
 }
 
@@ -352,6 +371,31 @@ TEMPLATE_TEST_CASE("after its first update a trainer on preferences allocates no
       CHECK(made == 0);
     }
   });
+}
+
+TEST_CASE("pairs that are sampled and labelled allocate nothing after the first update") {
+  cpu_backend backend({.threads = 2});
+  auto model = mlp_case::make(backend), reference = mlp_case::make(backend);
+  const auto contexts = mlp_case::contexts();
+  const auto rated = fewstep::per_sample(first_value{});
+  fewstep::mixed_pairs source(
+      constant_pairs{},
+      fewstep::labelled_pairs(
+          fewstep::sampled_pairs(backend, reference, fewstep::consistency_sampler{}, contexts, {.pairs = 20}),
+          fewstep::reward_judge(rated, rated)));
+  auto trainer = fewstep::diffusion_dpo(
+      backend, model, std::move(source),
+      fewstep::preference_parts{.optimizer = fewstep::sgd{}, .reference = fewstep::frozen_reference(reference)},
+      {.pairs = {.comparisons = 40}});
+  auto compared = fewstep::pso(
+      backend, model, fewstep::pareto_rewards(rated, rated),
+      fewstep::preference_parts{.optimizer = fewstep::sgd{}, .reference = fewstep::frozen_reference(reference)});
+  trainer.update();
+  compared.update(contexts);
+  const std::size_t before = allocations;
+  trainer.update();
+  compared.update(contexts);
+  CHECK(allocations - before == 0);
 }
 
 TEMPLATE_TEST_CASE("what a trainer on preferences holds is what its memory plan says", "", mlp_case, unet_case) {

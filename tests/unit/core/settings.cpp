@@ -212,6 +212,10 @@ TEST_CASE("settings: no member of a struct that is set is forgotten") {
   names_all_of<inverted_pairs_options>();
   names_all_of<trajectory_pairs_options>();
   names_all_of<regenerated_pairs_options>();
+  names_all_of<sampled_pairs_options>();
+  names_all_of<mixed_pairs_options>();
+  names_all_of<reward_judge_options>();
+  names_all_of<step_pairs_options>();
   names_all_of<preference_optimization_options>();
   names_all_of<preference_parts<>>();
   names_all_of<moving_reference<small_model>::options>();
@@ -293,6 +297,10 @@ TEST_CASE("settings: NaN and infinity and what is out of range are refused in ev
   refuses_in(inverted_pairs_options{});
   refuses_in(trajectory_pairs_options{.horizon = 4});
   refuses_in(regenerated_pairs_options{});
+  refuses_in(sampled_pairs_options{});
+  refuses_in(mixed_pairs_options{});
+  refuses_in(reward_judge_options{});
+  refuses_in(step_pairs_options{10, 20, 4, 4, 0.3f});
   refuses_in(preference_optimization_options{.optimizer_steps = 2});
   refuses_in(moving_reference<small_model>::options{});
 }
