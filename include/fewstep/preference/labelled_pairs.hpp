@@ -30,11 +30,13 @@ class labelled_pairs {
   }
 
   template <class Context>
-  requires preference_source<Samples, Context> && pair_judge<Judge, Context>
   void operator()(std::int64_t update, matrix<float> first, matrix<float> second, std::span<Context> contexts,
                   matrix<float> labels) {
-    samples_(update, first, second, contexts);
-    judge_(matrix<const float>(first), matrix<const float>(second), std::span<const Context>(contexts), labels);
+    if constexpr (detail::require_preference_source<Samples, Context>() &&
+                  detail::require_pair_judge<Judge, Context>()) {
+      samples_(update, first, second, contexts);
+      judge_(matrix<const float>(first), matrix<const float>(second), std::span<const Context>(contexts), labels);
+    }
   }
 
  private:

@@ -50,9 +50,16 @@ class mixed_pairs {
 
   /// Throws std::invalid_argument where a source would have none.
   template <class Context>
-  requires pair_source<First, Context> && pair_source<Second, Context>
   void operator()(std::int64_t update, matrix<float> first, matrix<float> second, std::span<Context> contexts,
                   matrix<float> labels) {
+    if constexpr (detail::require_pair_source<First, Context>() && detail::require_pair_source<Second, Context>())
+      fill(update, first, second, contexts, labels);
+  }
+
+ private:
+  template <class Context>
+  void fill(std::int64_t update, matrix<float> first, matrix<float> second, std::span<Context> contexts,
+            matrix<float> labels) {
     const index_t pairs = first.rows(), of_first = count(pairs);
     expects(of_first > 0 && of_first < pairs, [&] {
       return message(name, ": a share of ", options_.share, " of ", pairs, " pairs is ", of_first,
@@ -67,7 +74,6 @@ class mixed_pairs {
     part(second_, of_first, pairs - of_first);
   }
 
- private:
   First first_;
   Second second_;
   mixed_pairs_options options_;

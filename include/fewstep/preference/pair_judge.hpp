@@ -15,6 +15,7 @@
 #include <stdexcept>
 #include <string_view>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -31,6 +32,16 @@ concept pair_judge = requires(J& judge, matrix<const float> first, matrix<const 
 };
 
 namespace detail {
+
+/// Whether J models pair_judge; where it does not, the compiler says what is missing.
+template <class J, class Context>
+consteval bool require_pair_judge() {
+  static_assert(pair_judge<J, Context>,
+                "fewstep::pair_judge: void operator()(matrix<const float> first, matrix<const float> second, "
+                "std::span<const Context> contexts, matrix<float> labels) is missing; wrap a reward: "
+                "reward_judge(reward), or a rule: per_pair(rule)");
+  return pair_judge<J, Context>;
+}
 
 inline void expect_one_segment(std::string_view who, matrix<float> labels) {
   expects(labels.cols() == 1, [&] {
@@ -77,8 +88,21 @@ class reward_judge {
   }
 
   template <class Context>
-  requires(reward<Rewards, Context>&&...) void operator()(matrix<const float> first, matrix<const float> second,
-                                                          std::span<const Context> contexts, matrix<float> labels) {
+  void operator()(matrix<const float> first, matrix<const float> second, std::span<const Context> contexts,
+                  matrix<float> labels) {
+    if constexpr ((detail::require_reward<Rewards, Context>() && ...)) judge(first, second, contexts, labels);
+  }
+  /// As regenerated_pairs asks; what the pairs were made of has no say.
+  template <class Context>
+  void operator()(matrix<const float>, matrix<const float> first, matrix<const float> second,
+                  std::span<const Context> contexts, matrix<float> labels) {
+    (*this)(first, second, contexts, labels);
+  }
+
+ private:
+  template <class Context>
+  void judge(matrix<const float> first, matrix<const float> second, std::span<const Context> contexts,
+             matrix<float> labels) {
     detail::expect_one_segment(name, labels);
     const std::size_t pairs = contexts.size();
     constexpr std::size_t count = sizeof...(Rewards);
@@ -101,14 +125,7 @@ class reward_judge {
       }
     }
   }
-  /// As regenerated_pairs asks; what the pairs were made of has no say.
-  template <class Context>
-  void operator()(matrix<const float>, matrix<const float> first, matrix<const float> second,
-                  std::span<const Context> contexts, matrix<float> labels) {
-    (*this)(first, second, contexts, labels);
-  }
 
- private:
   reward_judge_options options_;
   std::tuple<Rewards...> rewards_;
   std::array<std::vector<float>, 2> values_;  // [rewards, pairs] of each member
@@ -123,14 +140,18 @@ class per_pair {
   explicit per_pair(Function function) : function_(std::move(function)) {}
 
   template <class Context>
-  requires std::is_invocable_r_v < float, Function&, vec<const float>, vec<const float>,
-  const Context& > void operator()(matrix<const float> first, matrix<const float> second,
-                                   std::span<const Context> contexts, matrix<float> labels) {
+  void operator()(matrix<const float> first, matrix<const float> second, std::span<const Context> contexts,
+                  matrix<float> labels) {
+    constexpr bool fits = std::is_invocable_r_v<float, Function&, vec<const float>, vec<const float>, const Context&>;
+    static_assert(fits,
+                  "fewstep::per_pair: the function must be callable as f(vec<const float> first, vec<const float> "
+                  "second, const Context& context) and return a number");
     detail::expect_one_segment("per_pair", labels);
-    for (index_t i = 0; i < labels.rows(); ++i)
-      labels(i, 0) = static_cast<float>(function_(vec<const float>(first.row(i), {first.cols()}),
-                                                  vec<const float>(second.row(i), {second.cols()}),
-                                                  contexts[static_cast<std::size_t>(i)]));
+    if constexpr (fits)
+      for (index_t i = 0; i < labels.rows(); ++i) {
+        const vec<const float> a{first.row(i), {first.cols()}}, b{second.row(i), {second.cols()}};
+        labels(i, 0) = static_cast<float>(function_(a, b, contexts[static_cast<std::size_t>(i)]));
+      }
   }
 
  private:

@@ -59,6 +59,16 @@ void ask_for_pairs(Source& source, std::int64_t update, matrix<float> first, mat
   }
 }
 
+/// Whether S models pair_source; where it does not, the compiler says what is missing.
+template <class S, class Context>
+consteval bool require_pair_source() {
+  static_assert(pair_source<S, Context>,
+                "fewstep::pair_source: void operator()(std::int64_t update, matrix<float> first, matrix<float> second, "
+                "std::span<Context> contexts, matrix<float> labels) is missing; it fills a batch of labelled pairs (or "
+                "model preference_source)");
+  return pair_source<S, Context>;
+}
+/// The same for pair_source and judged_source.
 template <class S, class Context>
 consteval bool require_labelled_source() {
   constexpr bool is_one = pair_source<S, Context> || judged_source<S, Context>;

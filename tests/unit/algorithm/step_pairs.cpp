@@ -72,11 +72,11 @@ using linear_model = row_generator<diagonal, flow_matching>;
 linear_model make_linear(float w) { return {diagonal{}, std::vector<float>(diagonal::size, w), flow_matching{}}; }
 
 /// The trainer's gradient against central differences of the loss in double, of the rows that its source makes.
-template <class Trainer>
+template <class Trainer, class... Contexts>
 void check_gradient(cpu_backend& backend, linear_model& model, Trainer& trainer, double w, double reference,
-                    double beta) {
+                    double beta, const Contexts&... contexts) {
   auto& source = trainer.source();
-  source.collect(backend, model, {0, 0}, prompts);
+  source.collect(backend, model, {0, 0}, contexts...);
   const index_t count = source.comparisons();
   source.prepare(backend, model, 2 * count);
   const auto rows = source.rows(backend, model, 0, 2 * count);
@@ -104,7 +104,7 @@ void check_gradient(cpu_backend& backend, linear_model& model, Trainer& trainer,
     expected.push_back((high - loss(at)) / (2 * step));
     each = before;
   }
-  const preference_report report = trainer.update(prompts);
+  const preference_report report = trainer.update(contexts...);
   CHECK(report.ties < 0.7);
   double norm = 0;
   for (const double g : expected) norm = std::max(norm, std::abs(g));
@@ -177,11 +177,26 @@ TEST_CASE("gradients of PSO and SPO are those of central differences in double")
       backend, model, value(0), parts,
       {.pairs = {.batch = {.prompts = 40}}, .update = {.optimizer_steps = 1, .training = {.max_gradient_norm = 1e9f}}},
       ddim_sampler{});
-  check_gradient(backend, model, on_line, 0.3f, 0.2f, 5);
+  check_gradient(backend, model, on_line, 0.3f, 0.2f, 5, prompts);
   auto steps = spo(backend, model, first_value(5), parts,
                    {.pairs = {.prompts = 20, .horizon = 7},
                     .update = {.optimizer_steps = 1, .training = {.max_gradient_norm = 1e9f}}});
-  check_gradient(backend, model, steps, 0.3f, 0.2f, 5);
+  check_gradient(backend, model, steps, 0.3f, 0.2f, 5, prompts);
+  const auto shifted = [](std::int64_t, matrix<float> winners, matrix<float> losers, std::span<context>) {
+    for (index_t i = 0; i < winners.size(); ++i)
+      winners.data[i] = 0.1f * static_cast<float>(i % 7), losers.data[i] = -0.1f * static_cast<float>(i % 5);
+  };
+  auto off_line = pso_offline(backend, model, shifted, parts,
+                              {.pairs = {.comparisons = 30}, .update = {.training = {.max_gradient_norm = 1e9f}}},
+                              listed_times{{0.25f, 0.5f, 0.75f, 1}});
+  check_gradient(backend, model, off_line, 0.3f, 0.2f, 5);
+  std::set<float> times;
+  const auto rows = off_line.source().rows(backend, model, 0, 60);
+  for (index_t r = 0; r < 60; ++r) {
+    times.insert(rows.rows.times[r]);
+    CHECK(rows.scale[r] == 1);
+  }
+  CHECK(times == std::set{0.25f, 0.5f, 0.75f, 1.0f});
 }
 
 TEST_CASE("a trajectory goes on from one of the candidates of each step, of which best and worst are compared") {
