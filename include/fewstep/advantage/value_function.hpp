@@ -149,7 +149,7 @@ class value_function {
       runner_.forward(backend, rows.subview(first, count), y, *workspace_);
       squares += backend.sum(count, detail::weighted_square{y.data, targets, weights});
       backend.for_each(count, detail::error_slope{y.data, targets, weights, gy.data, static_cast<float>(2 / total)});
-      runner_.backward(backend, gy, *workspace_, [](auto&&...) {});
+      runner_.backward(backend, gy, *workspace_);
     }
     return squares / total;
   }

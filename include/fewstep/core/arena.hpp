@@ -5,15 +5,16 @@
 #include <fewstep/core/sizes.hpp>
 #include <fewstep/core/view.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <stdexcept>
 
 namespace fewstep {
 
-/// Bump allocator over borrowed memory: networks take their activations from it, and all are given back at once with
-/// the arena. A measuring arena has no memory; it hands out null pointers and counts, so that a dry run of the very
-/// same network code tells the exact number of bytes before anything is allocated.
+/// Bump allocator over borrowed memory: networks take their activations from it, and give back the last ones first, or
+/// all at once with the arena. A measuring arena has no memory; it hands out null pointers and counts, so that a dry
+/// run of the very same network code tells the exact number of bytes before anything is allocated.
 class arena {
  public:
   static constexpr std::size_t alignment = 64;
@@ -30,6 +31,7 @@ class arena {
     const std::size_t first = used_;
     used_ += bytes;
     if (used_ > capacity_) refuse();
+    peak_ = std::max(peak_, used_);
     return reinterpret_cast<T*>(base_ + first);
   }
 
@@ -39,8 +41,11 @@ class arena {
     return {allocate<T>(tensor_view<T, Rank>(nullptr, shape).size()), shape};
   }
 
-  /// Bytes that were allocated, which are what a network needs: nothing is given back before the end.
-  [[nodiscard]] std::size_t peak() const { return used_; }
+  /// What is allocated by now; give_back(used()) later gives back what was allocated in between.
+  [[nodiscard]] std::size_t used() const { return used_; }
+  void give_back(std::size_t to) { used_ = to; }
+  /// The most bytes that were in use at a time, which are what a network needs.
+  [[nodiscard]] std::size_t peak() const { return peak_; }
 
  private:
   /// Counts bytes that may be more than can be had.
@@ -48,6 +53,7 @@ class arena {
   [[gnu::noinline]] T* measure(index_t n) {
     const std::size_t blocks = (saturated_size(n) * sizeof(T) + (alignment - 1)).value() / alignment;
     used_ = (saturated_size(used_) + saturated_size(blocks) * alignment).value();
+    peak_ = std::max(peak_, used_);
     return nullptr;
   }
   /// Out of line, as allocate is called for every operation of a network.
@@ -58,7 +64,7 @@ class arena {
 
   std::byte* base_ = nullptr;
   std::size_t capacity_ = 0;
-  std::size_t used_ = 0;
+  std::size_t used_ = 0, peak_ = 0;
 };
 
 }  // namespace fewstep

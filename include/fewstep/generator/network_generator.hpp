@@ -137,10 +137,10 @@ class network_generator {
   /// As above, and writes the gradient of the states to x_gradient unless that is null.
   void backward(Backend& backend, batch<context_type> rows, matrix<const float> o_gradient, matrix<float> x_gradient,
                 workspace_type& workspace) requires Trained {
+    if (x_gradient.data == nullptr) return runner_.backward(backend, o_gradient, workspace);
     runner_.backward(backend, o_gradient, workspace, [&](auto& executor, const auto& part, matrix<const float> gx) {
-      if (x_gradient.data != nullptr)
-        executor.for_each(part(x_gradient).rows(), detail::scale_rows<Preconditioning>{
-                                                       gx, part(rows.times), part(x_gradient), preconditioner()});
+      executor.for_each(part(x_gradient).rows(),
+                        detail::scale_rows<Preconditioning>{gx, part(rows.times), part(x_gradient), preconditioner()});
     });
   }
 

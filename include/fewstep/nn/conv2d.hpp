@@ -47,14 +47,24 @@ class conv2d {
     bias_ = layout.add_constant(name + ".bias", out, 0);
   }
 
-  /// `added` (y's extents), if given, is added to the result: the sum of a residual block.
   template <class Pass>
-  images<T> forward(Pass& p, images<const T> x, tape& kept, const T* added = nullptr) const {
+  images<T> forward(Pass& p, images<const T> x, tape& kept) const {
+    return forward(p, x, kept, p.memory);
+  }
+  /// The result from an arena of one's own.
+  template <class Pass>
+  images<T> forward(Pass& p, images<const T> x, tape& kept, arena& result) const {
     const auto s = shape(x);
-    kept.x = x;
-    images<T> y = p.memory.template allocate<T, 4>({s.samples, s.out_height(), s.out_width(), out_});
-    conv2d_forward(p.executor, s, x.data, p.parameter(weight_), p.filter(weight_), p.parameter(bias_), added, y.data);
+    images<T> y = result.template allocate<T, 4>({s.samples, s.out_height(), s.out_width(), out_});
+    forward(p, x, kept, nullptr, y);
     return y;
+  }
+  /// The result to an array of one's own. `added` (y's extents), if given, is added to it: the sum of a residual block.
+  template <class Pass>
+  void forward(Pass& p, images<const T> x, tape& kept, const T* added, images<T> y) const {
+    kept.x = x;
+    conv2d_forward(p.executor, shape(x), x.data, p.parameter(weight_), p.filter(weight_), p.parameter(bias_), added,
+                   y.data);
   }
 
   template <class Pass>
@@ -66,7 +76,15 @@ class conv2d {
     return gx;
   }
 
-  /// Parameter gradients only, for the first layer of a network.
+  /// backward of the first layer of a network: without a gradient, and null, where nobody wants that of the input.
+  template <class Pass>
+  images<T> backward_first(Pass& p, images<const T> gy, const tape& kept) const {
+    if (p.arrays.input_gradient) return backward(p, gy, kept);
+    backward_weight(p, gy, kept);
+    return {nullptr, kept.x.extents};
+  }
+
+  /// Parameter gradients only.
   template <class Pass>
   void backward_weight(Pass& p, images<const T> gy, const tape& kept) const {
     if (p.trains_parameters())

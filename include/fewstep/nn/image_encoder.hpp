@@ -95,7 +95,8 @@ class image_encoder {
         g = blocks_[next].backward(p, g, kept.blocks[next]);
       }
     }
-    return pixel_shuffle<T>(p, in_.backward(p, g, kept.in), options_.patch);
+    const images<T> gx = in_.backward_first(p, g, kept.in);
+    return gx.data == nullptr ? images<T>{} : pixel_shuffle<T>(p, gx, options_.patch);
   }
 
  private:

@@ -73,8 +73,13 @@ class linear {
 
   template <class Pass>
   matrix<T> forward(Pass& p, matrix<const T> x, tape& kept) const {
+    return forward(p, x, kept, p.memory);
+  }
+  /// The result from an arena of one's own.
+  template <class Pass>
+  matrix<T> forward(Pass& p, matrix<const T> x, tape& kept, arena& result) const {
     const index_t rows = x.rows();
-    matrix<T> y = p.memory.template allocate<T, 2>({rows, out_});
+    matrix<T> y = result.template allocate<T, 2>({rows, out_});
     product(p.executor, x, matrix<const T>{p.parameter(weight_), {in_, out_}}, y, false, p.parameter(bias_));
     kept.x = x;
     if (low_rank_) {

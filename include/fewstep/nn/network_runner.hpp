@@ -72,11 +72,12 @@ class network_runner : public network_parameters<Backend, Network> {
   void predict(Backend& backend, const rows_type& rows, matrix<float> y, workspace_type& w) const {
     const network_arrays<float> arrays = this->arrays(backend, false);
     const index_t n = rows.rows(), size = share(backend, n);
-    backend.parallel_for(
-        n <= size ? std::min<index_t>(n, 1) : parts_of(n, size), [&](auto& executor, int thread, index_t group) {
-          arena memory = w.temporaries(thread);
-          evaluate(executor, arrays, part(rows, group, size), part(y, group, size), memory, w.thread_tape(thread));
-        });
+    backend.parallel_for(n <= size ? std::min<index_t>(n, 1) : parts_of(n, size),
+                         [&](auto& executor, int thread, index_t group) {
+                           arena memory = w.temporaries(thread);
+                           evaluate(pass_of(executor, arrays, memory, nullptr, false), part(rows, group, size),
+                                    part(y, group, size), w.thread_tape(thread));
+                         });
   }
 
   /// predict, and the gradient by the input of whatever `upstream(y, gy)` says: a kernel of rows that writes the
@@ -91,7 +92,7 @@ class network_runner : public network_parameters<Backend, Network> {
       arena memory = w.temporaries(thread);
       tape& kept = w.thread_tape(thread);
       const matrix<float> out = part(y, group, size);
-      evaluate(executor, there, part(rows, group, size), out, memory, kept);
+      evaluate(pass_of(executor, there, memory, nullptr, true), part(rows, group, size), out, kept);
       const matrix<float> gy = memory.template allocate<float, 2>(out.extents);
       executor.for_each(out.rows(), upstream(matrix<const float>(out), gy));
       give_back(
@@ -105,17 +106,23 @@ class network_runner : public network_parameters<Backend, Network> {
     const network_arrays<float> arrays = this->arrays(backend, false);
     backend.parallel_for(parts_of(rows.rows(), groups_.rows), [&](auto& executor, int thread, index_t group) {
       arena memory = w.activations(group), passing = w.temporaries(thread);
-      evaluate(executor, arrays, part(rows, group, groups_.rows), part(y, group, groups_.rows), memory, w.tape(group),
-               this->lora() ? &passing : nullptr);
+      evaluate(pass_of(executor, arrays, memory, &passing, true), part(rows, group, groups_.rows),
+               part(y, group, groups_.rows), w.tape(group));
     });
   }
 
-  /// Adds to gradients() those of the loss whose gradient by the outputs of the last forward is gy[N, outputs()], and
-  /// gives that of the input to `sink`, as predict_with_gradient does.
+  /// Adds to gradients() those of the loss whose gradient by the outputs of the last forward is gy[N, outputs()].
+  void backward(Backend& backend, matrix<const float> gy, workspace_type& w) {
+    backward(
+        backend, gy, w, [](auto&&...) {}, false);
+  }
+  /// As above, and gives the gradient of the input to `sink`, as predict_with_gradient does.
   template <class Sink>
-  void backward(Backend& backend, matrix<const float> gy, workspace_type& w, const Sink& sink) {
+  void backward(Backend& backend, matrix<const float> gy, workspace_type& w, const Sink& sink,
+                bool input_gradient = true) {
     w.expect_room(this->name(), "backward", gy.rows());
-    const network_arrays<float> frozen = this->arrays(backend, true);
+    network_arrays<float> frozen = this->arrays(backend, true);
+    frozen.input_gradient = input_gradient;
     const index_t n = parts_of(gy.rows(), groups_.rows), in_block = groups_.in_block;
     accumulate_in_order(backend, w, parts_of(n, in_block), this->gradients(),
                         [&](auto& executor, int thread, index_t block, vec<float> partial) {
@@ -150,43 +157,52 @@ class network_runner : public network_parameters<Backend, Network> {
   }
 
   template <class Executor>
-  void evaluate(Executor& executor, const network_arrays<float>& arrays, const rows_type& rows, matrix<float> y,
-                arena& memory, tape& kept, arena* passing = nullptr) const {
-    pass<float, Executor> p{executor, arrays, memory, passing};
-    executor.for_each(y.size(), detail::copy<float>{this->network().forward(p, rows, kept).data, y.data});
+  pass<float, Executor> pass_of(Executor& executor, const network_arrays<float>& arrays, arena& memory, arena* passing,
+                                bool keeps) const {
+    return {executor, arrays, memory, passing, keeps, this->lora().has_value()};
+  }
+  template <class Pass>
+  void evaluate(Pass p, const rows_type& rows, matrix<float> y, tape& kept) const {
+    p.executor.for_each(y.size(), detail::copy<float>{this->network().forward(p, rows, kept).data, y.data});
   }
   template <class Executor, class Part, class Sink>
   void give_back(Executor& executor, const network_arrays<float>& arrays, matrix<const float> gy, arena& memory,
                  const tape& kept, const Part& part, const Sink& sink) const {
-    pass<float, Executor> p{executor, arrays, memory};
+    pass<float, Executor> p = pass_of(executor, arrays, memory, nullptr, false);
     sink(executor, part, this->network().backward(p, gy, kept));
   }
 
   struct needed {
-    std::size_t forward, passing, backward;
+    std::size_t predict, all, kept, passing, backward;
   };
-  /// Dry run: the bytes that so many rows take on their way through the network, of which those `passing` are not kept
-  /// for the way back, and there with their gradients.
-  [[nodiscard]] needed measure(index_t count, tape& kept) const {
+  /// Dry run: the bytes that so many rows take in a prediction; on their way through the network if all is kept, and
+  /// where that is only what the way back reads, besides what is passing; and back with their gradients.
+  [[nodiscard]] needed measure(index_t count, tape& ready) const {
     dry_executor executor;
-    arena activations, passing, temporaries;
-    pass<float, dry_executor> forward_pass{executor, {}, activations, this->lora() ? &passing : nullptr};
-    this->network().forward(forward_pass, this->network().dry_rows(count), kept);
+    const auto forward = [&](arena& memory, arena* passing, bool keeps) {
+      auto p = pass_of(executor, {}, memory, passing, keeps);
+      this->network().forward(p, this->network().dry_rows(count), ready);
+    };
+    arena predicted, all, kept, passing, returned;
+    forward(predicted, nullptr, false);
+    forward(all, nullptr, true);
+    forward(kept, &passing, true);
     // Somewhere to write parameter gradients to, which a dry run does not do: paths without them take no more memory.
     float trains = 0;
-    pass<float, dry_executor> backward_pass{executor, {.parameter_gradients = &trains}, temporaries};
-    const matrix<float> gy = temporaries.template allocate<float, 2>({count, this->network().outputs()});
-    this->network().backward(backward_pass, gy, kept);
-    return {(saturated_size(activations.peak()) + passing.peak()).value(), passing.peak(), temporaries.peak()};
+    auto p = pass_of(executor, {.parameter_gradients = &trains}, returned, nullptr, false);
+    const matrix<float> gy = returned.template allocate<float, 2>({count, this->network().outputs()});
+    this->network().backward(p, gy, ready);
+    return {predicted.peak(), all.peak(), kept.peak(), passing.peak(), returned.peak()};
   }
   /// Any number of rows may be predicted, whatever `rows` is.
   [[nodiscard]] typename workspace_type::plan plan(index_t rows, tape& ready, bool with_gradient) const {
-    const needed kept = measure(std::clamp<index_t>(rows, 1, groups_.rows), ready), most = measure(groups_.rows, ready);
+    const needed given = measure(std::clamp<index_t>(rows, 1, groups_.rows), ready),
+                 most = measure(groups_.rows, ready);
     return {.rows = rows,
             .units = parts_of(rows, groups_.rows),
-            .activation_bytes = kept.forward - kept.passing,
-            .temporary_bytes = with_gradient ? (saturated_size(most.forward) + most.backward).value()
-                                             : std::max(most.forward, kept.backward),
+            .activation_bytes = given.kept,
+            .temporary_bytes = with_gradient ? (saturated_size(most.all) + most.backward).value()
+                                             : std::max({most.predict, given.passing, given.backward}),
             .gradients = rows > 0 ? this->layout().size() : 0};
   }
 

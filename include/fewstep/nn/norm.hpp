@@ -53,10 +53,16 @@ class group_norm {
   images<T> backward(Pass& p, images<const T> gy, const tape& kept, T* scale_shift_gradient = nullptr,
                      const T* added = nullptr) const {
     images<T> gx = p.memory.template allocate<T, 4>(kept.x.extents);
+    backward(p, gy, kept, scale_shift_gradient, added, gx);
+    return gx;
+  }
+  /// The gradient of x to an array of one's own.
+  template <class Pass>
+  void backward(Pass& p, images<const T> gy, const tape& kept, T* scale_shift_gradient, const T* added,
+                images<T> gx) const {
     group_norm_backward(p.executor, shape(kept.x), kept.x.data, p.parameter(gamma_), p.parameter(beta_),
                         kept.scale_shift, kept.statistics, gy.data, added, gx.data, p.gradient(gamma_),
                         p.gradient(beta_), scale_shift_gradient);
-    return gx;
   }
 
  private:

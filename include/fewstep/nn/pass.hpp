@@ -5,6 +5,7 @@
 #include <fewstep/core/arena.hpp>
 #include <fewstep/core/view.hpp>
 
+#include <cstddef>
 #include <span>
 
 namespace fewstep {
@@ -23,6 +24,7 @@ struct network_arrays {
   const T* filters = nullptr;
   /// Frequencies of the Fourier features where operations find them; null: the host's memory will do.
   const float* frequencies = nullptr;
+  bool input_gradient = true;  ///< whether anybody wants the gradient of the network's input
 };
 
 /// One evaluation of a network: where it runs, with which arrays, and the memory it takes activations from.
@@ -30,17 +32,20 @@ struct network_arrays {
 /// Modules are structs with
 ///   y  = forward(pass, x, tape)    keeps in `tape`, a struct of the module, what its backward needs;
 ///   gx = backward(pass, gy, tape)  adds parameter gradients and returns the gradient of x.
-/// Results live in the pass's arena; nothing is freed before the arena is rewound. What backward reads for nothing but
-/// the gradients of parameters lives in weight_inputs(), and is not kept where these are frozen.
+/// Results live in the pass's arenas: what backward reads in `memory`, what it reads for the gradients of parameters
+/// only in weight_inputs(), and what it does not read in temporaries(). A module gives back what nobody reads any more
+/// by a pass_scope.
 template <class T, class Executor>
 struct pass {
   Executor& executor;
   network_arrays<T> arrays;
   arena& memory;
-  arena* passing = nullptr;  ///< of a forward pass with frozen parameters: memory that lasts until its end
+  arena* passing = nullptr;  ///< memory that is not kept for backward; null: `memory`, of which all is kept or none
+  bool keeps = true;         ///< whether this is a forward pass that backward will follow
+  bool frozen = false;       ///< whether that will want no gradients of parameters
 
-  /// Memory of inputs that a layer's backward reads for the gradients of its parameters only.
-  [[nodiscard]] arena& weight_inputs() const { return passing == nullptr ? memory : *passing; }
+  [[nodiscard]] arena& temporaries() const { return passing == nullptr ? memory : *passing; }
+  [[nodiscard]] arena& weight_inputs() const { return frozen ? temporaries() : memory; }
   [[nodiscard]] const T* parameter(index_t offset) const { return at(arrays.parameters, offset); }
   [[nodiscard]] const T* adapter(index_t offset) const { return at(arrays.adapters, offset); }
   [[nodiscard]] T* gradient(index_t offset) const { return at(arrays.parameter_gradients, offset); }
@@ -60,6 +65,24 @@ struct pass {
   static U* at(U* base, index_t offset) {
     return base == nullptr ? nullptr : base + offset;
   }
+};
+
+/// Gives back at its end what a module took from the arenas of a pass since, but for what backward will read. The
+/// module's result is to be allocated before.
+template <class Pass>
+class pass_scope {
+ public:
+  explicit pass_scope(Pass& p) : pass_(p), memory_(p.memory.used()), temporaries_(p.temporaries().used()) {}
+  pass_scope(const pass_scope&) = delete;
+  pass_scope& operator=(const pass_scope&) = delete;
+  ~pass_scope() {
+    if (!pass_.keeps || pass_.passing != nullptr) pass_.temporaries().give_back(temporaries_);
+    if (!pass_.keeps) pass_.memory.give_back(memory_);
+  }
+
+ private:
+  Pass& pass_;
+  std::size_t memory_, temporaries_;
 };
 
 }  // namespace fewstep

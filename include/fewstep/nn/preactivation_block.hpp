@@ -28,18 +28,24 @@ class preactivation_block {
 
   template <class Pass>
   images<T> forward(Pass& p, images<const T> x, tape& kept) const {
+    images<T> y = p.memory.template allocate<T, 4>(x.extents);
+    const pass_scope scope(p);
     const images<T> h1 = norm1_.forward(p, x, kept.norm1, nullptr, p.weight_inputs());
     const images<T> h2 = conv1_.forward(p, h1, kept.conv1);
     const images<T> h3 = norm2_.forward(p, h2, kept.norm2, nullptr, p.weight_inputs());
-    return conv2_.forward(p, h3, kept.conv2, x.data);
+    conv2_.forward(p, h3, kept.conv2, x.data, y);
+    return y;
   }
 
   template <class Pass>
   images<T> backward(Pass& p, images<const T> gy, const tape& kept) const {
+    images<T> gx = p.memory.template allocate<T, 4>(gy.extents);
+    const pass_scope scope(p);
     const images<T> g3 = conv2_.backward(p, gy, kept.conv2);
     const images<T> g2 = norm2_.backward(p, g3, kept.norm2);
     const images<T> g1 = conv1_.backward(p, g2, kept.conv1);
-    return norm1_.backward(p, g1, kept.norm1, nullptr, gy.data);
+    norm1_.backward(p, g1, kept.norm1, nullptr, gy.data, gx);
+    return gx;
   }
 
  private:

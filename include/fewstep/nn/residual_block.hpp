@@ -45,17 +45,22 @@ class residual_block {
 
   template <class Pass>
   images<T> forward(Pass& p, images<const T> x, matrix<const T> condition, tape& kept) const {
+    images<T> y = p.memory.template allocate<T, 4>({x.extent(0), x.extent(1), x.extent(2), condition_.out() / 2});
+    const pass_scope scope(p);
     const images<T> h1 = norm1_.forward(p, x, kept.norm1, nullptr, p.weight_inputs());
     const images<T> h2 = conv1_.forward(p, h1, kept.conv1);
     const matrix<T> scale_shift = condition_.forward(p, condition, kept.condition);
     const images<T> h3 = norm2_.forward(p, h2, kept.norm2, scale_shift.data, p.weight_inputs());
-    const T* residual = skip_ ? skip_->forward(p, pixels(x), kept.skip).data : x.data;
-    return conv2_.forward(p, h3, kept.conv2, residual);
+    const T* residual = skip_ ? skip_->forward(p, pixels(x), kept.skip, p.temporaries()).data : x.data;
+    conv2_.forward(p, h3, kept.conv2, residual, y);
+    return y;
   }
 
   /// Adds the gradient of the condition to `condition_gradient`.
   template <class Pass>
   images<T> backward(Pass& p, images<const T> gy, matrix<T> condition_gradient, const tape& kept) const {
+    images<T> gx = p.memory.template allocate<T, 4>({gy.extent(0), gy.extent(1), gy.extent(2), in_});
+    const pass_scope scope(p);
     const images<T> g3 = conv2_.backward(p, gy, kept.conv2);
     matrix<T> scale_shift = p.memory.template allocate<T, 2>({gy.extent(0), condition_.out()});
     const images<T> g2 = norm2_.backward(p, g3, kept.norm2, scale_shift.data);
@@ -63,7 +68,8 @@ class residual_block {
     p.executor.for_each(gc.size(), detail::add_into<T>{gc.data, condition_gradient.data});
     const images<T> g1 = conv1_.backward(p, g2, kept.conv1);
     const T* residual = skip_ ? skip_->backward(p, pixels(gy), kept.skip).data : gy.data;
-    return norm1_.backward(p, g1, kept.norm1, nullptr, residual);
+    norm1_.backward(p, g1, kept.norm1, nullptr, residual, gx);
+    return gx;
   }
 
  private:

@@ -118,13 +118,13 @@ class unet {
       if (b == 0 && options_.heads > 0) h = attention_.forward(p, h, kept.attention);
     }
     for (std::size_t i = levels_.size(); i-- > 0;) {
-      h = levels_[i].up.forward(p, upsample_nearest<T>(p, h, p.weight_inputs()), kept.levels[i].up);
+      h = levels_[i].up.forward(p, upsample_nearest<T>(p, h, p.weight_inputs()), kept.levels[i].up, p.temporaries());
       h = concatenate<T>(p, h, kept.kept[i]);
       for (std::size_t b = 0; b < levels_[i].decoder.size(); ++b)
         h = levels_[i].decoder[b].forward(p, h, condition, kept.levels[i].decoder[b]);
     }
     h = norm_.forward(p, h, kept.norm, nullptr, p.weight_inputs());
-    return pixel_shuffle<T>(p, out_.forward(p, h, kept.out), options_.patch);
+    return pixel_shuffle<T>(p, out_.forward(p, h, kept.out, p.temporaries()), options_.patch);
   }
 
   /// Adds parameter gradients, and the gradient of the condition to `condition_gradient`; returns the gradient of x.
@@ -151,7 +151,8 @@ class unet {
       for (std::size_t b = levels_[i].encoder.size(); b-- > 0;)
         g = levels_[i].encoder[b].backward(p, g, condition_gradient, kept.levels[i].encoder[b]);
     }
-    return pixel_shuffle<T>(p, in_.backward(p, g, kept.in), options_.patch);
+    const images<T> gx = in_.backward_first(p, g, kept.in);
+    return gx.data == nullptr ? images<T>{} : pixel_shuffle<T>(p, gx, options_.patch);
   }
 
  private:

@@ -38,7 +38,7 @@ void for_each_product(const conv2d_shape& s, const F& f) {
 
 std::vector<conv2d_shape> shapes() {
   std::vector<conv2d_shape> all;
-  for (const auto& [kernel, stride] : {std::pair<index_t, index_t>{1, 1}, {3, 1}, {3, 2}, {1, 2}, {5, 1}})
+  for (const auto& [kernel, stride] : {std::pair<index_t, index_t>{1, 1}, {3, 1}, {3, 2}, {1, 2}, {5, 1}, {5, 3}, {3, 3}})
     for (const auto& [height, width] : {std::pair<index_t, index_t>{1, 1}, {2, 3}, {5, 7}, {8, 8}, {7, 4}})
       for (const auto& [in, out] : {std::pair<index_t, index_t>{1, 1}, {3, 5}, {12, 48}, {17, 20}})
         all.push_back({2, height, width, in, out, kernel, stride});

@@ -34,7 +34,7 @@ void point_under(const conv2d_shape& s, const T* image, const T* zeros, index_t 
 }
 
 /// rows[tap][r]: where the upstream gradient of the output pixel begins that sees input pixel first + r through the
-/// tap.
+/// tap, of a stride of 1.
 template <class T>
 void point_over(const conv2d_shape& s, const T* upstream, const T* zeros, index_t first, index_t count,
                 const T** rows) {
@@ -42,17 +42,41 @@ void point_over(const conv2d_shape& s, const T* upstream, const T* zeros, index_
     const index_t bottom = (first + r) / s.width + s.padding(), right = (first + r) % s.width + s.padding();
     for (index_t ky = 0; ky < s.kernel; ++ky)
       for (index_t kx = 0; kx < s.kernel; ++kx) {
-        index_t y = bottom - ky, x = right - kx;
-        bool seen = y >= 0 && x >= 0;
-        if (s.stride > 1) {
-          seen = seen && y % s.stride == 0 && x % s.stride == 0;
-          y /= s.stride;
-          x /= s.stride;
-        }
-        seen = seen && y < s.out_height() && x < s.out_width();
+        const index_t y = bottom - ky, x = right - kx;
+        const bool seen = y >= 0 && x >= 0 && y < s.out_height() && x < s.out_width();
         rows[(ky * s.kernel + kx) * count + r] = seen ? upstream + (y * s.out_width() + x) * s.out_channels : zeros;
       }
   }
+}
+
+/// Overwrites the gradient of a picture under a stride. Every stride-th pixel of a row, of every stride-th row, is seen
+/// through the same taps, and through no others.
+template <class T>
+void strided_backward_input(cpu_executor& executor, const conv2d_shape& s, const T* upstream, const T* zeros,
+                            const T* weight_transposed, T* gx) {
+  const index_t c = s.in_channels, co = s.out_channels;
+  for (index_t y = 0; y < s.height; ++y)
+    for (index_t left = 0; left < std::min(s.stride, s.width); ++left) {
+      const index_t count = (s.width - left + s.stride - 1) / s.stride;
+      T* to = gx + (y * s.width + left) * c;
+      bool accumulate = false;
+      for (index_t ky = (y + s.padding()) % s.stride; ky < s.kernel; ky += s.stride)
+        for (index_t kx = (left + s.padding()) % s.stride; kx < s.kernel; kx += s.stride) {
+          const index_t bottom = y + s.padding() - ky, down = bottom / s.stride,
+                        right = (left + s.padding()) / s.stride - kx / s.stride;
+          const T* line = bottom >= 0 && down < s.out_height() ? upstream + down * s.out_width() * co : nullptr;
+          const auto point_at = [&](index_t first, index_t pixels, const T** rows) {
+            for (index_t r = 0; r < pixels; ++r) {
+              const index_t x = right + first + r;
+              rows[r] = line != nullptr && x >= 0 && x < s.out_width() ? line + x * co : zeros;
+            }
+          };
+          multiply_segments(executor, count, c, 1, co, weight_transposed + (ky * s.kernel + kx) * co * c, c, to,
+                            s.stride * c, accumulate, static_cast<const T*>(nullptr), point_at);
+          accumulate = true;
+        }
+      for (index_t r = 0; r < count && !accumulate; ++r) std::fill_n(to + r * s.stride * c, c, T(0));
+    }
 }
 
 /// The filter as its convolution wants it: `prepared`, or made on the spot where that is null.
@@ -116,9 +140,13 @@ void conv2d_backward_input(cpu_executor& executor, const conv2d_shape& s, const 
   const T* zeros = executor.template scratch<T>(cpu_executor::zeros, s.out_channels);
   for (index_t n = 0; n < s.samples; ++n) {
     const T* upstream = gy + n * outputs * s.out_channels;
-    detail::multiply_segments(executor, inputs, c, s.kernel * s.kernel, s.out_channels, weight_transposed, c,
-                              gx + n * inputs * c, c, false, static_cast<const T*>(nullptr),
-                              [&](index_t first, index_t count, const T** rows) {
+    T* to = gx + n * inputs * c;
+    if (s.stride > 1) {
+      detail::strided_backward_input(executor, s, upstream, zeros, weight_transposed, to);
+      continue;
+    }
+    detail::multiply_segments(executor, inputs, c, s.kernel * s.kernel, s.out_channels, weight_transposed, c, to, c,
+                              false, static_cast<const T*>(nullptr), [&](index_t first, index_t count, const T** rows) {
                                 detail::point_over(s, upstream, zeros, first, count, rows);
                               });
   }

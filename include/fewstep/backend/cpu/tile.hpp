@@ -73,16 +73,17 @@ FEWSTEP_KERNEL void tile_product(index_t segments, index_t depth, const T* const
   });
 }
 
-/// c[Rows, Packets * lanes] += sum over m of a[m][first + i] b[m, :], the gradient of a weight: row m of the left-hand
-/// side begins at a[m].
+/// c[Rows, Packets * lanes] = sum over m of a[m][first + i] b[m, :], the gradient of a weight; with `accumulate` it is
+/// added to c. Row m of the left-hand side begins at a[m].
 template <class T, int Rows, int Packets>
-FEWSTEP_KERNEL void tile_outer(index_t m, const T* const* a, index_t first, const T* b, index_t ldb, T* c,
-                               index_t ldc) {
+FEWSTEP_KERNEL void tile_outer(index_t m, const T* const* a, index_t first, const T* b, index_t ldb, T* c, index_t ldc,
+                               bool accumulate = true) {
   constexpr std::size_t rows = Rows, packets = Packets;
-  packet<T> sum[rows][packets];
-  unrolled<Rows>([&](auto i) {
-    unrolled<Packets>([&](auto v) { std::memcpy(&sum[i][v], c + i * ldc + v * lanes<T>, sizeof(packet<T>)); });
-  });
+  packet<T> sum[rows][packets] = {};
+  if (accumulate)
+    unrolled<Rows>([&](auto i) {
+      unrolled<Packets>([&](auto v) { std::memcpy(&sum[i][v], c + i * ldc + v * lanes<T>, sizeof(packet<T>)); });
+    });
   for (index_t r = 0; r < m; ++r, b += ldb) {
     const T* row = a[r] + first;
     packet<T> right[packets];

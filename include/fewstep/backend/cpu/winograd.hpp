@@ -105,7 +105,9 @@ inline bool winograd_applies(const conv2d_shape& s) {
 template <class T>
 struct winograd {
   static constexpr int tile = 2, side = 4, points = side * side;
-  static constexpr index_t chunk = 32;  ///< tiles transformed at a time; their planes stay in the second-level cache
+  /// Tiles transformed at a time; their planes stay in the second-level cache. More for the gradient of the weight,
+  /// whose sums are read and written once for all of them.
+  static constexpr index_t chunk = 32, weight_chunk = 64;
   /// Planes are this much longer than their content, as multiples of 4 KiB would share few lines of the cache.
   static constexpr index_t gap = 16;
 
@@ -153,20 +155,19 @@ struct winograd {
   static void add_weight_gradient(cpu_executor& executor, const conv2d_shape& s, const T* x, const T* gy, T* gradient) {
     const index_t in = s.in_channels, out = s.out_channels, tiles = s.samples * tiles_of(s);
     const T* zeros = executor.template scratch<T>(cpu_executor::zeros, std::max(in, out));
-    T* left = executor.template scratch<T>(cpu_executor::work,
-                                           points * (plane(chunk, in) + plane(chunk, out) + plane(in, out)));
-    T* upstream = left + points * plane(chunk, in);
-    T* sums = upstream + points * plane(chunk, out);
-    std::fill_n(sums, filter_size(in, out), T(0));
-    for (index_t first = 0; first < tiles; first += chunk) {
-      const index_t count = std::min(chunk, tiles - first);
+    T* left = executor.template scratch<T>(
+        cpu_executor::work, points * (plane(weight_chunk, in) + plane(weight_chunk, out) + plane(in, out)));
+    T* upstream = left + points * plane(weight_chunk, in);
+    T* sums = upstream + points * plane(weight_chunk, out);
+    for (index_t first = 0; first < tiles; first += weight_chunk) {
+      const index_t count = std::min(weight_chunk, tiles - first);
       for (index_t t = 0; t < count; ++t) {
         transform_input(s, x, zeros, first + t, left + t * in, plane(count, in));
         transform_upstream(s, gy, zeros, first + t, upstream + t * out, plane(count, out));
       }
       for (index_t point = 0; point < points; ++point)
         add_outer(count, in, out, left + point * plane(count, in), upstream + point * plane(count, out),
-                  sums + point * plane(in, out));
+                  sums + point * plane(in, out), first > 0);
     }
     add_filter_gradient(in, out, sums, gradient);
   }
@@ -256,13 +257,13 @@ struct winograd {
     });
   }
 
-  /// c[in, out] += a[m, in]^T b[m, out], m <= chunk.
-  static void add_outer(index_t m, index_t in, index_t out, const T* a, const T* b, T* c) {
-    const T* at[chunk];
+  /// c[in, out] = a[m, in]^T b[m, out], m <= weight_chunk; with `accumulate` it is added to c.
+  static void add_outer(index_t m, index_t in, index_t out, const T* a, const T* b, T* c, bool accumulate) {
+    const T* at[weight_chunk];
     for (index_t r = 0; r < m; ++r) at[r] = a + r * in;
     for_each_row_tile(in, [&](auto rows, index_t i) {
       for_each_column_tile<T>(out, [&](auto packets, index_t j) {
-        tile_outer<T, rows, packets>(m, at, i, b + j, out, c + i * out + j, out);
+        tile_outer<T, rows, packets>(m, at, i, b + j, out, c + i * out + j, out, accumulate);
       });
     });
   }
