@@ -25,6 +25,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fewstep", type=Path, required=True, help="the program fewstep_peer_memory (./run bench gives it)")
     parser.add_argument("--pairs", type=int, default=32, help="of an update (default: %(default)s)")
+    parser.add_argument("--budget", type=int, default=80, help="MB, also tried by fewstep (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)),
                         help="of each side (default: all %(default)s)")
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
@@ -97,6 +98,14 @@ def pytorch_side(way: str, folder: Path, pairs: int, threads: int) -> dict:
     return {"peak": resident("VmHWM") - before, "losses": losses, "version": torch.__version__}
 
 
+def fewstep_side(program: Path, folder: str, threads: str, pairs: str, budget: int) -> dict:
+    done = subprocess.run([program, folder, threads, pairs, str(budget)], check=True, stdout=subprocess.PIPE)
+    made = json.loads(done.stdout)
+    print(f"fewstep within {budget} MB: {megabytes(made['peak'])}, planned {megabytes(made['planned'])}, {made['rows']} rows "
+          f"at a time, {1e3 * made['seconds']:.0f} ms an update; first loss {made['losses'][0]:.6f}", flush=True)
+    return made
+
+
 def megabytes(number: int) -> str:
     return f"{number / 1e6:.0f} MB"
 
@@ -109,10 +118,11 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
     with tempfile.TemporaryDirectory(prefix="fewstep_peer_") as folder:
         sizes = [str(arguments.threads), str(arguments.pairs)]
-        fewstep = json.loads(subprocess.run([arguments.fewstep, folder, *sizes], check=True, stdout=subprocess.PIPE).stdout)
         print(f"Diffusion-DPO on adapters, {arguments.pairs} pairs an update, {arguments.threads} threads; peak above what "
-              f"the process held before\n\nfewstep: {megabytes(fewstep['peak'])}, planned {megabytes(fewstep['planned'])}; "
-              f"first loss {fewstep['losses'][0]:.6f}", flush=True)
+              "the process held before\n", flush=True)
+        whole, fitted = (fewstep_side(arguments.fewstep, folder, *sizes, budget) for budget in (1000, arguments.budget))
+        if whole["losses"] != fitted["losses"]:
+            raise SystemExit("memory: the losses depend on the budget")
         for way in WAYS:
             if way.startswith("compile") and arguments.no_compile:
                 continue
@@ -123,7 +133,8 @@ def main() -> None:
                 continue
             peer = json.loads(done.stdout.splitlines()[-1])
             print(f"PyTorch {peer['version']}, {way}: {megabytes(peer['peak'])}; fewstep / PyTorch "
-                  f"{fewstep['peak'] / peer['peak']:.2f}; first loss {peer['losses'][0]:.6f}", flush=True)
+                  f"{whole['peak'] / peer['peak']:.2f}, within the budget {fitted['peak'] / peer['peak']:.2f}; first loss "
+                  f"{peer['losses'][0]:.6f}", flush=True)
 
 
 if __name__ == "__main__":

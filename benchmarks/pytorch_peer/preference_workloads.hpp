@@ -34,10 +34,12 @@ inline auto make_pairs(index_t pairs, index_t dimension) {
 
 /// Diffusion-DPO, one optimizer step an update.
 template <class Backend, class Model, class Reference>
-auto make_diffusion_dpo(Backend& backend, Model& model, Reference& reference, index_t pairs = pair_count) {
-  return diffusion_dpo(backend, model, make_pairs(pairs, model.sample_size()),
-                       preference_parts{.optimizer = adam{}, .reference = frozen_reference(reference)},
-                       {.pairs = {.comparisons = pairs}, .update = {.training = {.seed = seed}}});
+auto make_diffusion_dpo(Backend& backend, Model& model, Reference& reference, index_t pairs = pair_count,
+                        std::size_t memory_budget = training_options{}.memory_budget) {
+  return diffusion_dpo(
+      backend, model, make_pairs(pairs, model.sample_size()),
+      preference_parts{.optimizer = adam{}, .reference = frozen_reference(reference)},
+      {.pairs = {.comparisons = pairs}, .update = {.training = {.memory_budget = memory_budget, .seed = seed}}});
 }
 
 /// D3PO on 32 pairs of trajectories of horizon 4, which have 3 trained steps each, one optimizer step.
