@@ -165,9 +165,10 @@ void conv2d_backward_weight(cpu_executor& executor, const conv2d_shape& s, const
   for (index_t n = 0; n < s.samples; ++n) {
     const T* upstream = gy + n * outputs * co;
     detail::point_under(s, x + n * s.height * s.width * c, zeros, 0, outputs, rows);
+    const T* tail = detail::padded_tail(executor, outputs, co, upstream, co);
     for (index_t tap = 0; tap < taps; ++tap)
-      detail::multiply_outer(executor, outputs, c, co, rows + tap * outputs, upstream, co,
-                             weight_gradient + tap * c * co, co);
+      detail::multiply_outer(outputs, c, co, rows + tap * outputs, upstream, co, tail, weight_gradient + tap * c * co,
+                             co);
   }
 }
 

@@ -22,6 +22,13 @@ const T* padded_columns(cpu_executor& executor, index_t k, index_t first, index_
   return out;
 }
 
+/// The padded_columns of b[M, ldb] that make no whole packet of its n; null where none are left.
+template <class T>
+const T* padded_tail(cpu_executor& executor, index_t m, index_t n, const T* b, index_t ldb) {
+  const index_t whole = n / lanes<T> * lanes<T>;
+  return n > whole ? padded_columns(executor, m, whole, n - whole, b, ldb) : nullptr;
+}
+
 /// A tile whose last packet is only partly wanted: `run` gets a full tile of the current values and it is stored back.
 template <class T, int Rows, class Run>
 void partial_tile(index_t n, T* c, index_t ldc, const Run& run) {
@@ -39,7 +46,7 @@ void multiply_segments(cpu_executor& executor, index_t m, index_t n, index_t seg
                        index_t ldb, T* c, index_t ldc, bool accumulate, const T* bias, const PointAt& point_at) {
   const index_t whole = n / lanes<T> * lanes<T>, rest = n - whole;
   const T** a = executor.template scratch<const T*>(cpu_executor::pointers, segments * tile_rows);
-  const T* tail = rest > 0 ? padded_columns(executor, segments * depth, whole, rest, b, ldb) : nullptr;
+  const T* tail = padded_tail(executor, segments * depth, n, b, ldb);
   T tail_bias[lanes<T>] = {};
   if (rest > 0 && bias != nullptr) std::copy_n(bias + whole, rest, tail_bias);
   for_each_row_tile(m, [&](auto rows, index_t i) {
@@ -64,12 +71,11 @@ void multiply(cpu_executor& executor, index_t m, index_t k, index_t n, const T* 
   });
 }
 
-/// c[K,N] += a[M,K]^T b[M,N] with row m of a at a_rows[m], rows in order.
+/// c[K,N] += a[M,K]^T b[M,N] with row m of a at a_rows[m], rows in order. `tail` is the padded_tail of b.
 template <class T>
-void multiply_outer(cpu_executor& executor, index_t m, index_t k, index_t n, const T* const* a_rows, const T* b,
-                    index_t ldb, T* c, index_t ldc) {
+void multiply_outer(index_t m, index_t k, index_t n, const T* const* a_rows, const T* b, index_t ldb, const T* tail,
+                    T* c, index_t ldc) {
   const index_t whole = n / lanes<T> * lanes<T>, rest = n - whole;
-  const T* tail = rest > 0 ? padded_columns(executor, m, whole, rest, b, ldb) : nullptr;
   for_each_row_tile(k, [&](auto rows, index_t i) {
     for_each_column_tile<T>(n, [&](auto packets, index_t j) {
       tile_outer<T, rows, packets>(m, a_rows, i, b + j, ldb, c + i * ldc + j, ldc);
@@ -86,7 +92,7 @@ void multiply_tn_add(cpu_executor& executor, index_t m, index_t k, index_t n, co
                      index_t ldb, T* c, index_t ldc) {
   const T** rows = executor.template scratch<const T*>(cpu_executor::pointers, m);
   for (index_t r = 0; r < m; ++r) rows[r] = a + r * lda;
-  multiply_outer(executor, m, k, n, rows, b, ldb, c, ldc);
+  multiply_outer(m, k, n, static_cast<const T* const*>(rows), b, ldb, padded_tail(executor, m, n, b, ldb), c, ldc);
 }
 
 /// to[C,R] = from[R,C]^T in blocks that stay in the first-level cache.
