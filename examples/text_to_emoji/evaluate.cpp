@@ -17,13 +17,6 @@ namespace text_to_emoji {
 namespace {
 
 using fewstep::index_t;
-constexpr auto picture_values = static_cast<std::size_t>(emoji_data::picture_size);
-
-double mean(std::span<const double> values) {
-  double sum = 0;
-  for (const double value : values) sum += value;
-  return sum / static_cast<double>(values.size());
-}
 
 /// Share of (sample, prompt of another sample) pairs where the prompt's name is among the sample's five nearest.
 double chance(fewstep::cpu_backend& host, const rated_pictures& rated, std::span<const std::int32_t> names,

@@ -15,7 +15,6 @@ namespace text_to_emoji {
 namespace {
 
 using fewstep::index_t;
-constexpr auto picture_values = static_cast<std::size_t>(emoji_data::picture_size);
 
 /// The first `count` of 0 .. n-1 in an order that never changes.
 std::vector<std::size_t> fixed_choice(std::size_t n, int count, std::uint32_t purpose) {
@@ -26,12 +25,6 @@ std::vector<std::size_t> fixed_choice(std::size_t n, int count, std::uint32_t pu
     std::swap(order[i - 1], order[source.below(static_cast<std::uint32_t>(i), i, purpose)]);
   order.resize(std::min(n, static_cast<std::size_t>(count)));
   return order;
-}
-
-double mean(std::span<const double> values) {
-  double sum = 0;
-  for (const double value : values) sum += value;
-  return sum / static_cast<double>(values.size());
 }
 
 /// 97.5 % quantile of Student's t (Abramowitz and Stegun 26.7.5), good to 1 % from 3 degrees of freedom on.
@@ -59,6 +52,12 @@ std::string number(std::size_t which, double value, bool with_sign = false) {
 }
 
 }  // namespace
+
+double mean(std::span<const double> values) {
+  double sum = 0;
+  for (const double value : values) sum += value;
+  return sum / static_cast<double>(values.size());
+}
 
 std::vector<prompt_group> evaluation_groups(const emoji_data& data, int prompts) {
   prompt_group held_back{"held_back", "names of pretraining that the fine-tuning never saw", {}, {}};

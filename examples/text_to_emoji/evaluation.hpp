@@ -10,6 +10,7 @@
 #include <fewstep/backend/cpu/backend.hpp>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <span>
@@ -17,6 +18,10 @@
 #include <vector>
 
 namespace text_to_emoji {
+
+inline constexpr auto picture_values = static_cast<std::size_t>(emoji_data::picture_size);
+
+[[nodiscard]] double mean(std::span<const double> values);
 
 /// Prompts that are rated together.
 struct prompt_group {

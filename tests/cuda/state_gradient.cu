@@ -94,14 +94,14 @@ TEMPLATE_LIST_TEST_CASE("a text_unet's gradient by the state is the CPU's", "[cu
 TEMPLATE_LIST_TEST_CASE("a direct reward gradient with losses beside it is the CPU's", "[cuda]", devices) {
   const auto run = [](auto& backend) {
     auto model = make_mlp(backend);
-    auto trainer =
-        draft(backend, model,
-              direct_reward_gradient_parts{
-                  .reward = quadratic_reward{1.5f},
-                  .optimizer = sgd{.learning_rate = 1e-3f},
-                  .auxiliary = auxiliary_losses(last_step_reward(backend, quadratic_reward{0}, {.weight = 0.3f}),
-                                                consistency_regularizer(backend, {.weight = 0.2f}))},
-              {.horizon = 3, .steps_with_gradient = 3, .batch = {.prompts = 4, .samples_per_prompt = 2}});
+    auto trainer = draft(
+        backend, model,
+        direct_reward_gradient_parts{
+            .reward = differentiable_quadratic{1.5f},
+            .optimizer = sgd{.learning_rate = 1e-3f},
+            .auxiliary = auxiliary_losses(last_step_reward(backend, differentiable_quadratic{0}, {.weight = 0.3f}),
+                                          consistency_regularizer(backend, {.weight = 0.2f}))},
+        {.horizon = 3, .steps_with_gradient = 3, .batch = {.prompts = 4, .samples_per_prompt = 2}});
     std::vector<double> told;
     for (int k = 0; k < 2; ++k) {
       const update_report report = trainer.update(std::vector<std::int32_t>{0, 1, 2});

@@ -27,7 +27,7 @@ static_assert(differentiable_generator<differentiable_gaussian, cpu_backend>);
 static_assert(!differentiable_generator<gaussian_consistency, cpu_backend>);
 
 /// -sum over the values of (x_d - target)^2.
-struct quadratic_reward {
+struct differentiable_quadratic {
   float target = 0;
 
   template <class Context>
@@ -54,6 +54,6 @@ struct quadratic_reward {
   }
 };
 
-static_assert(differentiable_reward<quadratic_reward, int>);
+static_assert(differentiable_reward<differentiable_quadratic, int>);
 
 }  // namespace fewstep::test

@@ -57,7 +57,7 @@ std::string state_of(Trainer& trainer) {
   return text_of(folder / "state");
 }
 
-/// d loss / d mean of -quadratic_reward for one sample that moves by `share` with the mean.
+/// d loss / d mean of -differentiable_quadratic for one sample that moves by `share` with the mean.
 double slope_of(const float* sample, double share) {
   double slope = 0;
   for (index_t d = 0; d < toy::dimension; ++d)
@@ -83,8 +83,9 @@ TEST_CASE("DRaFT-K on the Gaussian toy is the closed form, sample by sample, for
   const std::vector<float> own(times.end() - horizon, times.end());
   auto trainer =
       draft(backend, model,
-            direct_reward_gradient_parts{
-                .reward = quadratic_reward{target}, .optimizer = sgd{.learning_rate = 0}, .sampler = jumped_from(own)},
+            direct_reward_gradient_parts{.reward = differentiable_quadratic{target},
+                                         .optimizer = sgd{.learning_rate = 0},
+                                         .sampler = jumped_from(own)},
             {.horizon = horizon, .steps_with_gradient = k, .jump_from = horizon - 1, .batch = {.prompts = 20}});
   trainer.update(one_context);
   // f = m (1 - s) + s x, and renoising adds noise only: x_{H-K} held, the result moves with m by 1 - prod s.
@@ -110,7 +111,7 @@ TEST_CASE("DRaFT through all calls has the gradient of the expected reward") {
   constexpr int samples = 4000;
   auto trainer =
       draft(backend, model,
-            direct_reward_gradient_parts{.reward = quadratic_reward{target},
+            direct_reward_gradient_parts{.reward = differentiable_quadratic{target},
                                          .optimizer = sgd{.learning_rate = 0},
                                          .sampler = consistency_sampler{.times = {4, 1}}},
             {.horizon = 2, .steps_with_gradient = 2, .batch = {.prompts = samples}, .training = {.seed = seed}});
@@ -127,7 +128,7 @@ TEST_CASE("a jump has the gradient of the clean prediction it jumps to") {
   cpu_backend backend({.threads = 1});
   toy model;
   auto trainer = refl(backend, model,
-                      direct_reward_gradient_parts{.reward = quadratic_reward{target},
+                      direct_reward_gradient_parts{.reward = differentiable_quadratic{target},
                                                    .optimizer = sgd{.learning_rate = 0},
                                                    .sampler = consistency_sampler{.times = times}},
                       {.horizon = 3, .jump_from = 0, .weight = 0.01f, .margin = -2, .batch = {.prompts = 40}});
@@ -162,7 +163,7 @@ TEST_CASE("the gradient through K calls of a network is that of central differen
   const bool noise_at_the_end = GENERATE(false, true);
   const int horizon = 3, k = GENERATE(1, 2, 3);
   constexpr index_t samples = 6;
-  const quadratic_reward judge{target};
+  const differentiable_quadratic judge{target};
   const consistency_sampler sampler{
       .times = times, .last = noise_at_the_end ? last_step::stochastic : last_step::mask, .final_sigma = 0.3f};
   direct_reward_gradient trainer(
@@ -233,7 +234,7 @@ TEST_CASE("DRaFT raises a differentiable reward, through one call and through al
   cpu_backend backend({.threads = 1});
   const int k = GENERATE(1, 4);  // the last call alone hardly moves the result, and learning it fast is unstable
   auto model = make_mlp(backend);
-  auto trainer = draft(backend, model, quadratic_reward{0.5f}, adam{.learning_rate = k == 1 ? 1e-3f : 1e-2f},
+  auto trainer = draft(backend, model, differentiable_quadratic{0.5f}, adam{.learning_rate = k == 1 ? 1e-3f : 1e-2f},
                        {.horizon = 4, .steps_with_gradient = k, .batch = {.prompts = 32}});
   std::vector<double> means;
   for (const auto& report : trainer.run(contexts, 60)) {
@@ -252,19 +253,19 @@ TEST_CASE("a direct gradient has the same bits in every micro-batch, on any thre
     index_t rows;
   };
   const auto make = [](cpu_backend& backend, perceptron& model, std::size_t budget) {
-    return draft(
-        backend, model,
-        direct_reward_gradient_parts{.reward = quadratic_reward{target},
-                                     .optimizer = adam{.learning_rate = 1e-2f},
-                                     .sampler = consistency_sampler{},
-                                     .auxiliary = auxiliary_losses(
-                                         last_step_reward(backend, quadratic_reward{0}, {.weight = 0.3f, .margin = -1}),
-                                         consistency_regularizer(backend, {.weight = 0.2f}))},
-        {.horizon = 3,
-         .steps_with_gradient = 3,
-         .random_truncation = true,
-         .batch = {.prompts = 33, .samples_per_prompt = 3},
-         .training = {.ema_decay = 0.9f, .memory_budget = budget}});
+    return draft(backend, model,
+                 direct_reward_gradient_parts{
+                     .reward = differentiable_quadratic{target},
+                     .optimizer = adam{.learning_rate = 1e-2f},
+                     .sampler = consistency_sampler{},
+                     .auxiliary = auxiliary_losses(
+                         last_step_reward(backend, differentiable_quadratic{0}, {.weight = 0.3f, .margin = -1}),
+                         consistency_regularizer(backend, {.weight = 0.2f}))},
+                 {.horizon = 3,
+                  .steps_with_gradient = 3,
+                  .random_truncation = true,
+                  .batch = {.prompts = 33, .samples_per_prompt = 3},
+                  .training = {.ema_decay = 0.9f, .memory_budget = budget}});
   };
   const auto run = [&](int threads, std::size_t budget) {
     cpu_backend backend({.threads = threads});
@@ -292,7 +293,7 @@ TEST_CASE("a direct gradient has the same bits in every micro-batch, on any thre
 TEST_CASE("a direct run that is resumed from a checkpoint goes on bit for bit") {
   cpu_backend backend({.threads = 1});
   const auto make = [&](perceptron& model, int horizon = 3) {
-    return refl(backend, model, quadratic_reward{target}, adam{.learning_rate = 1e-2f},
+    return refl(backend, model, differentiable_quadratic{target}, adam{.learning_rate = 1e-2f},
                 {.horizon = horizon,
                  .jump_from = 1,
                  .weight = 1,
@@ -320,8 +321,8 @@ TEST_CASE("a direct gradient refuses what it cannot follow") {
   cpu_backend backend({.threads = 1});
   gaussian_consistency plain;
   const auto make = [&](direct_reward_gradient_options o) {
-    direct_reward_gradient trainer(backend, plain,
-                                   direct_reward_gradient_parts{.reward = quadratic_reward{}, .optimizer = sgd{}}, o);
+    direct_reward_gradient trainer(
+        backend, plain, direct_reward_gradient_parts{.reward = differentiable_quadratic{}, .optimizer = sgd{}}, o);
   };
   CHECK_NOTHROW(make({.horizon = 2}));
   CHECK_THROWS_WITH(make({.horizon = 2, .steps_with_gradient = 2}), contains("no gradient by the state"));
@@ -333,7 +334,7 @@ TEST_CASE("a direct gradient refuses what it cannot follow") {
   CHECK_THROWS_WITH(make({.horizon = 2, .batch = {.prompts = 0}}), contains("batch.prompts is 0"));
   CHECK_THROWS_WITH(make({.horizon = 2, .training = {.ema_decay = 1}}), contains("ema_decay is 1"));
   CHECK_THROWS_WITH(make({.horizon = 2, .training = {.memory_budget = 100}}), contains("memory_budget: 100"));
-  auto trainer = draft(backend, plain, quadratic_reward{}, sgd{}, {.horizon = 2});
+  auto trainer = draft(backend, plain, differentiable_quadratic{}, sgd{}, {.horizon = 2});
   CHECK_THROWS_WITH(trainer.update({}), contains("direct_reward_gradient: there are no prompts"));
 }
 
@@ -366,7 +367,7 @@ TEST_CASE("DDIM's deterministic steps are followed back to the first") {
   cpu_backend backend({.threads = 1});
   toy model;
   auto trainer = draft(backend, model,
-                       direct_reward_gradient_parts{.reward = quadratic_reward{target},
+                       direct_reward_gradient_parts{.reward = differentiable_quadratic{target},
                                                     .optimizer = sgd{.learning_rate = 0},
                                                     .sampler = ddim_sampler{.eta = 0, .times = times}},
                        {.horizon = 3, .steps_with_gradient = 3, .batch = {.prompts = 10}});
@@ -385,12 +386,12 @@ TEST_CASE("DDIM's deterministic steps are followed back to the first") {
 TEST_CASE("the published settings of ReFL, and DRaFT-1") {
   cpu_backend backend({.threads = 1});
   toy model;
-  const auto refl_trainer = refl(backend, model, quadratic_reward{}, sgd{});
+  const auto refl_trainer = refl(backend, model, differentiable_quadratic{}, sgd{});
   CHECK(refl_trainer.options().horizon == 40);
   CHECK(refl_trainer.options().jump_from == 30);
   CHECK(refl_trainer.options().weight == 1e-3f);
   CHECK(refl_trainer.options().margin == 2);
-  const auto draft_trainer = draft(backend, model, quadratic_reward{}, sgd{});
+  const auto draft_trainer = draft(backend, model, differentiable_quadratic{}, sgd{});
   CHECK(draft_trainer.options().steps_with_gradient == 1);
   CHECK(draft_trainer.options().weight == 1);
 }

@@ -143,7 +143,7 @@ TEST_CASE("a reward's gradient passes a decoder with the context of every sample
   };
   direct_reward_gradient trainer(
       backend, model,
-      direct_reward_gradient_parts{.reward = quadratic_reward{target},
+      direct_reward_gradient_parts{.reward = differentiable_quadratic{target},
                                    .optimizer = sgd{.learning_rate = 0},
                                    .sampler = consistency_sampler{.times = {4}, .last = last_step::stochastic},
                                    .decoder = composite{3}},
@@ -161,7 +161,7 @@ TEST_CASE("a reward's gradient passes a decoder with the context of every sample
   toy::workspace_type workspace;
   cpu_tensor<float, 2> o(backend, {5, toy::dimension});
   rollout(backend, model, workspace, path, o.view(), rollout_noise{3, 0}, reduction::mean, 0, 5);
-  last_step_reward loss(backend, quadratic_reward{target}, {}, composite{1});
+  last_step_reward loss(backend, differentiable_quadratic{target}, {}, composite{1});
   loss.prepare(backend, model, table, 5, 2);
   model.gradient = 0;
   loss.add_gradient(backend, model, workspace, path, {});

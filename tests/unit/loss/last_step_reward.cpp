@@ -72,7 +72,7 @@ TEST_CASE("the last step's gradient is the closed form, added to what is there, 
   p.roll(model, {3, 0});
   for (const float margin : {std::numeric_limits<float>::infinity(), -4.0f})
     for (const index_t rows : {4, 32}) {
-      last_step_reward loss(backend, quadratic_reward{target}, {.weight = 0.5f, .margin = margin});
+      last_step_reward loss(backend, differentiable_quadratic{target}, {.weight = 0.5f, .margin = margin});
       loss.prepare(backend, model, p.path.table(), 10, rows);
       model.gradient = 7;
       const double value = add(loss, model, p);
@@ -110,7 +110,7 @@ TEST_CASE("the policy gradient and the last step's are the gradient of the expec
                                         .batch = {.prompts = 1, .samples_per_prompt = samples},
                                         .training = {.seed = seed}};
   const auto make = [&](auto auxiliary) {
-    policy_gradient_parts parts{.reward = quadratic_reward{target},
+    policy_gradient_parts parts{.reward = differentiable_quadratic{target},
                                 .optimizer = sgd{.learning_rate = 0},
                                 .objective = reinforce{},
                                 .advantage = raw_advantage{},
@@ -119,7 +119,7 @@ TEST_CASE("the policy gradient and the last step's are the gradient of the expec
     return policy_gradient<cpu_backend, toy, decltype(parts)>(backend, model, std::move(parts), options);
   };
   auto alone = make(no_auxiliary_loss{});
-  auto hybrid = make(last_step_reward(backend, quadratic_reward{target}, {.weight = weight}));
+  auto hybrid = make(last_step_reward(backend, differentiable_quadratic{target}, {.weight = weight}));
   std::vector<double> policy, call, sum;
   for (int k = 0; k < updates; ++k) {
     alone.update(std::vector<std::int32_t>{0});
@@ -153,7 +153,7 @@ TEST_CASE("the last step's gradient passes the decoder") {
   toy model;
   toy_path p(backend, masked(model), 5);
   p.roll(model, {3, 0});
-  last_step_reward loss(backend, quadratic_reward{target}, {}, doubled{});
+  last_step_reward loss(backend, differentiable_quadratic{target}, {}, doubled{});
   loss.prepare(backend, model, p.path.table(), 5, 2);
   add(loss, model, p);
   double expected = 0;
@@ -166,14 +166,14 @@ TEST_CASE("the last step's gradient passes the decoder") {
 TEST_CASE("a last step that is noisy or trained is refused, as is a reward that is not finite") {
   cpu_backend backend({.threads = 1});
   toy model;
-  last_step_reward loss(backend, quadratic_reward{});
+  last_step_reward loss(backend, differentiable_quadratic{});
   for (const last_step last : {last_step::reference, last_step::stochastic}) {
     const auto table = consistency_sampler{.times = times, .last = last}.table(model.preconditioner(), 2);
     CHECK_THROWS_WITH(loss.prepare(backend, model, table, 4, 4), contains("use last_step::mask"));
   }
-  CHECK_THROWS_WITH(last_step_reward(backend, quadratic_reward{}, {.weight = NAN}),
+  CHECK_THROWS_WITH(last_step_reward(backend, differentiable_quadratic{}, {.weight = NAN}),
                     contains("last_step_reward: weight is nan"));
-  last_step_reward ill(backend, quadratic_reward{NAN});
+  last_step_reward ill(backend, differentiable_quadratic{NAN});
   toy_path p(backend, masked(model), 5);
   p.roll(model, {3, 0});
   ill.prepare(backend, model, p.path.table(), 5, 2);
@@ -192,7 +192,7 @@ TEST_CASE("several losses add up, and none costs nothing") {
     return std::pair(value, static_cast<double>(model.gradient));
   };
   const auto one = [&](float weight) {
-    return last_step_reward(backend, quadratic_reward{target}, {.weight = weight});
+    return last_step_reward(backend, differentiable_quadratic{target}, {.weight = weight});
   };
   const auto first = gradient_of(one(1)), both = gradient_of(auxiliary_losses(one(1), no_auxiliary_loss{}, one(2)));
   CHECK(both.first == Approx(3 * first.first));

@@ -34,7 +34,7 @@ struct grey {
 };
 
 auto losses(cpu_backend& backend, const tiny_text_unet& model) {
-  return auxiliary_losses(last_step_reward(backend, quadratic_reward{0}),
+  return auxiliary_losses(last_step_reward(backend, differentiable_quadratic{0}),
                           consistency_regularizer(backend, {.weight = 0.1f}),
                           consistency_regularizer(backend, model, {.weight = 0.1f}, grey{}));
 }
@@ -42,7 +42,7 @@ auto losses(cpu_backend& backend, const tiny_text_unet& model) {
 struct direct_case {
   static auto make(cpu_backend& backend, tiny_text_unet& model, std::size_t budget) {
     return draft(backend, model,
-                 direct_reward_gradient_parts{.reward = quadratic_reward{0.5f},
+                 direct_reward_gradient_parts{.reward = differentiable_quadratic{0.5f},
                                               .optimizer = adam{.learning_rate = 1e-3f},
                                               .sampler = consistency_sampler{},
                                               .auxiliary = losses(backend, model)},
@@ -55,7 +55,7 @@ struct direct_case {
 
 struct hybrid_case {
   static auto make(cpu_backend& backend, tiny_text_unet& model, std::size_t budget) {
-    policy_gradient_parts parts{.reward = quadratic_reward{0.5f},
+    policy_gradient_parts parts{.reward = differentiable_quadratic{0.5f},
                                 .optimizer = adam{.learning_rate = 1e-3f},
                                 .auxiliary = losses(backend, model)};
     return policy_gradient<cpu_backend, tiny_text_unet, decltype(parts)>(
