@@ -88,7 +88,10 @@ void report(const std::string& system, figures& now, const figures& base, int up
   csv += system + "," + std::to_string(updates) + "," + std::to_string(seconds);
   for (const auto& values : now.of) {
     const auto found = values.empty() ? fewstep::mean_interval{NAN, NAN, NAN} : fewstep::bootstrap_mean(values);
-    std::printf(&values - now.of <= lean ? "  %5.1f [%5.1f, %5.1f]" : "  %6.1f", found.mean, found.low, found.high);
+    if (&values - now.of <= lean)
+      std::printf("  %5.1f [%5.1f, %5.1f]", found.mean, found.low, found.high);
+    else
+      std::printf("  %6.1f", found.mean);
     for (const double number : {found.mean, found.low, found.high}) csv += "," + std::to_string(number);
   }
   std::printf("  %6d  %6.1f\n", updates, seconds);

@@ -18,8 +18,8 @@ struct block {
 /// From the ground upwards.
 using tower = std::array<block, blocks>;
 
-/// What a tower is asked to be, in units of its deviation in the data: how high, and how far its top block's centre is
-/// to the right of its lowest block's.
+/// What a tower is asked to be, in units of about its deviation in the data: how high, and how far its top block's
+/// centre is to the right of its lowest block's.
 struct prompt {
   float height, overhang;
   friend bool operator==(const prompt&, const prompt&) = default;
