@@ -5,7 +5,7 @@
 # and ${fewstep_missing} says what it lacks. The components are fewstep::fewstep plus what some of the headers include:
 #   fewstep::io          fewstep/io, model_file           nlohmann_json
 #   fewstep::image       fewstep/image                    libjpeg, libpng; with fewstep::io, fewstep/pair_file
-#   fewstep::eigen       fewstep/eigen.hpp                Eigen 3.4 or newer
+#   fewstep::eigen       fewstep/eigen.hpp, set_reward    Eigen 3.4 or newer
 #   fewstep::benchmark   fewstep/testing/benchmark.hpp    Google Benchmark
 #   fewstep::cuda        fewstep/cuda                     CUDA's nvcc, libraries and headers
 # There is a target where its packages are found.

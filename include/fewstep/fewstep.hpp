@@ -3,7 +3,7 @@
 
 /// Everything that needs a C++20 compiler, OpenMP (or FEWSTEP_NO_OPENMP) and nothing else. Components of their own are
 /// fewstep/{io,model_file}/*.hpp (nlohmann_json), fewstep/image/*.hpp (libjpeg, libpng), fewstep/pair_file/*.hpp (these
-/// three) and fewstep/eigen.hpp (Eigen).
+/// three), fewstep/eigen.hpp and fewstep/set_reward/*.hpp (Eigen).
 
 // The concepts.
 #include <fewstep/advantage/advantage.hpp>
@@ -20,6 +20,7 @@
 #include <fewstep/preference/pair_judge.hpp>
 #include <fewstep/preference/pair_source.hpp>
 #include <fewstep/preference/preference_source.hpp>
+#include <fewstep/preference/set_reward.hpp>
 #include <fewstep/preference/time_law.hpp>
 #include <fewstep/regularizer/regularizer.hpp>
 #include <fewstep/reward/reward.hpp>
@@ -44,6 +45,7 @@
 #include <fewstep/algorithm/diffusion_kto.hpp>
 #include <fewstep/algorithm/direct_reward_gradient.hpp>
 #include <fewstep/algorithm/draft.hpp>
+#include <fewstep/algorithm/dragon.hpp>
 #include <fewstep/algorithm/dso.hpp>
 #include <fewstep/algorithm/grpo.hpp>
 #include <fewstep/algorithm/policy_gradient.hpp>
@@ -90,11 +92,14 @@
 #include <fewstep/preference/hinge_link.hpp>
 #include <fewstep/preference/identity_link.hpp>
 #include <fewstep/preference/labelled_pairs.hpp>
+#include <fewstep/preference/mean_of.hpp>
 #include <fewstep/preference/mixed_pairs.hpp>
 #include <fewstep/preference/odds_ratio_link.hpp>
 #include <fewstep/preference/pareto_rewards.hpp>
 #include <fewstep/preference/recorded_pairs.hpp>
+#include <fewstep/preference/set_judge.hpp>
 #include <fewstep/preference/squared_link.hpp>
+#include <fewstep/preference/threshold_judge.hpp>
 #include <fewstep/preference/utility_link.hpp>
 #include <fewstep/regularizer/kl_estimate.hpp>
 #include <fewstep/regularizer/kl_to_reference.hpp>

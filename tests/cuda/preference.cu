@@ -204,6 +204,30 @@ std::vector<float> recorded_history(Backend& backend) {
   return figures;
 }
 
+/// A reward of sets: how near the mean of the first value is to 1.
+struct mean_near_one {
+  double operator()(matrix<const float> f) const {
+    double mean = 0;
+    for (index_t i = 0; i < f.rows(); ++i) mean += static_cast<double>(f(i, 0)) / static_cast<double>(f.rows());
+    return -std::abs(mean - 1);
+  }
+};
+struct all_values {
+  void operator()(vec<const float> x, vec<float> f) const { std::copy(x.begin(), x.end(), f.begin()); }
+};
+
+template <class Backend>
+std::vector<float> dragon_history(Backend& backend) {
+  auto model = make_model(backend), copy = make_model(backend);
+  return history(backend, model,
+                 dragon(backend, model, consistency_sampler{}, std::vector<std::int32_t>{0, 2},
+                        set_judge(sample_features(5, all_values{}), mean_near_one{}),
+                        preference_parts{.optimizer = adam{.learning_rate = 1e-2f},
+                                         .reference = frozen_reference(copy),
+                                         .link = logistic_link{.beta = 5}},
+                        {.pairs = {.comparisons = 12}, .steps = 2}));
+}
+
 }  // namespace
 
 TEMPLATE_LIST_TEST_CASE("recorded pairs are learned from on a device as on the CPU, by the utility link", "[cuda]",
@@ -245,4 +269,12 @@ TEMPLATE_LIST_TEST_CASE("pairs are sampled and labelled on a device as on the CP
   const auto on_device = labelled_history(recorded);
   CHECK(relative_error(on_device, labelled_history(cpu)) < 1e-4);
   CHECK(same_bits(on_device, labelled_history(piece_by_piece)));
+}
+
+TEMPLATE_LIST_TEST_CASE("DRAGON trains on a device as on the CPU", "[cuda]", devices) {
+  cpu_backend cpu({.threads = 1});
+  TestType recorded({.graphs = true}), piece_by_piece({.graphs = false});
+  const auto on_device = dragon_history(recorded);
+  CHECK(relative_error(on_device, dragon_history(cpu)) < 1e-4);
+  CHECK(same_bits(on_device, dragon_history(piece_by_piece)));
 }

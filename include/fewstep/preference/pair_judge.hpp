@@ -22,9 +22,10 @@
 namespace fewstep {
 
 /// Who says which of two samples is the better one: judge(first[P, D], second[P, D], contexts[P], labels[P, F]) writes
-/// 1, -1 or 0 for a tie, by segment. The compiler cannot check: a label depends on its own pair only.
+/// 1, -1 or 0 for a tie, by segment. The compiler cannot check: a label depends on its own pair only, or
+/// on those that are judged together.
 ///
-/// Models: reward_judge, per_pair, and any function of that signature.
+/// Models: reward_judge, per_pair, set_judge, and any function of that signature.
 template <class J, class Context>
 concept pair_judge = requires(J& judge, matrix<const float> first, matrix<const float> second,
                               std::span<const Context> contexts, matrix<float> labels) {
