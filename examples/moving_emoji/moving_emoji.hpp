@@ -23,11 +23,11 @@ struct pretrain_settings {
 struct compare_settings {
   std::filesystem::path base = "examples/moving_emoji/base.safetensors", data = "examples/text_to_emoji/data",
                         encoder = "examples/reward_models/two_tower.safetensors", output = "moving_emoji";
-  int pairs = 1024;                 ///< labelled, of each kind
+  int pairs = 2048;                 ///< labelled, of each kind
   int steps = 16;                   ///< network calls of a clip
   float least = 0.4f, most = 0.6f;  ///< of the way to noise, from where copies are made anew
   float tie = 0.05f;                ///< two segments whose distortions differ by less than this share are alike
-  int updates = 120, batch = 128;   ///< of each system
+  int updates = 120, batch = 256;   ///< of each system
   float beta = 500, learning_rate = 5e-5f;
   int clips = 16;  ///< of each name, to measure with
   std::uint64_t seed = 1;
