@@ -52,10 +52,23 @@ template <preconditioning P>
     return low + 1e-3f * (high - low);
 }
 
+/// The time that lies the share of the way from the least to the greatest one; of a flow (rectified_flow) whose network
+/// has times of its own, of the way between its noises, which are the flow's times.
+template <preconditioning P>
+[[nodiscard]] float time_between(const P& p, float share) {
+  const float low = least_time(p), high = p.max_time();
+  float t = low + (high - low) * share;
+  if constexpr (requires { p.time_of_noise(0.0); }) {
+    const double least = exact_level(p, low).noise, most = exact_level(p, high).noise;
+    t = p.time_of_noise(least + (most - least) * static_cast<double>(share));
+  }
+  return std::clamp(t, low, high);
+}
+
 }  // namespace detail
 
-/// All times alike: the timesteps of a discrete process, else the times, or their logarithms where the signal is never
-/// scaled down (EDM).
+/// All times alike: the timesteps of a discrete process, else the times (a flow's own), or their logarithms where the
+/// signal is never scaled down (EDM).
 struct uniform_times {
   static constexpr std::string_view name = "uniform_times";
   template <class Visitor>
@@ -69,8 +82,8 @@ struct uniform_times {
                         p.max_time());
     } else {
       const float low = detail::least_time(p), high = p.max_time(), u = random.uniform(number);
-      const float t = p.level(high).signal == 1.0f ? low * std::pow(high / low, u) : low + (high - low) * u;
-      return std::clamp(t, low, high);
+      return p.level(high).signal == 1.0f ? std::clamp(low * std::pow(high / low, u), low, high)
+                                          : detail::time_between(p, u);
     }
   }
 };
@@ -89,9 +102,14 @@ struct logit_normal_times {
 
   template <preconditioning P>
   [[nodiscard]] float operator()(const P& p, const random_stream& random, std::uint64_t number) const {
-    const float low = detail::least_time(p), high = p.max_time();
-    const float t = low + (high - low) / (1.0f + std::exp(-(mean + deviation * random.normal(number))));
-    return std::clamp(timestep_preconditioning<P> ? std::round(t) : t, low, high);
+    const float share = 1.0f / (1.0f + std::exp(-(mean + deviation * random.normal(number))));
+    if constexpr (timestep_preconditioning<P> && !discrete_preconditioning<P>) {
+      const float step = std::round(share * static_cast<float>(p.training_steps() - 1));
+      return std::clamp(time_of_timestep(p, static_cast<int>(step)), detail::least_time(p), p.max_time());
+    } else {
+      const float t = detail::time_between(p, share);
+      return timestep_preconditioning<P> ? std::round(t) : t;
+    }
   }
 };
 

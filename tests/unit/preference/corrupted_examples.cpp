@@ -7,6 +7,7 @@
 #include <fewstep/generator/epsilon_prediction.hpp>
 #include <fewstep/generator/flow_matching.hpp>
 #include <fewstep/generator/lcm.hpp>
+#include <fewstep/generator/rescaled.hpp>
 #include <fewstep/generator/velocity_prediction.hpp>
 #include <fewstep/preference/corrupted_examples.hpp>
 #include <fewstep/preference/segment_map.hpp>
@@ -158,6 +159,16 @@ TEST_CASE("times are drawn by their laws, within the model's") {
   // sigmoid(1 + n) is below sigmoid(1) half of the time, and below 1/2 with probability Phi(-1)
   CHECK(std::abs(share_below(logit_normal_times{.mean = 1}, flow_matching{}, 0.731058f) - 0.5) < error);
   CHECK(std::abs(share_below(logit_normal_times{.mean = 1}, flow_matching{}, 0.5f) - 0.158655) < error);
+  // Of a flow whose network has times of its own, the flow's times are drawn; of an EDM network as a discrete process,
+  // its timesteps.
+  const rectified_flow<edm_consistency> flow{};
+  const double least = exact_level(flow, 2 * flow.min_time()).noise, most = exact_level(flow, flow.max_time()).noise;
+  const auto between = [&](double share) { return flow.time_of_noise(least + (most - least) * share); };
+  CHECK(std::abs(share_below(uniform_times{}, flow, between(0.3)) - 0.3) < error);
+  CHECK(std::abs(share_below(logit_normal_times{.mean = 1}, flow, between(0.731058)) - 0.5) < error);
+  const variance_preserving<edm_denoiser> discrete{};
+  CHECK(std::abs(share_below(logit_normal_times{.mean = 1}, discrete, time_of_timestep(discrete, 730)) - 0.5) < error);
+  CHECK(std::abs(share_below(uniform_times{}, discrete, time_of_timestep(discrete, 250)) - 0.25) < error);
   const listed_times listed{{249, 499, 749, 999}};
   CHECK(std::abs(share_below(listed, epsilon_prediction{}, 500) - 0.5) < error);
 }
