@@ -20,8 +20,8 @@ namespace block_towers {
 
 constexpr bool has_mujoco = true;
 
-/// The tower as boxes of 1 m depth that move in the plane, under the friction of `world`; the blocks' joints are, in
-/// this order, a slide along x, one upwards and a hinge.
+/// The tower as boxes that move in the plane, under the friction of `world`, each less deep than the one below; the
+/// blocks' joints are, in this order, a slide along x, one upwards and a hinge.
 [[nodiscard]] inline std::string mujoco_model(const tower& t, double step) {
   const auto vector = [](double x, double y, double z) {
     return "\"" + std::to_string(x) + " " + std::to_string(y) + " " + std::to_string(z) + "\"";
@@ -29,13 +29,14 @@ constexpr bool has_mujoco = true;
   std::string xml = "<mujoco><option timestep=\"" + std::to_string(step) +
                     "\" cone=\"elliptic\" impratio=\"10\"/><default><geom friction=\"0.6\" solref=\"0.005 1\"/>"
                     "</default><worldbody><geom type=\"plane\" size=\"10 10 1\"/>";
-  double z = 0;
+  double z = 0, depth = 1;
   for (const block& b : t) {
     xml += "<body pos=" + vector(b.x, 0, z + b.height / 2) +
            "><joint type=\"slide\" axis=\"1 0 0\"/><joint type=\"slide\" axis=\"0 0 1\"/><joint type=\"hinge\" "
            "axis=\"0 1 0\"/><geom type=\"box\" size=" +
-           vector(b.width / 2, 0.5, b.height / 2) + "/></body>";
-    z += b.height;
+           vector(b.width / 2, depth / 2, b.height / 2) + " mass=\"" + std::to_string(b.width * b.height) +
+           "\"/></body>";
+    z += b.height, depth -= 0.05;  // edges that lie on each other now and then throw a block into the air
   }
   return xml + "</worldbody></mujoco>";
 }
