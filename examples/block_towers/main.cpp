@@ -119,23 +119,25 @@ int pretrain(const std::string& file, std::int64_t updates, int threads) {
 
 int judge(std::uint64_t towers) {
   const fewstep::random_stream random{4, fewstep::stream::data};
-  int stand = 0, general = 0, simulated = 0, mujoco = 0, near = 0, near_differ = 0;
+  struct {
+    const char* name;
+    int differs = 0, near = 0;  // near: where the tower, or its fall, is a matter of less than 1 cm
+  } judges[] = {{"a balance of forces"}, {"the simulation"}, {"MuJoCo"}};
+  int stand = 0, near = 0;
   for (std::uint64_t n = 0; n < towers; ++n) {
     const tower t = tower_of_data(random, n);
-    const bool stands = stability_margin(t) >= 0, differs = stands_in_simulation(t) != stands;
-    stand += stands ? 1 : 0, simulated += differs ? 0 : 1;
-    general += can_balance(world_of(t)) == stands ? 1 : 0;
-    const bool is_near = std::abs(stability_margin(t)) < 0.01;
-    near += is_near ? 1 : 0, near_differ += is_near && differs ? 1 : 0;
-    if (has_mujoco) mujoco += stands_in_mujoco(t) == stands ? 1 : 0;
+    const bool stands = stability_margin(t) >= 0, is_near = std::abs(stability_margin(t)) < 0.01;
+    stand += stands ? 1 : 0, near += is_near ? 1 : 0;
+    const bool says[] = {can_balance(world_of(t)), stands_in_simulation(t), has_mujoco ? stands_in_mujoco(t) : stands};
+    for (std::size_t k = 0; k < 3; ++k)
+      if (says[k] != stands) ++judges[k].differs, judges[k].near += is_near ? 1 : 0;
   }
-  const auto share = [&](int of) { return 100.0 * of / static_cast<double>(towers); };
-  std::printf("towers of the data that stand: %.1f %%; judged like that by\n", share(stand));
-  std::printf("  the general condition of equilibrium  %.2f %%\n", share(general));
-  std::printf(
-      "  the simulation                        %.2f %% (%d of the %d within 1 cm of falling judged otherwise)\n",
-      share(simulated), near_differ, near);
-  if (has_mujoco) std::printf("  MuJoCo                                %.2f %%\n", share(mujoco));
+  const auto all = static_cast<double>(towers);
+  std::printf("towers of the data that stand: %.1f %%; %d are within 1 cm of doing the other\n", 100 * stand / all,
+              near);
+  for (std::size_t k = 0; k < (has_mujoco ? 3 : 2); ++k)
+    std::printf("%-20s agrees on %.2f %%; %d of the %d others are among these\n", judges[k].name,
+                100 - 100 * judges[k].differs / all, judges[k].near, judges[k].differs);
   return 0;
 }
 
