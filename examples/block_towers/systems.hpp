@@ -26,8 +26,7 @@ struct both_labels {
       if (by_label[0].empty() || by_label[1].empty()) continue;
       prompts.push_back(p), bad.push_back(by_label[0]), good.push_back(by_label[1]);
     }
-    fewstep::expects(!prompts.empty(),
-                     "block_towers: no prompt has a tower that stands and one that falls; draw more of each");
+    fewstep::expects(!prompts.empty(), "no prompt has a tower that stands and one that falls; draw more of each");
   }
 
   void operator()(std::int64_t update, matrix<float> winners, matrix<float> losers, std::span<prompt> contexts) const {
@@ -53,7 +52,7 @@ struct one_by_one {
   one_by_one(const judged_towers& of, bool stable_only) : towers(&of) {
     for (std::size_t k = 0; k < of.stands.size(); ++k)
       if (!stable_only || of.stands[k] != 0) among.push_back(k);
-    fewstep::expects(!among.empty(), "block_towers: no tower stands; draw more of them, or of another base");
+    fewstep::expects(!among.empty(), "no tower stands; draw more of them, or of another base");
   }
 
   void operator()(std::int64_t update, matrix<float> x, std::span<prompt> contexts, matrix<float> labels) const {
