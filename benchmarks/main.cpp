@@ -22,6 +22,9 @@ int main(int argc, char** argv) {
   int count = static_cast<int>(pointers.size());
   pointers.push_back(nullptr);
 
+#ifndef __OPTIMIZE__
+  std::fputs("compiled without optimisation: these times mean nothing\n", stderr);
+#endif
   benchmark::Initialize(&count, pointers.data());
   if (benchmark::ReportUnrecognizedArguments(count, pointers.data())) return 1;
   table_reporter table;
