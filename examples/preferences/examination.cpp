@@ -21,7 +21,7 @@ namespace {
 using fewstep::index_t;
 using text_to_emoji::emoji_data;
 
-constexpr auto size = static_cast<std::size_t>(emoji_data::picture_size);
+constexpr auto picture_values = static_cast<std::size_t>(emoji_data::picture_size);
 
 /// One figure of both models.
 struct compared {
@@ -76,12 +76,14 @@ examined examination::of(text_to_emoji::painter& artist) const {
   judge_(rows, contexts, made.figures[0]);
   rule(rows, std::span<const fewstep::token_list>(contexts), std::span(made.figures[1]));
   alignment_(rows, contexts, made.figures[2]);
-  const auto picture = [&](std::size_t i) { return std::span<const float>(made.pictures).subspan(i * size, size); };
+  const auto picture = [&](std::size_t i) {
+    return std::span<const float>(made.pictures).subspan(i * picture_values, picture_values);
+  };
   host_->parallel_for(static_cast<index_t>(count), [&](auto&, int, index_t row) {
     const auto i = static_cast<std::size_t>(row), first = i / samples * samples;
     const auto distances = index_.distances(picture(i));
     made.figures[3][i] = text_to_emoji::name_index::is_near(distances, name_[i]) ? 1.0f : 0.0f;
-    made.figures[4][i] = std::sqrt(*std::ranges::min_element(distances) / static_cast<float>(size / 4));
+    made.figures[4][i] = std::sqrt(*std::ranges::min_element(distances) / static_cast<float>(picture_values / 4));
     for (std::size_t other = first; other < first + samples; ++other)
       made.figures[5][i] += root_mean_square(picture(i), picture(other)) / static_cast<float>(samples - 1);
   });
