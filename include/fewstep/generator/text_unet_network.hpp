@@ -104,7 +104,7 @@ class text_unet_network {
   matrix<T> backward(Pass& p, matrix<const T> gy, const tape& kept) const {
     matrix<T> condition = p.memory.template allocate<T, 2>(kept.condition.x.extents);
     p.executor.for_each(condition.size(), detail::fill<T>{condition.data, T(0)});
-    const images<T> gx = unet_.backward(p, pictures(gy), condition, kept.unet);
+    const images<T> gx = unet_.backward_first(p, pictures(gy), condition, kept.unet);
     const matrix<T> sum = elementwise<T, silu>{}.backward(p, condition, kept.condition);
     words_.backward(p, text_.backward(p, sum, kept.text), kept.words);
     time_.backward(p, sum, kept.time);

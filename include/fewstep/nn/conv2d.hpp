@@ -76,15 +76,7 @@ class conv2d {
     return gx;
   }
 
-  /// backward of the first layer of a network: without a gradient, and null, where nobody wants that of the input.
-  template <class Pass>
-  images<T> backward_first(Pass& p, images<const T> gy, const tape& kept) const {
-    if (p.arrays.input_gradient) return backward(p, gy, kept);
-    backward_weight(p, gy, kept);
-    return {nullptr, kept.x.extents};
-  }
-
-  /// Parameter gradients only.
+  /// Parameter gradients only, for the first layer of a network.
   template <class Pass>
   void backward_weight(Pass& p, images<const T> gy, const tape& kept) const {
     if (p.trains_parameters())

@@ -85,6 +85,20 @@ class image_encoder {
   /// Adds parameter gradients; returns the gradient of the pictures.
   template <class Pass>
   images<T> backward(Pass& p, matrix<const T> gy, const tape& kept) const {
+    return pixel_shuffle<T>(p, in_.backward(p, backward_to_first(p, gy, kept), kept.in), options_.patch);
+  }
+  /// backward of the first module of a network: returns nothing where nobody wants the gradient of the pictures.
+  template <class Pass>
+  images<T> backward_first(Pass& p, matrix<const T> gy, const tape& kept) const {
+    if (p.arrays.input_gradient) return backward(p, gy, kept);
+    in_.backward_weight(p, backward_to_first(p, gy, kept), kept.in);
+    return {};
+  }
+
+ private:
+  /// Up to the first convolution, whose output's gradient it returns.
+  template <class Pass>
+  images<T> backward_to_first(Pass& p, matrix<const T> gy, const tape& kept) const {
     const matrix<T> pooled = out_.backward(p, gy, kept.out);
     images<T> g = norm_.backward(p, mean_pool_backward<T>(p, pooled, kept.norm.x.extents), kept.norm);
     std::size_t next = blocks_.size();
@@ -95,11 +109,9 @@ class image_encoder {
         g = blocks_[next].backward(p, g, kept.blocks[next]);
       }
     }
-    const images<T> gx = in_.backward_first(p, g, kept.in);
-    return gx.data == nullptr ? images<T>{} : pixel_shuffle<T>(p, gx, options_.patch);
+    return g;
   }
 
- private:
   void check(const std::string& name) const {
     const auto& o = options_;
     constexpr std::size_t max_levels = 8;

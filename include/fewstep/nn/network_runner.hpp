@@ -27,7 +27,8 @@ namespace fewstep {
 ///   dry_rows(n)                n of them without memory
 ///   tape                       what forward keeps for backward
 ///   forward(pass, rows, tape)  the outputs [n, outputs()]
-///   backward(pass, gy, tape)   adds parameter gradients; returns the gradient of the input
+///   backward(pass, gy, tape)   adds parameter gradients; returns the gradient of the input (or anything, without
+///                              pass.arrays.input_gradient)
 ///   outputs()
 /// and may have
 ///   adapt(layout, lora)        low-rank adapters

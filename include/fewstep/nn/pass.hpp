@@ -24,7 +24,8 @@ struct network_arrays {
   const T* filters = nullptr;
   /// Frequencies of the Fourier features where operations find them; null: the host's memory will do.
   const float* frequencies = nullptr;
-  bool input_gradient = true;  ///< whether anybody wants the gradient of the network's input
+  /// Whether anybody wants the gradient of the network's input; else its first module may leave it out.
+  bool input_gradient = true;
 };
 
 /// One evaluation of a network: where it runs, with which arrays, and the memory it takes activations from.

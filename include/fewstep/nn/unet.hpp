@@ -130,6 +130,27 @@ class unet {
   /// Adds parameter gradients, and the gradient of the condition to `condition_gradient`; returns the gradient of x.
   template <class Pass>
   images<T> backward(Pass& p, images<const T> gy, matrix<T> condition_gradient, const tape& kept) const {
+    const images<T> g = backward_to_first(p, gy, condition_gradient, kept);
+    return pixel_shuffle<T>(p, in_.backward(p, g, kept.in), options_.patch);
+  }
+  /// backward of the first module of a network: returns nothing where nobody wants the gradient of the input.
+  template <class Pass>
+  images<T> backward_first(Pass& p, images<const T> gy, matrix<T> condition_gradient, const tape& kept) const {
+    if (p.arrays.input_gradient) return backward(p, gy, condition_gradient, kept);
+    in_.backward_weight(p, backward_to_first(p, gy, condition_gradient, kept), kept.in);
+    return {};
+  }
+
+ private:
+  static constexpr std::size_t max_levels = 8;
+  struct resolution {
+    std::vector<block> encoder, decoder;
+    conv2d<T> down, up;
+  };
+
+  /// Up to the first convolution, whose output's gradient it returns.
+  template <class Pass>
+  images<T> backward_to_first(Pass& p, images<const T> gy, matrix<T> condition_gradient, const tape& kept) const {
     images<T> g = out_.backward(p, pixel_unshuffle<T>(p, gy, options_.patch), kept.out);
     g = norm_.backward(p, g, kept.norm);
     std::array<images<T>, max_levels> skips{};
@@ -151,16 +172,8 @@ class unet {
       for (std::size_t b = levels_[i].encoder.size(); b-- > 0;)
         g = levels_[i].encoder[b].backward(p, g, condition_gradient, kept.levels[i].encoder[b]);
     }
-    const images<T> gx = in_.backward_first(p, g, kept.in);
-    return gx.data == nullptr ? images<T>{} : pixel_shuffle<T>(p, gx, options_.patch);
+    return g;
   }
-
- private:
-  static constexpr std::size_t max_levels = 8;
-  struct resolution {
-    std::vector<block> encoder, decoder;
-    conv2d<T> down, up;
-  };
 
   block make_block(parameter_layout& layout, const std::string& name, index_t in, index_t out) const {
     return block(layout, name, in, out, options_.condition, options_.groups);

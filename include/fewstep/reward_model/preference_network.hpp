@@ -79,10 +79,10 @@ class preference_network {
   images<T> backward(Pass& p, matrix<const T> gy, const tape& kept) const {
     const index_t n = gy.rows();
     const matrix<T> g = elementwise<T, silu>{}.backward(p, head_.backward(p, gy, kept.head), kept.joined);
-    if (!reads_texts()) return image_.backward(p, g, kept.image);
+    if (!reads_texts()) return image_.backward_first(p, g, kept.image);
     if (p.trains_parameters())
       text_.backward(p, columns(p, g, options_.image.features, options_.text_features, n), kept.text);
-    return image_.backward(p, columns(p, g, 0, options_.image.features, n), kept.image);
+    return image_.backward_first(p, columns(p, g, 0, options_.image.features, n), kept.image);
   }
 
  private:

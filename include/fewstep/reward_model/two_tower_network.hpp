@@ -82,8 +82,8 @@ class two_tower_network {
       text_.backward(p, unit_rows<T>{}.backward(p, {part(gy, width), outputs()}, kept.texts, width, kept.text_unit),
                      kept.text);
     if (kept.pictures == 0) return {};
-    return image_.backward(p, unit_rows<T>{}.backward(p, {gy.data, outputs()}, kept.pictures, width, kept.image_unit),
-                           kept.image);
+    return image_.backward_first(
+        p, unit_rows<T>{}.backward(p, {gy.data, outputs()}, kept.pictures, width, kept.image_unit), kept.image);
   }
 
  private:

@@ -6,6 +6,7 @@
 #include <fewstep/generator/network_generator.hpp>
 #include <fewstep/generator/text_unet.hpp>
 #include <fewstep/nn/conv2d.hpp>
+#include <fewstep/nn/unet.hpp>
 #include <fewstep/testing/check_generator.hpp>
 
 #include <algorithm>
@@ -53,6 +54,40 @@ struct two_convolutions {
   }
 };
 //! [network]
+
+// A U-Net of pictures [4, 4, 2], behind a convolution that is trained too.
+struct unet_behind_convolution {
+  using context_type = std::int32_t;
+  struct tape {
+    conv2d<float>::tape first;
+    unet<float>::tape second;
+  };
+  conv2d<float> first;
+  unet<float> second;
+
+  unet_behind_convolution(parameter_layout& layout, const unet_options& o)
+      : first(layout, "first", 2, o.channels), second(layout, "second", o) {}
+
+  static index_t sample_size() { return 4 * 4 * 2; }
+
+  template <class Pass>
+  matrix<float> condition(Pass& p, index_t rows) const {
+    const auto zeros = p.memory.template allocate<float, 2>({rows, second.options().condition});
+    p.executor.for_each(zeros.size(), detail::fill<float>{zeros.data, 0.0f});
+    return zeros;
+  }
+  template <class Pass>
+  matrix<float> forward(Pass& p, matrix<const float> x, vec<const float>, context_rows<std::int32_t>,
+                        tape& kept) const {
+    const auto hidden = first.forward(p, {x.data, {x.rows(), 4, 4, 2}}, kept.first);
+    return {second.forward(p, hidden, condition(p, x.rows()), kept.second).data, x.extents};
+  }
+  template <class Pass>
+  matrix<float> backward(Pass& p, matrix<const float> gy, const tape& kept) const {
+    const auto hidden = second.backward(p, {gy.data, {gy.rows(), 4, 4, 2}}, condition(p, gy.rows()), kept.second);
+    return {first.backward(p, hidden, kept.first).data, gy.extents};
+  }
+};
 
 }  // namespace own
 
@@ -104,6 +139,16 @@ TEST_CASE("network_generator makes a generator of a network of one's own") {
   check_generator(backend, model, contexts);
   CHECK(model.layout().slices().front().name == "first.weight");
   CHECK(pictures::name == "network");
+}
+
+TEST_CASE("network_generator: a U-Net may stand behind another module") {
+  cpu_backend backend({.threads = 1});
+  const fewstep::unet_options o{
+      .height = 4, .width = 4, .channels = 2, .patch = 1, .widths = {4, 8}, .heads = 2, .condition = 3, .groups = 2};
+  fewstep::network_generator<cpu_backend, own::unet_behind_convolution> model(backend, o);
+  const std::vector<float> values = normals<float>(model.parameters().size(), 3, 0.3);
+  std::copy(values.begin(), values.end(), model.parameters().begin());
+  check_generator(backend, model, std::vector<std::int32_t>{0}, {.tolerance = 5e-3});
 }
 
 TEST_CASE("network_generator: parameters that are written to a view of their own count at once, both ways") {
