@@ -9,6 +9,7 @@
 #include <fewstep/io/safetensors_writer.hpp>
 #include <fewstep/preference/pair_records.hpp>
 
+#include <algorithm>
 #include <array>
 #include <concepts>
 #include <cstddef>
@@ -96,9 +97,11 @@ class latent_pair_reader {
     file_.read(tensor, std::span(values));
     std::vector<To> converted(values.size());
     for (std::size_t i = 0; i < values.size(); ++i) {
+      if constexpr (std::integral<To>)
+        if (!std::in_range<To>(values[i]))
+          fail(": value ", i, " of '", tensor, "' is ", values[i],
+               ", which has no place in 32 bits; use smaller numbers");
       converted[i] = static_cast<To>(values[i]);
-      if (static_cast<From>(converted[i]) != values[i])
-        fail(": value ", i, " of '", tensor, "' is ", +values[i], ", which has no place in 32 bits");
     }
     return converted;
   }
@@ -125,8 +128,11 @@ class latent_pair_reader {
   [[nodiscard]] std::vector<Context> contexts_of(const std::string& name) const {
     std::vector<Context> values;
     if constexpr (are_prompts) {
-      std::istringstream lines(file_.metadata().find(name)->second);
+      const std::string& text = file_.metadata().find(name)->second;
+      std::istringstream lines(text);
       for (std::string line; std::getline(lines, line);) values.push_back(line);
+      // Where lines were joined, an empty last one has no end of its own.
+      if (std::ranges::count(text, '\n') + 1 == pairs_) values.resize(static_cast<std::size_t>(pairs_));
       if (static_cast<index_t>(values.size()) != pairs_)
         fail(": the metadata '", name, "' have ", values.size(), " lines, but there are ", pairs_,
              " pairs; give one for each");

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -58,6 +59,15 @@ TEST_CASE("latents of a safetensors file are pairs, with prompts or numbers") {
   CHECK(recorded_pairs(tokens, 4).size() == 3);
 }
 
+TEST_CASE("prompts that were joined may end in an empty one") {
+  const auto prompts = [](const std::string& joined) {
+    return with<std::string>([&](safetensors_writer& f) { f.metadata("prompts", joined); }).contexts;
+  };
+  CHECK(prompts("a\nb\n") == std::vector<std::string>{"a", "b", ""});
+  CHECK(prompts("\n\n") == std::vector<std::string>(3));
+  CHECK(prompts("a\n\nb\n") == std::vector<std::string>{"a", "", "b"});
+}
+
 TEST_CASE("labels of a safetensors file are of pairs or segments, of any usual type") {
   const auto of = [](std::vector<index_t> shape, element_type type, auto values) {
     return with<std::int32_t>(
@@ -103,6 +113,12 @@ TEST_CASE("files of latents that do not make pairs are refused, and file, tensor
   };
   refuses(labels({2}, {1, 1}), "'labels' is [2], but there are 3 pairs; it must be [3] or [3, segments]");
   refuses(labels({3, 2}, {1, 1, 0, 0, 0.5f, 1}), "label 0 of pair 2 is 0.5; it must be 1");
+  refuses(
+      [](safetensors_writer& f) {
+        numbers(f);
+        add<std::int64_t>(f, "labels", {3}, element_type::i64, {1, std::numeric_limits<std::int64_t>::max(), 2});
+      },
+      "label 0 of pair 1 is 9.22337e+18; it must be 1");
   refuses(labels({3}, {0, 0, 0}), "all 3 labels are ties");
   refuses([](safetensors_writer&) {}, "there are no 'contexts'");
   refuses(
