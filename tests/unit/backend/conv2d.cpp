@@ -38,7 +38,8 @@ void for_each_product(const conv2d_shape& s, const F& f) {
 
 std::vector<conv2d_shape> shapes() {
   std::vector<conv2d_shape> all;
-  for (const auto& [kernel, stride] : {std::pair<index_t, index_t>{1, 1}, {3, 1}, {3, 2}, {1, 2}, {5, 1}, {5, 3}, {3, 3}})
+  for (const auto& [kernel, stride] :
+       {std::pair<index_t, index_t>{1, 1}, {3, 1}, {3, 2}, {1, 2}, {5, 1}, {5, 3}, {3, 3}, {2, 2}, {4, 3}})
     for (const auto& [height, width] : {std::pair<index_t, index_t>{1, 1}, {2, 3}, {5, 7}, {8, 8}, {7, 4}})
       for (const auto& [in, out] : {std::pair<index_t, index_t>{1, 1}, {3, 5}, {12, 48}, {17, 20}})
         all.push_back({2, height, width, in, out, kernel, stride});
@@ -198,4 +199,19 @@ TEST_CASE("Winograd's algorithm is as close to the exact convolution as the plai
   };
   CAPTURE(deviation(y), deviation(plain));
   CHECK(deviation(y) < deviation(plain));
+}
+
+TEST_CASE("conv2d: no pictures leave the gradient of the weight as it is") {
+  fewstep::cpu_executor executor;
+  const auto sums_of = [&](index_t samples) {
+    const std::vector<float> pictures(static_cast<std::size_t>(samples * 64 * 16), 1.0f);
+    std::vector<float> weight(9 * 16 * 16, 2.0f), bias(16, 3.0f);
+    const conv2d_shape s{samples, 8, 8, 16, 16, 3, 1};
+    fewstep::conv2d_backward_weight(executor, s, pictures.data(), pictures.data(), weight.data(), bias.data());
+    return std::pair{weight, bias};
+  };
+  (void)sums_of(1);  // leaves sums in the scratch memory
+  const auto [weight, bias] = sums_of(0);
+  CHECK(weight == std::vector<float>(9 * 16 * 16, 2.0f));
+  CHECK(bias == std::vector<float>(16, 3.0f));
 }

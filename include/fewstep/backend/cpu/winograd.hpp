@@ -154,6 +154,7 @@ struct winograd {
   /// gradient[3,3,in,out] += gradient of the weight for upstream gradient gy, tiles in order.
   static void add_weight_gradient(cpu_executor& executor, const conv2d_shape& s, const T* x, const T* gy, T* gradient) {
     const index_t in = s.in_channels, out = s.out_channels, tiles = s.samples * tiles_of(s);
+    if (tiles == 0) return;  // nothing has written the sums
     const T* zeros = executor.template scratch<T>(cpu_executor::zeros, std::max(in, out));
     T* left = executor.template scratch<T>(
         cpu_executor::work, points * (plane(weight_chunk, in) + plane(weight_chunk, out) + plane(in, out)));
