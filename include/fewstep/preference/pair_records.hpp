@@ -33,13 +33,17 @@ struct pair_records {
   void expect_whole(std::string_view who, index_t sample_size) const {
     const index_t n = size();
     expects(n > 0, [&] { return message(who, ": there are no pairs; give at least one"); });
+    expects(sample_size > 0, [&] {
+      return message(who, ": samples have ", sample_size, " values; give pairs of samples of at least one");
+    });
     expects(std::in_range<std::uint32_t>(n), [&] {
       return message(who, ": there are ", n, " pairs, which are drawn by numbers of 32 bits; give a part of them");
     });
     for (const auto& [member, values] : {std::pair{"first", &first}, std::pair{"second", &second}}) {
       expects(static_cast<index_t>(values->size()) == length_product(n, sample_size), [&] {
         return message(who, ": `", member, "` has ", values->size(), " values, but ", n, " contexts of samples of ",
-                       sample_size, " values want ", n * sample_size);
+                       sample_size, " values want ", n * sample_size,
+                       "; give both members of every pair, of the samples of the model that is trained");
       });
       const auto bad = std::ranges::find_if(*values, [](float v) { return !std::isfinite(v); });
       expects(bad == values->end(), [&] {

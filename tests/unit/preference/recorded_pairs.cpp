@@ -81,7 +81,8 @@ TEST_CASE("records that do not go together are refused, and the pair is named") 
   };
   using records = pair_records<int>;
   CHECK_THROWS_WITH(with([](records& r) { r.second.pop_back(); }),
-                    contains("`second` has 7 values, but 4 contexts of samples of 2 values want 8"));
+                    contains("`second` has 7 values, but 4 contexts of samples of 2 values want 8; give both members"));
+  CHECK_THROWS_WITH((void)recorded_pairs(records{{}, {}, {1, 2}}, 0), contains("samples have 0 values"));
   CHECK_THROWS_WITH(with([](records& r) { r.contexts.clear(); }), contains("there are no pairs"));
   CHECK_THROWS_WITH(with([](records& r) { r.first[5] = NAN; }), contains("value 1 of `first` of pair 2 is nan"));
   CHECK_THROWS_WITH(with([](records& r) { r.labels = {1, 1, 1}; }), contains("3 labels for 4 pairs"));
