@@ -30,7 +30,8 @@ class root_trace {
 
   [[nodiscard]] double value() const { return value_; }
 
-  /// tr (A + W M W^T)^{1/2}; A itself changes by accept() only. The sum must be positive semidefinite.
+  /// tr (A + W M W^T)^{1/2}, M being symmetric and invertible and the sum positive semidefinite. A itself changes by
+  /// accept() only.
   double value_with(const Eigen::MatrixX2d& w, const Eigen::Matrix2d& m) {
     w_ = w;
     m_ = m;
