@@ -58,7 +58,7 @@ class step_pairs {
       : judge_(std::move(judge)),
         options_(fitting(checked(with_defaults(o)))),
         table_(windowed_table(sampler, model.preconditioner(), options_.horizon, options_.first_compared, all_steps{},
-                              name)
+                              name, "first_compared")
                    .full()),
         size_(model.sample_size()),
         network_bytes_(detail::workspace_bytes(backend, model, 0)),

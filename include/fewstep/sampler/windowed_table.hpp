@@ -45,10 +45,11 @@ consteval bool require_steps() {
 template <step_selection Selection>
 class windowed_table {
  public:
-  /// Steps before `first_trained` are never trained. Complaints are made in the name of `caller`.
+  /// Steps before `first_trained` are never trained. Complaints are made in the name of `caller`, which
+  /// calls that number `option`.
   template <class Sampler, preconditioning P>
   windowed_table(const Sampler& sampler, const P& p, int horizon, int first_trained, Selection selection,
-                 std::string_view caller = "windowed_table")
+                 std::string_view caller = "windowed_table", std::string_view option = "first_trained")
       : full_(sampler.table(p, horizon)), selection_(std::move(selection)) {
     check(full_);
     expects(full_.trained > 0, [&] {
@@ -58,8 +59,8 @@ class windowed_table {
     });
     const int end = full_.first_trained + full_.trained;
     expects(first_trained >= 0 && first_trained < end, [&] {
-      return message(caller, ": first_trained is ", first_trained, " but the last step that can be ", "trained is ",
-                     end - 1, " (counted from 0); use at most that");
+      return message(caller, ": ", option, " is ", first_trained, " but the last step that can be trained is ", end - 1,
+                     " (counted from 0); use at most that");
     });
     full_.first_trained = std::max(full_.first_trained, first_trained);
     full_.trained = end - full_.first_trained;

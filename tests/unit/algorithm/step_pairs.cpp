@@ -300,7 +300,7 @@ TEST_CASE("what step pairs cannot be made of is refused by name") {
   CHECK_THROWS_WITH(trainer.update(std::vector<context>{}), contains("step_pairs: there are 0 prompts"));
   CHECK_THROWS_WITH(spo(backend, model, broken, parts, {.pairs = {.candidates = 1}}), contains("candidates is 1"));
   CHECK_THROWS_WITH(spo(backend, model, broken, parts, {.pairs = {.horizon = 4}}),
-                    contains("step_pairs: first_trained"));
+                    contains("step_pairs: first_compared is 4 but"));
   CHECK_THROWS_WITH(spo(backend, model, broken, parts, {}, ddim_sampler{.eta = 0}),
                     contains("none of the 20 steps is stochastic"));
 }
