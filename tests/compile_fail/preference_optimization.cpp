@@ -40,6 +40,21 @@ using without_optimizer = trainer<source, fewstep::not_given>;  // error: there 
 
 }  // namespace of_parts
 
+namespace of_published {
+
+using pairs = preference_source_archetype::archetype<int>;
+
+void complete(cpu_backend& backend, model& m, pairs& source, const of_model& reference) {
+  const auto t = fewstep::diffusion_dpo(backend, m, std::ref(source),
+                                        fewstep::preference_parts{.optimizer = fewstep::sgd{}, .reference = reference});
+}
+void without_reference(cpu_backend& backend, model& m, pairs& source) {
+  const fewstep::preference_parts parts{.optimizer = fewstep::sgd{}};
+  const auto t = fewstep::diffusion_dpo(backend, m, std::ref(source), parts);  // error: there is no reference, from
+}
+
+}  // namespace of_published
+
 namespace of_update {
 
 using sampled = trainer<fewstep::trajectory_pairs<cpu_backend, model, compose::judge>, fewstep::sgd>;

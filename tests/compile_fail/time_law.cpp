@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "archetype/preference_source.hpp"
 #include "archetype/time_law.hpp"
+#include "archetype/preference_source.hpp"
 #include "compile_fail/compose.hpp"
 
 using namespace time_law_archetype;

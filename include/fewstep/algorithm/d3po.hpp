@@ -41,7 +41,7 @@ inline constexpr struct {
     const index_t pairs = source.comparisons() / source.table().trained;
     return preference_optimization(
         backend, model, std::move(source),
-        with_defaults(detail::part_of<Parts>(parts), preference_parts{.link = logistic_link{.beta = 0.1f}}),
+        detail::published_parts(detail::part_of<Parts>(parts), logistic_link{.beta = 0.1f}),
         with_defaults(o.update, {.optimizer_steps = static_cast<int>(pairs), .training = {.max_gradient_norm = 1}}));
   }
 } d3po{};

@@ -36,7 +36,7 @@ inline constexpr struct {
     return preference_optimization(
         backend, model,
         inverted_pairs(backend, model, detail::part_of<Pairs>(pairs), std::move(times), inverter, o.pairs),
-        with_defaults(detail::part_of<Parts>(parts), preference_parts{.link = logistic_link{.beta = 2000}}), o.update);
+        detail::published_parts(detail::part_of<Parts>(parts), logistic_link{.beta = 2000}), o.update);
   }
 } ddim_inpo{};
 

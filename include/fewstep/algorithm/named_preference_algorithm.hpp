@@ -29,7 +29,7 @@ struct preference_algorithm_options {
 ///
 /// All are called alike, with a pair_source or a judged_source, and times by a time_law of one's own if need be:
 ///
-///   auto base = model.base();   // of a model with adapters; else a copy of it
+///   auto base = model.base();   // of a model with adapters; else a second model with the same parameters
 ///   auto trainer = diffusion_dpo(backend, model, pairs,
 ///                                preference_parts{.optimizer = adamw{}, .reference = frozen_reference(base)},
 ///                                {.pairs = {.comparisons = 32}}, listed_times{{249, 499, 749, 999}});
@@ -42,12 +42,11 @@ struct named_preference_algorithm {
   [[nodiscard]] auto operator()(Backend& backend, Generator& model, Source&& source, Parts&& parts,
                                 const preference_algorithm_options& o = {}, Times times = Defaults::times()) const {
     const preference_algorithm_options published = Defaults::options();
-    return preference_optimization(
-        backend, model,
-        corrupted_pairs(backend, model, detail::part_of<Source>(source), std::move(times),
-                        with_defaults(o.pairs, published.pairs)),
-        with_defaults(detail::part_of<Parts>(parts), preference_parts{.link = Defaults::link()}),
-        with_defaults(o.update, published.update));
+    return preference_optimization(backend, model,
+                                   corrupted_pairs(backend, model, detail::part_of<Source>(source), std::move(times),
+                                                   with_defaults(o.pairs, published.pairs)),
+                                   detail::published_parts(detail::part_of<Parts>(parts), Defaults::link()),
+                                   with_defaults(o.update, published.update));
   }
 };
 

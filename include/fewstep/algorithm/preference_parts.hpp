@@ -7,6 +7,7 @@
 #include <fewstep/core/view.hpp>
 #include <fewstep/generator/generator.hpp>
 #include <fewstep/optimizer/optimizer.hpp>
+#include <fewstep/preference/identity_link.hpp>
 #include <fewstep/preference/link.hpp>
 #include <fewstep/preference/logistic_link.hpp>
 #include <fewstep/regularizer/frozen_reference.hpp>
@@ -79,6 +80,27 @@ consteval bool require_comparisons_of_prompts() {
   };
   static_assert(collects, "fewstep::preference_optimization: its source has comparisons of its own; call update()");
   return collects;
+}
+
+/// Whether a reference is given, or a link whose gradient does not depend on one; else the compiler says so. Published
+/// algorithms compare with a reference, and without it their margins are hundreds.
+template <class Parts>
+consteval bool require_reference_of_margins() {
+  using link_type = std::remove_const_t<decltype(Parts::link)>;
+  constexpr bool does_without = refuses_reference<link_type>() || std::same_as<link_type, identity_link>;
+  constexpr bool given = does_without || !std::same_as<std::remove_const_t<decltype(Parts::reference)>, not_given>;
+  static_assert(given,
+                "fewstep::preference_parts: there is no reference, from which this algorithm's margins are taken; give "
+                ".reference = frozen_reference(base), or no_reference{} to do without one");
+  return given;
+}
+
+/// The parts of a published algorithm, the link its own unless another is given.
+template <class Given, class Link>
+[[nodiscard]] auto published_parts(Given given, Link link) {
+  auto parts = with_defaults(std::move(given), preference_parts{.link = std::move(link)});
+  [[maybe_unused]] constexpr bool has_reference = require_reference_of_margins<decltype(parts)>();
+  return parts;
 }
 
 /// Whether the parts model their concepts; where one does not, the compiler says what is missing.

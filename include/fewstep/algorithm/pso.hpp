@@ -28,7 +28,7 @@ inline constexpr struct {
     const int steps = static_cast<int>(std::max<index_t>(source.comparisons() / 4, 1));
     return preference_optimization(
         backend, model, std::move(source),
-        with_defaults(detail::part_of<Parts>(parts), preference_parts{.link = logistic_link{.beta = 50}}),
+        detail::published_parts(detail::part_of<Parts>(parts), logistic_link{.beta = 50}),
         with_defaults(o.update, {.optimizer_steps = steps, .training = {.max_gradient_norm = 1}}));
   }
 } pso{};

@@ -39,7 +39,7 @@ inline constexpr struct {
     const int steps = source.table().trained;
     return preference_optimization(
         backend, model, std::move(source),
-        with_defaults(detail::part_of<Parts>(parts), preference_parts{.link = logistic_link{.beta = 10}}),
+        detail::published_parts(detail::part_of<Parts>(parts), logistic_link{.beta = 10}),
         with_defaults(o.update, {.optimizer_steps = steps, .training = {.max_gradient_norm = 1}}));
   }
 } spo{};

@@ -127,11 +127,13 @@ TEST_CASE("levels are drawn for each pair, both members have the same, and pairs
   CHECK(*steps.rbegin() <= 40 - 26);
   CHECK(steps.size() == 7);
 
-  auto trainer = dense_dpo(backend, model, std::ref(source), preference_parts{.optimizer = sgd{.learning_rate = 0}},
+  auto trainer = dense_dpo(backend, model, std::ref(source),
+                           preference_parts{.optimizer = sgd{.learning_rate = 0}, .reference = no_reference{}},
                            {.pairs = {.comparisons = 64}});
   CHECK(trainer.update().ties == 0);
   CHECK_THROWS_WITH(
-      dense_dpo(backend, model, std::ref(source), preference_parts{.optimizer = sgd{}}, {.pairs = {.comparisons = 8}})
+      dense_dpo(backend, model, std::ref(source), preference_parts{.optimizer = sgd{}, .reference = no_reference{}},
+                {.pairs = {.comparisons = 8}})
           .update(),
       contains("8 pairs are asked for, but pairs is 64"));
   CHECK_THROWS_WITH(regenerated_pairs(backend, model, standard_normal, first_is_better, {.least = 0.9f, .most = 0.8f}),
