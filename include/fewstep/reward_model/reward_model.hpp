@@ -112,9 +112,7 @@ class reward_model : public network_runner<Backend, detail::rating_network<Netwo
   }
 
   /// Adds to gradients() those of the loss whose gradient by the outputs of the last forward is gy[N,outputs()].
-  void backward(Backend& backend, matrix<const float> gy, workspace& w) {
-    runner_type::backward(backend, gy, w);
-  }
+  void backward(Backend& backend, matrix<const float> gy, workspace& w) { runner_type::backward(backend, gy, w); }
 
  private:
   static const typename Network::options_type& with_vocabulary(const vocabulary& words, options& o) {
