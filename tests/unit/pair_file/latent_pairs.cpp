@@ -60,12 +60,12 @@ TEST_CASE("latents of a safetensors file are pairs, with prompts or numbers") {
 }
 
 TEST_CASE("prompts that were joined may end in an empty one") {
-  const auto prompts = [](const std::string& joined) {
+  const auto split = [](const std::string& joined) {
     return with<std::string>([&](safetensors_writer& f) { f.metadata("prompts", joined); }).contexts;
   };
-  CHECK(prompts("a\nb\n") == std::vector<std::string>{"a", "b", ""});
-  CHECK(prompts("\n\n") == std::vector<std::string>(3));
-  CHECK(prompts("a\n\nb\n") == std::vector<std::string>{"a", "", "b"});
+  CHECK(split("a\nb\n") == std::vector<std::string>{"a", "b", ""});
+  CHECK(split("\n\n") == std::vector<std::string>(3));
+  CHECK(split("a\n\nb\n") == std::vector<std::string>{"a", "", "b"});
 }
 
 TEST_CASE("labels of a safetensors file are of pairs or segments, of any usual type") {
