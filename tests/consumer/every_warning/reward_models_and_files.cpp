@@ -31,14 +31,14 @@ void train(Training training) {
 void parts::reward_models() {
   cpu_backend backend({.threads = 1});
   const fewstep::vocabulary words({"red", "heart"});
-  constexpr fewstep::adam optimizer{.learning_rate = 1e-3f};
+  constexpr fewstep::adam moved_by{.learning_rate = 1e-3f};
   std::vector<float> pixels(4 * picture_size), rewards(4);
   std::vector<token_list> texts(4);
   const fewstep::matrix<float> pictures{pixels.data(), {4, picture_size}};
   examples{}(0, pictures, texts);
 
   fewstep::two_tower<cpu_backend> towers(backend, words, {.network = {.image = encoder()}});
-  train(fewstep::contrastive_training(backend, towers, optimizer, {.steps = 2, .batch = 4}));
+  train(fewstep::contrastive_training(backend, towers, moved_by, {.steps = 2, .batch = 4}));
   fewstep::save_two_tower(backend, "two_tower.safetensors", towers, towers.parameters());
   auto loaded = fewstep::load_two_tower(backend, "two_tower.safetensors");
   fewstep::alignment_reward alignment(backend, loaded);
@@ -47,7 +47,7 @@ void parts::reward_models() {
 
   fewstep::preference_model<cpu_backend> preference(backend, words,
                                                     {.network = {.image = encoder(), .reads_texts = true}});
-  train(fewstep::preference_training(backend, preference, optimizer, {.steps = 2, .batch = 4}));
+  train(fewstep::preference_training(backend, preference, moved_by, {.steps = 2, .batch = 4}));
   fewstep::save_preference_model(backend, "preference.safetensors", preference, preference.parameters(), {});
   auto [chosen, scale] = fewstep::load_preference_model(backend, "preference.safetensors");
   fewstep::preference_reward reward(backend, chosen, scale);
